@@ -1,0 +1,1 @@
+"""Detection: frames in, geotagged incidents out."""
