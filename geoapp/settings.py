@@ -1,0 +1,46 @@
+"""Settings from the environment (`GEOAPP_*`) and `.env`."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SQL_ROOT = REPOSITORY / "sql"
+
+
+class Settings(BaseSettings):
+    """One installation. Paths are made absolute on use, times are seconds, the zone is the city's (EPSG code)."""
+
+    model_config = SettingsConfigDict(env_prefix="GEOAPP_", env_file=".env", extra="ignore")
+
+    home: Path = Path(".geoapp")
+    database_url: SecretStr | None = None
+    pg_bin: Path | None = None
+    metric_srid: int = 4549
+    host: str = "127.0.0.1"
+    port: int = 8050
+    farm_port: int = 8051
+    basemap_url: str | None = None
+    basemap_attribution: str = ""
+    basemap_approval_number: str = ""
+    real_data: Path | None = None
+    model: Path | None = None
+    source_url: str = "https://github.com/geoapp/geoapp"
+
+    @property
+    def home_path(self) -> Path:
+        """The installation's folder, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def evidence_path(self) -> Path:
+        """Folder of evidence frames; `watch.evidence.path` is relative to it."""
+        return self.home_path / "evidence"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+DROP TABLE analysis.parameter, staging.rejected, staging.batch;

@@ -1,0 +1,119 @@
+"""A real private PostGIS for the run: one cluster per worker, one cloned database per test."""
+
+import atexit
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from geoapp.database.cluster import DATABASE, PrivateCluster
+from geoapp.database.connection import connect
+from geoapp.database.migrations import migrate
+
+SRID = 4549
+# Every test's "now": a Sunday morning in the city, after the sample city's 90 days of history.
+AS_OF = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+CITY_TEMPLATE = "geoapp_city"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PrivateCluster]:
+    """A throw-away server, destroyed at the end even when the run is interrupted."""
+    home = Path(tempfile.mkdtemp(prefix="geoapp-test-"))
+    if os.geteuid() == 0:
+        home.chmod(0o755)  # the server's account must pass
+    private = PrivateCluster(home, throwaway=True)
+
+    def remove() -> None:
+        private.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+    atexit.register(remove)
+    private.up()
+    migrate(private.url(), srid=SRID)
+    yield private
+    remove()
+    atexit.unregister(remove)
+
+
+def _clone(cluster: PrivateCluster, template: str) -> str:
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    return name
+
+
+def _drop(cluster: PrivateCluster, name: str) -> None:
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_url(cluster: PrivateCluster) -> Iterator[str]:
+    """URL of a database with the schema and no city."""
+    name = _clone(cluster, DATABASE)
+    yield cluster.url(name)
+    _drop(cluster, name)
+
+
+@pytest.fixture(scope="session")
+def city_template(cluster: PrivateCluster) -> str:
+    """Name of a database that holds a small sample city, built once a run; clone it, do not write into it."""
+    from etl.sample_city.build import SMALL, build_sample_city
+
+    name = _clone(cluster, DATABASE)
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(CITY_TEMPLATE))
+        )
+    with connect(cluster.url(CITY_TEMPLATE)) as connection:
+        build_sample_city(connection, size=SMALL, seed=116, as_of=AS_OF)
+    return CITY_TEMPLATE
+
+
+@pytest.fixture
+def city_url(cluster: PrivateCluster, city_template: str) -> Iterator[str]:
+    """URL of a database of one's own that holds the small sample city as of AS_OF."""
+    name = _clone(cluster, city_template)
+    yield cluster.url(name)
+    _drop(cluster, name)
+
+
+@pytest.fixture
+def city(city_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """An autocommit connection to `city_url`."""
+    with connect(city_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def make_database(cluster: PrivateCluster) -> Iterator[Callable[[str], str]]:
+    """A function that clones a template by name and gives the clone's URL; all are dropped at the end."""
+    names: list[str] = []
+
+    def make(template: str = DATABASE) -> str:
+        names.append(_clone(cluster, template))
+        return cluster.url(names[-1])
+
+    yield make
+    for name in names:
+        _drop(cluster, name)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real data (GEOAPP_REAL_DATA); skips where it is absent."""
+    value = os.environ.get("GEOAPP_REAL_DATA")
+    if not value or not Path(value).is_dir():
+        pytest.skip("GEOAPP_REAL_DATA names no folder of real data")
+    return Path(value)
