@@ -1,0 +1,77 @@
+# Two commands: `make demo` (a district under watch on http://127.0.0.1:8050) and `make test`.
+# Both install what they need the first time and need no network afterwards.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+GEOAPP := $(VENV)/bin/geoapp
+PYTHON ?= python3
+# On machines where the plain torch wheel would bring CUDA: make demo PIP_OPTIONS="--extra-index-url <PyTorch's CPU index>"
+PIP_OPTIONS ?=
+RUN_PACKAGES := postgresql-15-postgis-3 python3-venv libgl1 libglib2.0-0
+TEST_PACKAGES := chromium fonts-noto-cjk
+WORKERS ?= 2
+
+.PHONY: help demo test test-long lint environment system system-test lock screenshots clean
+
+help:
+	@echo "make demo        the sample city under watch, map at http://127.0.0.1:8050 (Ctrl-C stops it)"
+	@echo "make test        the test suite"
+	@echo "make test-long   the same with full counts"
+	@echo "make lint        ruff and mypy"
+	@echo "make screenshots the README's pictures, from a running demo"
+	@echo "make lock        requirements.lock from pyproject.toml"
+
+demo: system environment
+	@exec $(GEOAPP) demo
+
+test: system system-test environment
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not long" $(PYTEST_ARGS)
+
+test-long: system system-test environment
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600 $(PYTEST_ARGS)
+
+lint: environment
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+screenshots: system-test environment
+	@$(GEOAPP) screenshots
+
+# The environment is rebuilt only when the lock or the project file changed: its stamp holds their digest.
+environment:
+	@want=$$(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1); \
+	if [ "$$(cat $(VENV)/installed 2>/dev/null)" != "$$want" ]; then \
+	    echo "安装 Python 环境 / installing the Python environment into $(VENV) …"; \
+	    [ -x $(PY) ] || $(PYTHON) -m venv $(VENV); \
+	    $(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_OPTIONS) -r requirements.lock; \
+	    $(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .; \
+	    echo "$$want" > $(VENV)/installed; \
+	fi
+
+# $(1): packages; $(2): a shell test that is true when they are there.
+define install_packages
+	@if ! ( $(2) ); then \
+	    if [ "$$(id -u)" = 0 ]; then as=""; \
+	    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as="sudo"; \
+	    else echo "缺少系统软件 / system packages are missing. Run:"; \
+	         echo "  sudo apt-get update && sudo apt-get install -y $(1)"; exit 1; fi; \
+	    echo "安装系统软件 / installing system packages: $(1)"; \
+	    $$as apt-get update -q; \
+	    DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -q --no-install-recommends $(1); \
+	fi
+endef
+
+system:
+	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null && ldconfig -p | grep -q libGL.so.1 && ldconfig -p | grep -q libglib-2.0.so.0)
+
+system-test:
+	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1)
+
+lock:
+	@$(PY) -m pip install --disable-pip-version-check -q --dry-run --ignore-installed --report /dev/stdout -e '.[dev]' \
+	    | $(PY) -c 'import json, sys; rows = json.load(sys.stdin)["install"]; print("# make lock: every package of .[dev], pinned."); print("\n".join(sorted(f"""{r["metadata"]["name"]}=={r["metadata"]["version"].split("+")[0]}""" for r in rows if r["metadata"]["name"] != "geoapp")))' \
+	    > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
