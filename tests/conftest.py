@@ -74,7 +74,9 @@ def city_template(cluster: PrivateCluster) -> str:
     name = _clone(cluster, DATABASE)
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(CITY_TEMPLATE))
+            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                sql.Identifier(name), sql.Identifier(CITY_TEMPLATE)
+            )
         )
     with connect(cluster.url(CITY_TEMPLATE)) as connection:
         build_sample_city(connection, size=SMALL, seed=116, as_of=AS_OF)
