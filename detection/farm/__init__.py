@@ -1,0 +1,1 @@
+"""Camera farm: rendered CCTV scenes, a scripted day and an HTTP server that plays it."""
