@@ -1,0 +1,54 @@
+-- needs: parameter, coverage_gap
+CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
+    cell_code text, cell_no integer, town_code text, area_m2 double precision, seen_m2 double precision,
+    seen_fraction double precision, camera_count bigint, online_camera_count bigint, key_risk_area_count bigint,
+    worst_level text, gap_kinds text[], as_of timestamptz
+) LANGUAGE sql STABLE AS $$
+    WITH camera AS MATERIALIZED (
+        SELECT c.id, c.cell_code, c.is_online, c.sector FROM analysis.camera_at(moment) AS c
+    ),
+    -- Clip to the cell first, then unite.
+    seen AS (
+        SELECT g.code, ST_Area(ST_Union(ST_Intersection(g.geom, c.sector))) AS seen_m2
+        FROM camera AS c JOIN territory.grid_cell AS g ON ST_Intersects(g.geom, c.sector)
+        WHERE c.is_online AND c.sector IS NOT NULL
+        GROUP BY g.code
+    ),
+    standing AS (
+        SELECT c.cell_code, count(*) AS cameras, count(*) FILTER (WHERE c.is_online) AS online
+        FROM camera AS c GROUP BY c.cell_code
+    ),
+    area AS (
+        SELECT g.code, count(*) AS areas
+        FROM registry.key_risk_area AS a JOIN territory.grid_cell AS g ON ST_Intersects(g.geom, ST_PointOnSurface(a.geom))
+        WHERE a.status = 'active'
+        GROUP BY g.code
+    ),
+    gap AS MATERIALIZED (
+        SELECT g.cell_code, array_agg(DISTINCT g.kind ORDER BY g.kind) AS kinds
+        FROM analysis.coverage_gap_at(moment) AS g WHERE g.cell_code IS NOT NULL GROUP BY g.cell_code
+    ),
+    worst AS (
+        SELECT
+            r.cell_code,
+            (ARRAY['red', 'orange', 'yellow', 'blue'])[min(array_position(ARRAY['red', 'orange', 'yellow', 'blue'], r.level))] AS level
+        FROM analysis.risk_site_at(moment) AS r GROUP BY r.cell_code
+    )
+    SELECT
+        c.code, c.cell_no, u.parent_code, ST_Area(c.geom), coalesce(s.seen_m2, 0),
+        coalesce(s.seen_m2, 0) / nullif(ST_Area(c.geom), 0),
+        coalesce(t.cameras, 0), coalesce(t.online, 0), coalesce(a.areas, 0),
+        w.level, coalesce(g.kinds, '{}'), moment
+    FROM territory.grid_cell AS c
+    LEFT JOIN territory.unit AS u ON u.code = c.community_code
+    LEFT JOIN seen AS s ON s.code = c.code
+    LEFT JOIN standing AS t ON t.cell_code = c.code
+    LEFT JOIN area AS a ON a.code = c.code
+    LEFT JOIN gap AS g ON g.cell_code = c.code
+    LEFT JOIN worst AS w ON w.cell_code = c.code
+$$;
+CREATE VIEW analysis.coverage_cell AS SELECT * FROM analysis.coverage_cell_at(now());
+COMMENT ON VIEW analysis.coverage_cell IS '网格覆盖：在线摄像机可见面积与盲区类别; coverage of each cell by online cameras, and its kinds of gap.';
+COMMENT ON COLUMN analysis.coverage_cell.camera_count IS 'Cameras standing in the cell.';
+COMMENT ON COLUMN analysis.coverage_cell.gap_kinds IS 'Kinds of analysis.coverage_gap in the cell; empty = none. A cell without a camera and without anything to watch has none.';
+COMMENT ON COLUMN analysis.coverage_cell.worst_level IS 'Worst colour of its sites; NULL = no site.';

@@ -1,0 +1,110 @@
+-- needs: parameter, unit, grid_cell, site, camera, key_risk_area, risk_site, no_cell
+-- What nobody watches, by kind (one row a gap). Farmland without a camera is no gap.
+CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz) RETURNS TABLE (
+    kind text, subject text, subject_id text, name_zh text, name_en text, cell_code text, cell_no integer,
+    town_code text, area_m2 double precision, seen_fraction double precision, since timestamptz,
+    colour text, detail_zh text, detail_en text, geom geometry(Geometry, :srid), as_of timestamptz
+) LANGUAGE sql STABLE AS $$
+    WITH cell AS MATERIALIZED (
+        SELECT g.code, g.cell_no, g.town_code, g.name_zh, g.worker_count, g.geom FROM analysis.grid_cell_at(moment) AS g
+    ),
+    risk AS MATERIALIZED (
+        SELECT r.site_id, r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment) AS r
+    ),
+    camera AS MATERIALIZED (
+        SELECT c.* FROM analysis.camera_at(moment) AS c
+    ),
+    area AS MATERIALIZED (
+        SELECT a.* FROM analysis.key_risk_area_at(moment) AS a
+    ),
+    -- Ground in no cell, declared or not.
+    no_cell AS (
+        SELECT
+            'no_cell', 'ground', n.id::text, n.name_zh, n.name_en, NULL::text, NULL::integer, n.town_code,
+            n.area_m2, NULL::double precision,
+            n.declared_on::timestamp AT TIME ZONE coalesce((SELECT t.timezone FROM territory.city AS t), 'Asia/Shanghai'),
+            NULL::text,
+            CASE WHEN n.declared THEN '已声明：' || n.reason ELSE '未声明' END,
+            CASE WHEN n.declared THEN 'declared' ELSE 'not declared' END,
+            n.geom
+        FROM analysis.no_cell AS n
+    ),
+    no_grid_worker AS (
+        SELECT
+            'no_grid_worker', 'cell', c.code, c.name_zh, '', c.code, c.cell_no, c.town_code,
+            ST_Area(c.geom), NULL::double precision, NULL::timestamptz, NULL::text, '没有在岗网格员', 'no grid worker in office', c.geom
+        FROM cell AS c WHERE c.worker_count = 0
+    ),
+    -- A key risk area of which online cameras see less than 60 %.
+    area_unseen AS (
+        SELECT
+            'no_camera', 'key_risk_area', a.id::text, a.name_zh, a.name_en, c.code, c.cell_no, a.town_code,
+            a.area_m2, a.seen_fraction, NULL::timestamptz, a.level,
+            '在线摄像机可见 ' || round(100 * a.seen_fraction) || '%', round(100 * a.seen_fraction) || ' % seen by online cameras', a.geom
+        FROM area AS a
+        LEFT JOIN cell AS c ON c.code = a.cell_code
+        WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))
+    ),
+    -- What in a cell should be seen and is seen by no online camera: its key risk areas, its orange and red sites.
+    unseen AS (
+        SELECT c.code, count(*) AS areas, 0 AS sites
+        FROM area AS a JOIN cell AS c ON ST_Intersects(c.geom, ST_PointOnSurface(a.geom))
+        WHERE a.online_camera_count = 0
+        GROUP BY c.code
+        UNION ALL
+        SELECT r.cell_code, 0, count(*) FROM risk AS r
+        WHERE r.level IN ('orange', 'red') AND NOT r.is_seen AND r.cell_code IS NOT NULL
+        GROUP BY r.cell_code
+    ),
+    unseen_in_cell AS (
+        SELECT u.code, sum(u.areas) AS areas, sum(u.sites) AS sites FROM unseen AS u GROUP BY u.code
+    ),
+    cell_unseen AS (
+        SELECT
+            'no_camera', 'cell', c.code, c.name_zh, '', c.code, c.cell_no, c.town_code,
+            ST_Area(c.geom), NULL::double precision, NULL::timestamptz, NULL::text,
+            '未被看到：重点风险源区域 ' || u.areas || '，红橙场所 ' || u.sites,
+            'not seen: ' || u.areas || ' key risk areas, ' || u.sites || ' red or orange sites', c.geom
+        FROM unseen_in_cell AS u JOIN cell AS c ON c.code = u.code
+    ),
+    -- A connected camera at whose picture nobody looked for hours.
+    not_observed AS (
+        SELECT
+            'not_observed', 'camera', m.id::text, m.name_zh, m.gb_id, c.code, c.cell_no, coalesce(m.town_code, c.town_code),
+            NULL::double precision, NULL::double precision, m.last_observed_at, NULL::text,
+            '原因：' || coalesce(m.reason, '无记录'), 'reason: ' || coalesce(m.reason, 'no record'), m.geom
+        FROM camera AS m
+        LEFT JOIN cell AS c ON c.code = m.cell_code
+        WHERE m.is_connected AND coalesce(
+            m.last_observed_at < moment - make_interval(secs => 3600 * (SELECT analysis.parameter_value('not_observed_hours'))), true
+        )
+    ),
+    -- A site without a visit, remote check or self-check in the period that its colour makes due; never visited is overdue.
+    not_checked AS (
+        SELECT
+            'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, s.cell_code, c.cell_no, s.town_code,
+            NULL::double precision, NULL::double precision, s.last_visit_at, r.level,
+            CASE WHEN s.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (moment::date - s.last_visit_at::date) || ' 天前' END,
+            CASE WHEN s.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (moment::date - s.last_visit_at::date) || ' days ago' END,
+            s.geom
+        FROM analysis.site_at(moment) AS s
+        JOIN risk AS r ON r.site_id = s.id
+        LEFT JOIN cell AS c ON c.code = s.cell_code
+        WHERE coalesce(
+            s.last_visit_at <= moment - make_interval(secs => 86400 * analysis.check_days(r.level)), true
+        )
+    )
+    SELECT g.*, moment FROM (
+        SELECT * FROM no_cell
+        UNION ALL SELECT * FROM no_grid_worker
+        UNION ALL SELECT * FROM area_unseen
+        UNION ALL SELECT * FROM cell_unseen
+        UNION ALL SELECT * FROM not_observed
+        UNION ALL SELECT * FROM not_checked
+    ) AS g
+$$;
+CREATE VIEW analysis.coverage_gap AS SELECT * FROM analysis.coverage_gap_at(now());
+COMMENT ON VIEW analysis.coverage_gap IS '监管盲区，按类别：no_cell 无网格、no_grid_worker 无网格员、no_camera 无在线摄像机、not_observed 未查看、not_checked 未检查; coverage gaps by kind.';
+COMMENT ON COLUMN analysis.coverage_gap.subject IS 'ground | cell | key_risk_area | camera | site: what subject_id names.';
+COMMENT ON COLUMN analysis.coverage_gap.since IS 'Last time that somebody looked or checked, or the day of declaration; NULL = never or not known.';
+COMMENT ON COLUMN analysis.coverage_gap.geom IS 'Polygon or point on the city''s metric zone, metres.';

@@ -1,0 +1,111 @@
+-- needs: parameter, duty_lead, site, grid_cell
+CREATE FUNCTION analysis.duty_matrix_at(moment timestamptz) RETURNS TABLE (
+    unit_code text, unit_level text, unit_zh text, unit_en text, rule_code text, place_type_zh text, place_type_en text,
+    category text, site_count bigint, lead_count bigint, lead_code text, lead_zh text, lead_en text,
+    person_name text, person_phone text, status text
+) LANGUAGE sql STABLE AS $$
+    -- Active sites of a type, by town and by county.
+    WITH counted AS (
+        SELECT coalesce(s.town_code, left(s.town_code, 6)) AS town_code, s.rule_code, count(*) AS n
+        FROM registry.site AS s
+        WHERE s.rule_code IS NOT NULL AND s.active_from <= analysis.city_date(moment)
+            AND (s.active_to IS NULL OR s.active_to > analysis.city_date(moment))
+        GROUP BY 1, 2
+    ),
+    by_unit AS (
+        SELECT k.town_code AS unit_code, k.rule_code, k.n FROM counted AS k
+        UNION ALL
+        SELECT left(k.town_code, 6) || '000000', k.rule_code, sum(k.n) FROM counted AS k GROUP BY 1, 2
+    )
+    SELECT
+        d.unit_code, u.level, u.name_zh, u.name_en, d.rule_code, r.place_type_zh, r.place_type_en, r.category,
+        coalesce(b.n, 0)::bigint, d.lead_count, d.lead_code, d.lead_zh, d.lead_en, d.person_name, d.person_phone, d.status
+    FROM analysis.duty_lead_at(moment) AS d
+    JOIN territory.unit AS u ON u.code = d.unit_code
+    JOIN duty.rule AS r ON r.code = d.rule_code
+    LEFT JOIN by_unit AS b ON b.unit_code = d.unit_code AND b.rule_code = d.rule_code
+$$;
+CREATE VIEW analysis.duty_matrix AS SELECT * FROM analysis.duty_matrix_at(now());
+COMMENT ON VIEW analysis.duty_matrix IS '责任矩阵：单元 × 场所类型，牵头部门与责任人; responsibility matrix, unit by place type, with lead and person.';
+COMMENT ON COLUMN analysis.duty_matrix.lead_count IS 'Confirmed or designated lead departments; exactly one is right.';
+COMMENT ON COLUMN analysis.duty_matrix.status IS 'confirmed | proposed | disputed | missing | two_leads | no_person.';
+
+CREATE FUNCTION analysis.duty_gap_at(moment timestamptz) RETURNS TABLE (
+    kind text, subject text, subject_id text, name_zh text, name_en text, rule_code text, cell_code text,
+    cell_no integer, town_code text, status text, geom geometry(Geometry, :srid)
+) LANGUAGE sql STABLE AS $$
+    WITH cell AS MATERIALIZED (
+        SELECT g.code, g.cell_no, g.town_code, g.name_zh, g.worker_count, g.geom FROM analysis.grid_cell_at(moment) AS g
+    ),
+    -- Sites that nobody leads, that two lead, or whose lead has no named person. A site of no known type has no lead.
+    site_gap AS (
+        SELECT
+            CASE WHEN s.duty_status IN ('two_leads', 'no_person') THEN s.duty_status ELSE 'no_lead' END AS kind,
+            'site' AS subject, s.id::text, s.name_zh, s.name_zh AS name_en, s.rule_code, s.cell_code, c.cell_no, s.town_code,
+            s.duty_status, s.geom
+        FROM analysis.site_at(moment) AS s
+        LEFT JOIN cell AS c ON c.code = s.cell_code
+        WHERE s.duty_status <> 'confirmed'
+    ),
+    worker_gap AS (
+        SELECT 'no_grid_worker', 'cell', c.code, c.name_zh, '', NULL::text, c.code, c.cell_no, c.town_code, 'missing', c.geom
+        FROM cell AS c WHERE c.worker_count = 0
+    ),
+    -- Types that have no site yet and no clear lead either: the gap waits for the first site.
+    rule_gap AS (
+        SELECT
+            CASE WHEN m.status IN ('two_leads', 'no_person') THEN m.status ELSE 'no_lead' END,
+            'rule', m.rule_code, m.place_type_zh, m.place_type_en, m.rule_code, NULL::text, NULL::integer, NULL::text, m.status,
+            NULL::geometry
+        FROM analysis.duty_matrix_at(moment) AS m
+        WHERE m.unit_level = 'county' AND m.site_count = 0 AND m.status <> 'confirmed'
+    ),
+    -- Towns and the county without a named leader or safety officer.
+    unit_gap AS (
+        SELECT 'no_town_person', 'unit', u.code, u.name_zh, u.name_en, NULL::text, NULL::text, NULL::integer, u.code, 'missing', u.geom
+        FROM territory.unit AS u
+        WHERE u.level IN ('county', 'town') AND u.valid_to IS NULL
+            AND NOT EXISTS (
+                SELECT 1 FROM duty.unit_staff AS s
+                WHERE s.unit_code = u.code AND s.assigned_from <= analysis.city_date(moment)
+                    AND (s.assigned_to IS NULL OR s.assigned_to > analysis.city_date(moment))
+            )
+    )
+    SELECT * FROM site_gap
+    UNION ALL SELECT * FROM worker_gap
+    UNION ALL SELECT * FROM rule_gap
+    UNION ALL SELECT * FROM unit_gap
+$$;
+CREATE VIEW analysis.duty_gap AS SELECT * FROM analysis.duty_gap_at(now());
+COMMENT ON VIEW analysis.duty_gap IS '责任缺口：无牵头、双牵头、无责任人、无网格员、乡镇无人; missing duties, one row a gap.';
+COMMENT ON COLUMN analysis.duty_gap.subject IS 'site | cell | rule | unit: what subject_id names. rule = a place type without any site yet.';
+COMMENT ON COLUMN analysis.duty_gap.status IS 'Standing of the lead: missing, proposed, disputed, two_leads, no_person.';
+
+CREATE FUNCTION analysis.duty_cell_at(moment timestamptz) RETURNS TABLE (
+    cell_code text, cell_no integer, town_code text, site_count bigint, gap_site_count bigint, gap_share double precision,
+    has_worker boolean, has_chief boolean, level integer
+) LANGUAGE sql STABLE AS $$
+    WITH by_cell AS (
+        SELECT s.cell_code, count(*) AS sites, count(*) FILTER (WHERE s.duty_status <> 'confirmed') AS gap_sites
+        FROM analysis.site_at(moment) AS s GROUP BY s.cell_code
+    ),
+    -- Duties of a cell: one lead a site, a worker and a chief.
+    shared AS (
+        SELECT
+            g.code, g.cell_no, g.town_code, coalesce(b.sites, 0) AS sites, coalesce(b.gap_sites, 0) AS gap_sites,
+            g.worker_count > 0 AS has_worker, g.chief_name IS NOT NULL AS has_chief,
+            (coalesce(b.gap_sites, 0) + (g.worker_count = 0)::integer + (g.chief_name IS NULL)::integer)
+            / (coalesce(b.sites, 0) + 2)::double precision AS missing
+        FROM analysis.grid_cell_at(moment) AS g
+        LEFT JOIN by_cell AS b ON b.cell_code = g.code
+    )
+    SELECT
+        s.code, s.cell_no, s.town_code, s.sites, s.gap_sites, s.gap_sites / nullif(s.sites, 0)::double precision,
+        s.has_worker, s.has_chief,
+        CASE WHEN s.missing = 0 THEN 0 WHEN s.missing <= 0.25 THEN 1 WHEN s.missing <= 0.5 THEN 2 WHEN s.missing <= 0.75 THEN 3 ELSE 4 END
+    FROM shared AS s
+$$;
+CREATE VIEW analysis.duty_cell AS SELECT * FROM analysis.duty_cell_at(now());
+COMMENT ON VIEW analysis.duty_cell IS '网格责任缺口程度 0–4; share of missing duties of each cell, level 0 none to 4 above three quarters.';
+COMMENT ON COLUMN analysis.duty_cell.level IS 'Share of missing duties (lead of each site, a worker, a chief): 0 none, 1 to a quarter, 2 to a half, 3 to three quarters, 4 more.';
+COMMENT ON COLUMN analysis.duty_cell.gap_share IS 'Sites without exactly one confirmed lead and a named person; NULL = no site.';

@@ -1,0 +1,122 @@
+-- needs: parameter, unit, no_cell, site, camera, key_risk_area, event, risk_cell, coverage_gap, duty
+-- The figures of the first screen, one row each: value, and numerator and denominator where it is a share.
+CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
+    name text, value double precision, numerator double precision, denominator double precision, unit text, as_of timestamptz
+) LANGUAGE sql STABLE AS $$
+    WITH area AS MATERIALIZED (
+        SELECT a.town_code, a.seen_fraction FROM analysis.key_risk_area_at(moment) AS a
+    ),
+    cell AS MATERIALIZED (
+        SELECT r.level, r.cell_code FROM analysis.risk_cell_at(moment) AS r
+    ),
+    site AS MATERIALIZED (
+        SELECT s.duty_status FROM analysis.site_at(moment) AS s
+    ),
+    camera AS MATERIALIZED (
+        SELECT c.is_connected, c.is_online FROM analysis.camera_at(moment) AS c
+    ),
+    event AS MATERIALIZED (
+        SELECT
+            e.first_seen_at, e.review,
+            coalesce(e.closed_at <= moment, e.state = 'closed') AS is_closed
+        FROM analysis.event AS e WHERE e.first_seen_at <= moment
+    ),
+    gap AS MATERIALIZED (
+        SELECT g.kind FROM analysis.coverage_gap_at(moment) AS g
+    ),
+    -- K17: of the place types that have a site in the county, those with exactly one confirmed lead.
+    type AS MATERIALIZED (
+        SELECT m.status FROM analysis.duty_matrix_at(moment) AS m WHERE m.unit_level = 'county' AND m.site_count > 0
+    ),
+    staffed AS (
+        SELECT count(*) FILTER (WHERE g.worker_count = 0) AS without_worker, count(*) AS cells FROM analysis.grid_cell_at(moment) AS g
+    ),
+    town AS (
+        SELECT u.code FROM territory.unit AS u WHERE u.level = 'town' AND u.name_zh = '张堰镇'
+    ),
+    figure (name, numerator, denominator, is_share, unit) AS (
+        SELECT 'key_risk_area_total', count(*)::double precision, NULL::double precision, false, 'area' FROM area
+        UNION ALL SELECT 'key_risk_area_seen_under_60',
+            count(*) FILTER (WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))), count(*), false, 'area' FROM area AS a
+        UNION ALL SELECT 'key_risk_area_zhangyan', count(*) FILTER (WHERE a.town_code IN (SELECT t.code FROM town AS t)), count(*), false, 'area' FROM area AS a
+        UNION ALL SELECT 'ground_in_no_cell_km2', coalesce(sum(n.area_m2), 0) / 1e6,
+            (SELECT sum(u.area_km2) FROM analysis.unit AS u WHERE u.level = 'county'), false, 'km2' FROM analysis.no_cell AS n
+        UNION ALL SELECT 'ground_declared_no_cell_km2', coalesce(sum(n.area_m2) FILTER (WHERE n.declared), 0) / 1e6,
+            coalesce(sum(n.area_m2), 0) / 1e6, false, 'km2' FROM analysis.no_cell AS n
+        UNION ALL SELECT 'sites_total', count(*), NULL, false, 'site' FROM site
+        UNION ALL SELECT 'sites_without_confirmed_lead', count(*) FILTER (WHERE s.duty_status NOT IN ('confirmed', 'no_person')), count(*), false, 'site' FROM site AS s
+        UNION ALL SELECT 'sites_with_duty_gap', count(*) FILTER (WHERE s.duty_status <> 'confirmed'), count(*), false, 'site' FROM site AS s
+        UNION ALL SELECT 'duty_clear_rate', count(*) FILTER (WHERE t.status IN ('confirmed', 'no_person')), count(*), true, 'share' FROM type AS t
+        UNION ALL SELECT 'cells_total', count(*), NULL, false, 'cell' FROM cell
+        UNION ALL SELECT 'cells_red', count(*) FILTER (WHERE c.level = 'red'), count(*), false, 'cell' FROM cell AS c
+        UNION ALL SELECT 'cells_orange', count(*) FILTER (WHERE c.level = 'orange'), count(*), false, 'cell' FROM cell AS c
+        UNION ALL SELECT 'cells_yellow', count(*) FILTER (WHERE c.level = 'yellow'), count(*), false, 'cell' FROM cell AS c
+        UNION ALL SELECT 'cells_blue', count(*) FILTER (WHERE c.level = 'blue'), count(*), false, 'cell' FROM cell AS c
+        UNION ALL SELECT 'cells_no_site', count(*) FILTER (WHERE c.level IS NULL), count(*), false, 'cell' FROM cell AS c
+        UNION ALL SELECT 'cells_without_worker', s.without_worker, s.cells, false, 'cell' FROM staffed AS s
+        UNION ALL SELECT 'cameras_total', count(*), NULL, false, 'camera' FROM camera
+        UNION ALL SELECT 'cameras_connected', count(*) FILTER (WHERE c.is_connected), count(*), false, 'camera' FROM camera AS c
+        UNION ALL SELECT 'cameras_online', count(*) FILTER (WHERE c.is_online), count(*) FILTER (WHERE c.is_connected), false, 'camera' FROM camera AS c
+        UNION ALL SELECT 'incidents_open', count(*) FILTER (WHERE NOT e.is_closed), NULL, false, 'incident' FROM event AS e
+        UNION ALL SELECT 'incidents_unreviewed', count(*) FILTER (WHERE e.review = 'unreviewed'), count(*), false, 'incident' FROM event AS e
+        UNION ALL SELECT 'incidents_today', count(*) FILTER (WHERE e.first_seen_at >= analysis.city_midnight(moment)), NULL, false, 'incident' FROM event AS e
+        UNION ALL SELECT 'gaps_' || k.kind, count(g.kind), NULL, false, 'gap'
+        FROM (VALUES ('no_cell'), ('no_grid_worker'), ('no_camera'), ('not_observed'), ('not_checked')) AS k (kind)
+        LEFT JOIN gap AS g ON g.kind = k.kind
+        GROUP BY k.kind
+    )
+    SELECT
+        f.name,
+        CASE WHEN f.is_share THEN f.numerator / nullif(f.denominator, 0) ELSE f.numerator END,
+        f.numerator, f.denominator, f.unit, moment
+    FROM figure AS f
+$$;
+CREATE VIEW analysis.headline AS SELECT * FROM analysis.headline_at(now());
+COMMENT ON VIEW analysis.headline IS '首页指标：数值、分子、分母与截至时间; the figures of the first screen with numerator, denominator and time.';
+COMMENT ON COLUMN analysis.headline.value IS 'A count, an area, or a share 0 to 1 (unit = share; NULL where the denominator is 0).';
+
+CREATE FUNCTION analysis.town_summary_at(moment timestamptz) RETURNS TABLE (
+    town_code text, name_zh text, name_en text, cells bigint, sites bigint, key_risk_areas bigint,
+    key_risk_areas_under_60 bigint, cameras bigint, cameras_online bigint, red_cells bigint, orange_cells bigint,
+    coverage_gaps bigint, duty_gap_sites bigint, open_incidents bigint, as_of timestamptz
+) LANGUAGE sql STABLE AS $$
+    WITH cell AS (
+        SELECT r.town_code, count(*) AS n, count(*) FILTER (WHERE r.level = 'red') AS red, count(*) FILTER (WHERE r.level = 'orange') AS orange
+        FROM analysis.risk_cell_at(moment) AS r GROUP BY r.town_code
+    ),
+    site AS (
+        SELECT s.town_code, count(*) AS n, count(*) FILTER (WHERE s.duty_status <> 'confirmed') AS gap
+        FROM analysis.site_at(moment) AS s GROUP BY s.town_code
+    ),
+    area AS (
+        SELECT a.town_code, count(*) AS n,
+            count(*) FILTER (WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))) AS under_60
+        FROM analysis.key_risk_area_at(moment) AS a GROUP BY a.town_code
+    ),
+    camera AS (
+        SELECT c.town_code, count(*) AS n, count(*) FILTER (WHERE c.is_online) AS online
+        FROM analysis.camera_at(moment) AS c GROUP BY c.town_code
+    ),
+    gap AS (
+        SELECT g.town_code, count(*) AS n FROM analysis.coverage_gap_at(moment) AS g GROUP BY g.town_code
+    ),
+    event AS (
+        SELECT e.town_code, count(*) AS n FROM analysis.event AS e
+        WHERE e.first_seen_at <= moment AND NOT coalesce(e.closed_at <= moment, e.state = 'closed')
+        GROUP BY e.town_code
+    )
+    SELECT
+        u.code, u.name_zh, u.name_en, coalesce(c.n, 0), coalesce(s.n, 0), coalesce(a.n, 0), coalesce(a.under_60, 0),
+        coalesce(m.n, 0), coalesce(m.online, 0), coalesce(c.red, 0), coalesce(c.orange, 0), coalesce(g.n, 0),
+        coalesce(s.gap, 0), coalesce(e.n, 0), moment
+    FROM territory.unit AS u
+    LEFT JOIN cell AS c ON c.town_code = u.code
+    LEFT JOIN site AS s ON s.town_code = u.code
+    LEFT JOIN area AS a ON a.town_code = u.code
+    LEFT JOIN camera AS m ON m.town_code = u.code
+    LEFT JOIN gap AS g ON g.town_code = u.code
+    LEFT JOIN event AS e ON e.town_code = u.code
+    WHERE u.level = 'town' AND u.valid_to IS NULL
+$$;
+CREATE VIEW analysis.town_summary AS SELECT * FROM analysis.town_summary_at(now());
+COMMENT ON VIEW analysis.town_summary IS '各乡镇汇总; totals by town.';

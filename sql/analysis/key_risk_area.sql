@@ -1,0 +1,57 @@
+-- needs: parameter, camera
+CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
+    id bigint, code text, name_zh text, name_en text, site_id bigint, site_name_zh text, town_code text,
+    kind text, level text, onboarded_on date, area_m2 double precision, seen_m2 double precision,
+    seen_fraction double precision, camera_count bigint, online_camera_count bigint, cell_code text,
+    geom geometry(Polygon, :srid), geom_3857 geometry(Polygon, 3857)
+) LANGUAGE sql STABLE AS $$
+    WITH area AS (
+        SELECT a.* FROM registry.key_risk_area AS a WHERE a.status = 'active'
+    ),
+    camera AS MATERIALIZED (
+        SELECT c.id, c.is_online, c.sector FROM analysis.camera_at(moment) AS c WHERE c.sector IS NOT NULL
+    ),
+    -- Clip each sector to the area first, then unite the few clips: never one union of everything.
+    seen AS (
+        SELECT
+            a.id,
+            count(*) AS cameras,
+            count(*) FILTER (WHERE c.is_online) AS online,
+            coalesce(ST_Area(ST_Union(ST_Intersection(a.geom, c.sector)) FILTER (WHERE c.is_online)), 0) AS seen_m2
+        FROM area AS a
+        JOIN camera AS c ON ST_Intersects(a.geom, c.sector)
+        GROUP BY a.id
+    )
+    SELECT
+        a.id, a.code, a.name_zh, a.name_en, a.site_id, s.name_zh, a.town_code,
+        a.kind, a.level, a.onboarded_on, ST_Area(a.geom), coalesce(v.seen_m2, 0),
+        least(coalesce(v.seen_m2, 0) / nullif(ST_Area(a.geom), 0), 1),
+        coalesce(v.cameras, 0), coalesce(v.online, 0), s.cell_code,
+        a.geom, a.geom_3857
+    FROM area AS a
+    JOIN registry.site AS s ON s.id = a.site_id
+    LEFT JOIN seen AS v ON v.id = a.id
+$$;
+CREATE VIEW analysis.key_risk_area AS SELECT * FROM analysis.key_risk_area_at(now());
+COMMENT ON VIEW analysis.key_risk_area IS '在册重点风险源区域及在线摄像机可见面积; active key risk source areas with the area that online cameras see.';
+COMMENT ON COLUMN analysis.key_risk_area.seen_fraction IS 'Share of the area inside sectors of online cameras, 0 to 1; below seen_fraction_min it is a coverage gap.';
+COMMENT ON COLUMN analysis.key_risk_area.camera_count IS 'Cameras whose sector touches the area, online or not.';
+
+CREATE FUNCTION analysis.onboarding_year_at(moment timestamptz) RETURNS TABLE (
+    year integer, onboarded bigint, total_to_date bigint
+) LANGUAGE sql STABLE AS $$
+    -- Areas by the year in which they joined the network; areas retired since then still joined.
+    WITH joined AS (
+        SELECT extract(year FROM a.onboarded_on)::integer AS year, count(*) AS n
+        FROM registry.key_risk_area AS a
+        WHERE a.onboarded_on <= analysis.city_date(moment) AND a.status IN ('active', 'retired')
+        GROUP BY 1
+    ),
+    span AS (
+        SELECT generate_series(min(j.year), extract(year FROM analysis.city_date(moment))::integer) AS year FROM joined AS j
+    )
+    SELECT s.year, coalesce(j.n, 0), (sum(coalesce(j.n, 0)) OVER (ORDER BY s.year))::bigint
+    FROM span AS s LEFT JOIN joined AS j ON j.year = s.year
+$$;
+CREATE VIEW analysis.onboarding_year AS SELECT * FROM analysis.onboarding_year_at(now());
+COMMENT ON VIEW analysis.onboarding_year IS '重点风险源区域逐年接入数与累计数; key risk source areas joined by year, and the total to date.';

@@ -1,0 +1,113 @@
+-- needs: parameter
+-- Versions of the layers from which the ground in no cell follows.
+CREATE FUNCTION analysis.no_cell_versions() RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(v.layer || ':' || v.version, ' ' ORDER BY v.layer), '')
+    FROM territory.layer_version AS v WHERE v.layer IN ('cell', 'no_cell', 'unit')
+$$;
+COMMENT ON FUNCTION analysis.no_cell_versions IS '网格、声明与区划的版本; versions of cells, declared ground and units.';
+
+-- The truth: the county (or, without a county outline, its towns) minus all cells, computed now.
+CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
+    town_code text, declared_id integer, area_m2 double precision, geom geometry(Polygon, :srid)
+) LANGUAGE sql STABLE AS $$
+    -- The ground that must be in cells, by town; parts of the county outside every town keep a NULL town.
+    WITH town AS (
+        SELECT u.code, u.geom FROM territory.unit AS u
+        WHERE u.level = 'town' AND u.valid_to IS NULL AND u.geom IS NOT NULL
+    ),
+    county AS (
+        SELECT u.code, u.geom FROM territory.unit AS u
+        WHERE u.level = 'county' AND u.valid_to IS NULL AND u.geom IS NOT NULL
+    ),
+    outside_towns AS (
+        SELECT NULL::text AS code, ST_Difference(c.geom, (SELECT ST_Union(t.geom) FROM town AS t)) AS geom
+        FROM county AS c
+    ),
+    ground AS (
+        SELECT t.code, t.geom FROM town AS t
+        UNION ALL
+        SELECT o.code, o.geom FROM outside_towns AS o WHERE NOT ST_IsEmpty(o.geom)
+    ),
+    -- Big outlines cut into small ones first, so that each difference meets only the cells near it.
+    tile AS (
+        SELECT g.code, ST_Subdivide(g.geom, 128) AS geom FROM ground AS g
+    ),
+    bare AS (
+        SELECT t.code, coalesce(ST_Difference(t.geom, k.cells), t.geom) AS geom
+        FROM tile AS t
+        LEFT JOIN LATERAL (
+            SELECT ST_Union(c.geom) AS cells FROM territory.grid_cell AS c WHERE c.geom && t.geom
+        ) AS k ON true
+    ),
+    -- Pieces of a town grown together again over the cuts.
+    grown AS (
+        SELECT b.code, (ST_Dump(ST_Union(b.geom))).geom AS geom FROM bare AS b WHERE NOT ST_IsEmpty(b.geom) GROUP BY b.code
+    ),
+    -- Declared ground is a known gap: each piece is split into its declared parts and the rest.
+    declared_part AS (
+        SELECT g.code, d.id AS declared_id, (ST_Dump(ST_Intersection(g.geom, d.geom))).geom AS geom
+        FROM grown AS g JOIN territory.no_cell_ground AS d ON ST_Intersects(g.geom, d.geom)
+    ),
+    undeclared_part AS (
+        SELECT
+            g.code, NULL::integer AS declared_id,
+            (ST_Dump(coalesce(
+                ST_Difference(g.geom, (SELECT ST_Union(d.geom) FROM territory.no_cell_ground AS d WHERE d.geom && g.geom)),
+                g.geom
+            ))).geom AS geom
+        FROM grown AS g
+    ),
+    part AS (
+        SELECT * FROM declared_part
+        UNION ALL
+        SELECT * FROM undeclared_part
+    )
+    SELECT p.code, p.declared_id, ST_Area(p.geom), p.geom
+    FROM part AS p
+    WHERE ST_GeometryType(p.geom) = 'ST_Polygon'
+        AND ST_Area(p.geom) >= (SELECT analysis.parameter_value('sliver_m2'))
+$$;
+COMMENT ON FUNCTION analysis.no_cell_ground IS '全域减去全部网格，逐块，现算; the district minus all cells, piece by piece, computed now (square metres, metric zone).';
+
+-- Renews the copy where it is old; returns whether it had to.
+CREATE FUNCTION analysis.refresh_no_cell() RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(748116312);
+    IF EXISTS (SELECT 1 FROM territory.no_cell_made_from AS m WHERE m.versions = analysis.no_cell_versions()) THEN
+        RETURN false;
+    END IF;
+    DELETE FROM territory.no_cell_piece;
+    INSERT INTO territory.no_cell_piece (town_code, declared_id, area_m2, geom)
+    SELECT g.town_code, g.declared_id, g.area_m2, g.geom FROM analysis.no_cell_ground() AS g
+    ORDER BY g.town_code, ST_YMax(g.geom) DESC, ST_XMin(g.geom);
+    INSERT INTO territory.no_cell_made_from AS m (versions, made_at) VALUES (analysis.no_cell_versions(), now())
+    ON CONFLICT (only_row) DO UPDATE SET versions = excluded.versions, made_at = excluded.made_at;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION analysis.refresh_no_cell IS '更新无网格地块的副本; renews territory.no_cell_piece where cells, units or declared ground have changed.';
+
+CREATE VIEW analysis.no_cell AS
+-- The copy where its versions are current, else the truth computed now: the answer is the same.
+WITH copy_is_current AS MATERIALIZED (
+    SELECT EXISTS (SELECT 1 FROM territory.no_cell_made_from AS m WHERE m.versions = analysis.no_cell_versions()) AS yes
+),
+piece AS (
+    SELECT p.id, p.town_code, p.declared_id, p.area_m2, p.geom, p.geom_3857
+    FROM territory.no_cell_piece AS p WHERE (SELECT c.yes FROM copy_is_current AS c)
+    UNION ALL
+    SELECT
+        (row_number() OVER (ORDER BY g.town_code, ST_YMax(g.geom) DESC, ST_XMin(g.geom)))::integer,
+        g.town_code, g.declared_id, g.area_m2, g.geom, ST_Transform(g.geom, 3857)
+    FROM analysis.no_cell_ground() AS g WHERE NOT (SELECT c.yes FROM copy_is_current AS c)
+)
+SELECT
+    p.id, p.town_code, p.declared_id IS NOT NULL AS declared,
+    coalesce(d.name_zh, '未划入网格的地块') AS name_zh,
+    coalesce(nullif(d.name_en, ''), CASE WHEN d.id IS NULL THEN 'Ground in no cell' ELSE d.name_zh END) AS name_en,
+    d.reason, d.declared_on, p.area_m2, p.geom, p.geom_3857
+FROM piece AS p
+LEFT JOIN territory.no_cell_ground AS d ON d.id = p.declared_id;
+COMMENT ON VIEW analysis.no_cell IS '不在任何网格内的地块（已声明与未声明）; ground of the district in no grid cell, declared or not.';
+COMMENT ON COLUMN analysis.no_cell.declared IS 'True = the committee has declared this ground to be in no cell: still a gap, but a known one.';

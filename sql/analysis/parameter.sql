@@ -1,0 +1,81 @@
+-- Constants of the formulas: configuration. A value that a city has changed stays.
+INSERT INTO analysis.parameter (name, value, unit, note_zh, note_en) VALUES
+    ('risk_h_blue', 0.3, '1', '固有危险 H：低', 'inherent hazard H: blue'),
+    ('risk_h_yellow', 0.5, '1', '固有危险 H：一般', 'inherent hazard H: yellow'),
+    ('risk_h_orange', 0.7, '1', '固有危险 H：较大', 'inherent hazard H: orange'),
+    ('risk_h_red', 0.9, '1', '固有危险 H：重大', 'inherent hazard H: red'),
+    ('risk_h_unknown', 0.7, '1', '未分级按较大计，并标为未知', 'not graded: counted as orange and flagged unknown'),
+    ('risk_e_under_10', 0.2, '1', '人数 <10', 'people below 10'),
+    ('risk_e_under_50', 0.4, '1', '人数 10–49', 'people 10 to 49'),
+    ('risk_e_under_200', 0.6, '1', '人数 50–199', 'people 50 to 199'),
+    ('risk_e_under_1000', 0.8, '1', '人数 200–999', 'people 200 to 999'),
+    ('risk_e_over_1000', 1.0, '1', '人数 ≥1000', 'people 1000 and more'),
+    ('risk_e_unknown', 0.6, '1', '人数未知', 'people unknown'),
+    ('risk_v_normal', 0.3, '1', '脆弱性：一般', 'vulnerability: normal'),
+    ('risk_v_mixed', 0.5, '1', '脆弱性：混合用途、老旧或通道不畅', 'vulnerability: mixed use, old or hard access'),
+    ('risk_v_sleeping', 0.7, '1', '脆弱性：住宿或需照护人员', 'vulnerability: sleeping or dependent people'),
+    ('risk_v_both', 0.9, '1', '脆弱性：两者兼有', 'vulnerability: both'),
+    ('risk_v_unknown', 0.7, '1', '脆弱性未知', 'vulnerability unknown'),
+    ('risk_power_h', 0.5, '1', 'H 的指数', 'exponent of H'),
+    ('risk_power_e', 0.3, '1', 'E 的指数', 'exponent of E'),
+    ('risk_power_v', 0.2, '1', 'V 的指数', 'exponent of V'),
+    ('risk_raw_scale', 10, '1', 'D = 1 − exp(−raw/10)', 'D = 1 − exp(−raw/10)'),
+    ('risk_w_general', 2, '1', '一般隐患权重', 'weight of a general hazard'),
+    ('risk_w_serious', 4, '1', '较大隐患权重', 'weight of a serious hazard'),
+    ('risk_w_major', 10, '1', '重大隐患或已核实的无证作业权重', 'weight of a major hazard or confirmed unlicensed work'),
+    ('risk_w_incident', 4, '1', 'AI 事件权重', 'weight of an AI event'),
+    ('risk_c_unreviewed', 0.5, '1', '未核实 AI 事件：0.5 × 得分', 'unconfirmed AI event: 0.5 × score'),
+    ('risk_overdue_full_days', 30, 'day', '逾期满此天数权重翻倍', 'days overdue at which a hazard counts double'),
+    ('risk_half_life_hazard', 30, 'day', '隐患销号后的半衰期', 'half-life of a closed hazard'),
+    ('risk_half_life_incident', 14, 'day', 'AI 事件结束后的半衰期', 'half-life of a closed AI event'),
+    ('risk_unreviewed_hours', 24, 'hour', '未核实 AI 事件的有效时间', 'an unconfirmed AI event expires after'),
+    ('risk_control_share', 0.3, '1', '管控最多降低的比例', 'share of the score that full control takes away'),
+    ('risk_control_check', 0.35, '1', '管控：在期检查', 'control: check in date'),
+    ('risk_control_self_check', 0.20, '1', '管控：在期自查', 'control: self-check in date'),
+    ('risk_control_certificates', 0.20, '1', '管控：证件已核验', 'control: certificates verified'),
+    ('risk_control_camera', 0.15, '1', '管控：在线摄像机可见', 'control: an online camera covers'),
+    ('risk_control_worker', 0.10, '1', '管控：有网格员', 'control: named grid worker'),
+    ('risk_red_from', 75, 'score', '红色下限', 'red from'),
+    ('risk_orange_from', 55, 'score', '橙色下限', 'orange from'),
+    ('risk_yellow_from', 35, 'score', '黄色下限', 'yellow from'),
+    ('risk_cell_max_share', 0.6, '1', '网格分：最高分的权重', 'cell score: weight of the highest site'),
+    ('risk_cell_top', 5, 'site', '网格分：取前几名平均', 'cell score: mean over the highest n sites'),
+    ('risk_stale_days', 90, 'day', '最新数据早于此天数为陈旧', 'newest data older than this is stale'),
+    ('check_days_red', 30, 'day', '红色：检查周期', 'red: a check is due every'),
+    ('check_days_orange', 60, 'day', '橙色：检查周期', 'orange: a check is due every'),
+    ('check_days_yellow', 90, 'day', '黄色：检查周期', 'yellow: a check is due every'),
+    ('check_days_blue', 180, 'day', '蓝色：检查周期', 'blue: a check is due every'),
+    ('camera_online_minutes', 10, 'minute', '在线：此时间内看到过画面', 'online: observed within'),
+    ('not_observed_hours', 2, 'hour', '已接入而此时间内未看到画面即为缺口', 'a connected camera not observed for this long is a gap'),
+    ('seen_fraction_min', 0.6, '1', '重点风险源区域应被在线摄像机看到的面积比例', 'share of a key risk area that online cameras must see'),
+    ('sliver_m2', 1, 'm2', '小于此面积的碎片不计', 'pieces of ground below this area are dropped')
+ON CONFLICT (name) DO NOTHING;
+
+-- A missing constant stops the query: a formula without it would silently give NULL.
+CREATE FUNCTION analysis.parameter_value(wanted text) RETURNS double precision
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    found_value double precision;
+BEGIN
+    SELECT p.value INTO found_value FROM analysis.parameter AS p WHERE p.name = wanted;
+    IF found_value IS NULL THEN
+        RAISE EXCEPTION 'analysis.parameter 缺少 % / analysis.parameter has no row %', wanted, wanted
+            USING HINT = 'geoapp db up 会补上默认值 / geoapp db up puts the default back.';
+    END IF;
+    RETURN found_value;
+END $$;
+COMMENT ON FUNCTION analysis.parameter_value IS '按名称取公式常数，缺少时报错; a constant of the formulas by name, an error where it is missing.';
+
+-- The calendar day in the city: dates of duty, permits and onboarding are local.
+CREATE FUNCTION analysis.city_date(as_of timestamptz) RETURNS date
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT (as_of AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai'))::date
+$$;
+COMMENT ON FUNCTION analysis.city_date IS '城市当地日期; the calendar day in the city''s time zone.';
+
+-- Midnight in the city at or before as_of.
+CREATE FUNCTION analysis.city_midnight(as_of timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT analysis.city_date(as_of)::timestamp AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai')
+$$;
+COMMENT ON FUNCTION analysis.city_midnight IS '城市当日零点; midnight in the city at or before the given time.';

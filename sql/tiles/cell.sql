@@ -1,0 +1,15 @@
+-- needs: extent
+-- Grid cells, geometry and codes only: the colour of a lens comes by id and is painted by the client.
+CREATE FUNCTION tiles.cell(z integer, x integer, y integer) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH feature AS (
+        SELECT
+            c.cell_no AS id, c.code, left(c.community_code, 9) || '000' AS town_code,
+            ST_AsMVTGeom(c.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
+        FROM territory.grid_cell AS c
+        WHERE c.geom_3857 && tiles.search_box(z, x, y)
+        ORDER BY c.cell_no
+    )
+    SELECT ST_AsMVT(f, 'cell', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL
+$$;
+COMMENT ON FUNCTION tiles.cell IS '网格; grid cells: id = cell_no, code, town_code.';

@@ -1,0 +1,28 @@
+-- needs: extent, analysis/camera
+-- As analysis.key_risk_area, for the areas of one tile only.
+CREATE FUNCTION tiles.key_risk_area(z integer, x integer, y integer) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+    WITH area AS (
+        SELECT a.id, a.code, a.name_zh, a.name_en, a.level, a.geom, a.geom_3857
+        FROM registry.key_risk_area AS a
+        WHERE a.status = 'active' AND a.geom_3857 && tiles.search_box(z, x, y)
+    ),
+    online AS MATERIALIZED (
+        SELECT o.sector FROM analysis.online_sector_at(now()) AS o
+    ),
+    seen AS (
+        SELECT a.id, ST_Area(ST_Union(ST_Intersection(a.geom, o.sector))) / nullif(ST_Area(a.geom), 0) AS fraction
+        FROM area AS a JOIN online AS o ON ST_Intersects(a.geom, o.sector)
+        GROUP BY a.id, a.geom
+    ),
+    feature AS (
+        SELECT
+            a.id::integer AS id, a.code, a.name_zh, a.name_en, a.level,
+            round(least(coalesce(s.fraction, 0), 1)::numeric, 3)::double precision AS seen_fraction,
+            ST_AsMVTGeom(a.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
+        FROM area AS a LEFT JOIN seen AS s ON s.id = a.id
+        ORDER BY a.id
+    )
+    SELECT ST_AsMVT(f, 'key_risk_area', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL
+$$;
+COMMENT ON FUNCTION tiles.key_risk_area IS '重点风险源区域; key risk source areas: code, name_zh, name_en, level, seen_fraction.';
