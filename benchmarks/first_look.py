@@ -1,0 +1,120 @@
+"""How long the sample city takes to build, to ask and to draw: medians over repeats, on a private PostGIS of its own.
+
+Run: .venv/bin/python -m benchmarks.first_look [--sites 3000 --cells 1200 …]; prints a Markdown table.
+fsync is on (the private cluster's own configuration); times are wall seconds or milliseconds of this machine, so
+compare them within one run only.
+"""
+
+import argparse
+import dataclasses
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from etl.sample_city.build import DEMO, build_sample_city
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from layers.http import router
+
+from geoapp.database.cluster import PrivateCluster
+from geoapp.database.connection import connect, open_pool
+from geoapp.database.migrations import migrate
+
+VIEWS = (
+    "risk_site",
+    "risk_cell",
+    "coverage_cell",
+    "coverage_gap",
+    "duty_matrix",
+    "duty_gap",
+    "duty_cell",
+    "headline",
+)
+# Tiles over Zhangyan, from the whole district to a street; (z, x, y) in the XYZ scheme.
+TILES = ((9, 428, 208), (11, 1714, 835), (13, 6856, 3341), (14, 13713, 6683))
+TILE_LAYERS = ("cell", "site", "key_risk_area", "camera_sector", "base")
+
+
+def median_ms(work: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Median and largest of `repeats` runs after one warm-up, milliseconds."""
+    work()
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(taken), max(taken)
+
+
+def rows_of(url: str, repeats: int) -> list[tuple[str, float, float]]:
+    """Table rows (what, median ms, worst ms) for views and tiles of the city at `url`."""
+    table: list[tuple[str, float, float]] = []
+    with connect(url, autocommit=True) as connection:
+        for view in VIEWS:
+            query = f"SELECT count(*) FROM (SELECT * FROM analysis.{view} OFFSET 0) AS v"
+            table.append(
+                (f"analysis.{view}", *median_ms(lambda q=query: connection.execute(q).fetchone(), repeats))
+            )
+        for layer in TILE_LAYERS:
+            for z, x, y in TILES:
+                query = f"SELECT tiles.{layer}({z}, {x}, {y})"
+                timed = median_ms(lambda q=query: connection.execute(q).fetchone(), repeats)
+                table.append((f"tiles.{layer} z{z}", *timed))
+    with open_pool(url) as pool:
+        application = FastAPI()
+        application.include_router(router(pool))
+        client = TestClient(application)
+        path = "/tiles/cell/{}/{}/{}.mvt".format(*TILES[1])
+        etag = client.get(path).headers["etag"]
+        table.append(("HTTP cell z11, in the cache", *median_ms(lambda: client.get(path), repeats)))
+        table.append(
+            (
+                "HTTP cell z11, 304",
+                *median_ms(lambda: client.get(path, headers={"If-None-Match": etag}), repeats),
+            )
+        )
+        for lens in ("risk", "coverage", "duty"):
+            table.append(
+                (f"HTTP /lens/{lens}.json", *median_ms(lambda n=lens: client.get(f"/lens/{n}.json"), repeats))
+            )
+    return table
+
+
+def main() -> None:
+    """Builds a city in a throw-away folder, measures, prints, removes the folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=9)
+    sizes = {f.name: f.type for f in dataclasses.fields(DEMO)}
+    for name in sizes:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(DEMO, name))
+    asked = vars(parser.parse_args())
+    repeats = asked.pop("repeats")
+    home = Path(tempfile.mkdtemp(prefix="geoapp-bench-"))
+    home.chmod(0o755)
+    cluster = PrivateCluster(home)
+    try:
+        start = time.perf_counter()
+        cluster.up()
+        migrate(cluster.url(), srid=4549)
+        ready = time.perf_counter()
+        with connect(cluster.url()) as connection:
+            counts = build_sample_city(
+                connection, size=dataclasses.replace(DEMO, **asked), seed=1, as_of=datetime.now(UTC)
+            )
+        built = time.perf_counter()
+        print(f"database and schema {ready - start:.1f} s, sample city {built - ready:.1f} s: {counts}\n")
+        print("| what | median ms | worst ms |\n|---|---|---|")
+        for what, median, worst in rows_of(cluster.url(), repeats):
+            print(f"| {what} | {median:.1f} | {worst:.1f} |")
+    finally:
+        cluster.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
