@@ -1,0 +1,90 @@
+"""Vector tiles: their version, their bytes, and the copies kept in this process."""
+
+import gzip
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from layers.registry import Layer
+
+MAX_ZOOM = 22
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
+
+# What a tile's content follows from: the layers' versions, the views' definitions, the city and, for layers that
+# depend on the time, the clock in steps.
+_VERSION = """
+SELECT
+    coalesce((SELECT string_agg(v.layer || '=' || v.version, ',' ORDER BY v.layer)
+              FROM territory.layer_version AS v WHERE v.layer = ANY (%(layers)s)), '') AS versions,
+    coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '') AS definitions,
+    current_database() || coalesce((SELECT c.code || c.loaded_at FROM territory.city AS c), '') AS city,
+    CASE WHEN %(clock_s)s > 0 THEN floor(extract(epoch FROM now()) / %(clock_s)s)::bigint ELSE 0 END AS clock
+"""
+
+
+def tile_address(z: str, x: str, y: str) -> tuple[int, int, int] | None:
+    """The tile that three texts name, or None where there is no such tile (0 <= x, y < 2^z, z <= 22)."""
+    if not all(_NUMBER.fullmatch(part) for part in (z, x, y)):
+        return None
+    zoom, column, row = int(z), int(x), int(y)
+    if zoom > MAX_ZOOM or column >= 2**zoom or row >= 2**zoom:
+        return None
+    return zoom, column, row
+
+
+def layer_version(connection: psycopg.Connection[dict[str, Any]], layer: Layer) -> str:
+    """A short text that changes whenever tiles of the layer may differ; no tile is made for it."""
+    row = connection.execute(_VERSION, {"layers": list(layer.versions), "clock_s": layer.clock_s}).fetchone()
+    assert row is not None
+    return hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()[:16]
+
+
+def make_tile(connection: psycopg.Connection[dict[str, Any]], layer: Layer, z: int, x: int, y: int) -> bytes:
+    """The tile's bytes (MVT, layer name = layer id, extent 4096); empty where nothing is drawn there."""
+    if not layer.min_zoom <= z <= MAX_ZOOM:
+        return b""
+    row = connection.execute(
+        sql.SQL("SELECT tiles.{}(%s, %s, %s) AS tile").format(sql.Identifier(layer.id)), (z, x, y)
+    ).fetchone()
+    assert row is not None
+    return bytes(row["tile"] or b"")
+
+
+class TileCopies:
+    """Tiles of this process by (layer, version, z, x, y), gzipped, the least used dropped first. Thread-safe."""
+
+    def __init__(self, limit_bytes: int = 64_000_000) -> None:
+        self.limit_bytes = limit_bytes
+        self._kept: OrderedDict[tuple[str, str, int, int, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str, int, int, int]) -> bytes | None:
+        """The gzipped tile, b"" for one known to be empty, None where there is no copy."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[str, str, int, int, int], tile: bytes) -> bytes:
+        """Keeps a tile (raw bytes in, gzipped bytes out)."""
+        packed = gzip.compress(tile, 5, mtime=0) if tile else b""
+        with self._lock:
+            self._bytes += len(packed) - len(self._kept.pop(key, b""))
+            self._kept[key] = packed
+            while self._bytes > self.limit_bytes and len(self._kept) > 1:
+                _, dropped = self._kept.popitem(last=False)
+                self._bytes -= len(dropped)
+        return packed
+
+    def clear(self) -> None:
+        """Forgets every copy."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0

@@ -1,0 +1,11 @@
+-- Class, score and hatching of each cell: hatched where a duty is missing or everything known is old.
+SELECT
+    r.cell_no, coalesce(r.level, 'none') AS class, round(r.score::numeric, 1)::double precision AS score,
+    CASE
+        WHEN r.level IS NULL THEN NULL
+        WHEN r.has_duty_gap THEN 'duty_gap'
+        WHEN r.is_stale THEN 'stale'
+        WHEN r.unknown_site_count > 0 THEN 'unknown'
+    END AS hatched
+FROM analysis.risk_cell_at(coalesce(%(as_of)s::timestamptz, now())) AS r
+ORDER BY r.cell_no
