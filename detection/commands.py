@@ -1,0 +1,171 @@
+"""`geoapp detect`: the watch on the command line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from geoapp.errors import Refused
+from geoapp.settings import settings
+
+if TYPE_CHECKING:
+    from detection.backends.base import Detector
+    from detection.config import WatchConfig
+
+# Nothing may be fetched at run time, whatever a library would like to.
+os.environ.setdefault("YOLO_OFFLINE", "1")
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+
+app = typer.Typer(help="看护：扫描、训练、评估 / the watch: scan, train, evaluate.", no_args_is_help=True)
+_console = Console(stderr=True)
+JSON = typer.Option(False, "--json", help="Print JSON.")
+CONFIG = typer.Option(None, "--config", help="YAML file of the watch's settings.")
+
+
+@app.command()
+def run(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
+    """持续看护直到停止 / Watch the connected cameras until Ctrl-C or SIGTERM. Any number may run side by side."""
+    from detection.config import read_config
+    from detection.logs import configure_logs
+    from detection.sources.http_snapshot import HttpSnapshot
+    from detection.watch import run as run_watch
+    from detection.watch import utc_now
+
+    configure_logs(as_json=True if as_json else None)
+    rules = read_config(config)
+    url = _database()
+    detector = _open_detector(rules)
+    summary = run_watch(
+        url,
+        stop=_stop_on_signals(),
+        source=HttpSnapshot(rules.fetch, clock=utc_now),
+        detector=detector,
+        evidence_folder=settings().evidence_path,
+        config=rules,
+    )
+    if as_json:
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+
+
+@app.command()
+def once(
+    camera: list[str] = typer.Option(
+        [], "--camera", help="gb_id of a camera to look through now (several allowed)."
+    ),
+    folder: Path | None = typer.Option(
+        None, "--folder", help="Look at a folder's pictures; nothing is stored."
+    ),
+    config: Path | None = CONFIG,
+    as_json: bool = JSON,
+) -> None:
+    """看一遍 / One pass over the due cameras, or the given ones; or over a folder of pictures."""
+    from detection.config import read_config
+    from detection.logs import configure_logs
+    from detection.once import look_at_cameras, look_at_folder
+
+    configure_logs(as_json=True if as_json else None)
+    rules = read_config(config)
+    if folder is not None:
+        rows = look_at_folder(folder, _open_detector(rules), rules)
+    else:
+        rows = look_at_cameras(_database(), camera, _open_detector(rules), rules, settings().evidence_path)
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    table = Table("看什么 / what", "结果 / result", "看到 / seen")
+    for row in rows:
+        seen = ", ".join(f"{b['class']} {b['score']:.2f}" for b in row["boxes"]) or "-"
+        table.add_row(row["what"], "observed" if row["observed"] else f"UNOBSERVED({row['reason']})", seen)
+    Console().print(table)
+
+
+@app.command()
+def simulate(
+    cameras: int = typer.Option(..., min=1, help="How many cameras."),
+    period: float = typer.Option(..., min=1, help="Seconds between two looks through one camera."),
+    seconds: float = typer.Option(..., min=1, help="How long to run."),
+    with_model: bool = typer.Option(False, "--with-model", help="Run the real model on every frame."),
+    workers: int = typer.Option(4, min=1, help="Threads that examine and write."),
+    as_json: bool = JSON,
+) -> None:
+    """压力测试 / Many cameras through the real lease table and store, in a database that is thrown away."""
+    from detection.config import ScheduleConfig, WatchConfig
+    from detection.logs import configure_logs
+    from detection.simulate import simulate as simulate_watch
+
+    configure_logs(as_json=True)
+    rules = WatchConfig(schedule=ScheduleConfig(workers=workers, batch=256, tick_s=0.1))
+    detector = _open_detector(rules) if with_model else None
+    with _console.status(f"{cameras} cameras, {seconds:g} s …"):
+        figures = simulate_watch(_database(), cameras, period, seconds, config=rules, detector=detector)
+    if as_json:
+        typer.echo(json.dumps(figures, ensure_ascii=False))
+        return
+    for name, value in figures.items():
+        typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def farm(
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    seed: int | None = typer.Option(None, help="Another scripted day."),
+) -> None:
+    """摄像机农场 / The camera farm: plays the sample city's live cameras over HTTP until stopped."""
+    from detection.farm_command import run_farm
+
+    run_farm(_database(), host=host, port=settings().farm_port, seed=seed)
+
+
+def _database() -> str:
+    from geoapp.database.connection import database_url
+
+    return database_url()
+
+
+def _open_detector(rules: WatchConfig) -> Detector:
+    from detection.backends import open_detector
+    from detection.backends.weights import find_weights
+
+    configured = settings()
+    weights = find_weights(configured)
+    with _console.status("模型 / model …"):
+        return open_detector(weights, rules.detector, home=configured.home_path)
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set by SIGTERM or Ctrl-C; a second Ctrl-C interrupts at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return stop
+
+
+def _mount_training() -> None:
+    """train, evaluate and export live in their own room of this workshop."""
+    name = "detection.training.commands"
+    if importlib.util.find_spec(name) is None:
+        return
+    commands: Any = importlib.import_module(name)
+    app.add_typer(commands.app)
+
+
+_mount_training()
+
+__all__ = ["Refused", "app"]

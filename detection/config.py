@@ -1,0 +1,141 @@
+"""How the watch works, checked: every number that is policy, with its unit. Unknown keys are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from detection.pose import PoseSigma
+from geoapp.errors import Refused
+from geoapp.watch.incident_state import StateRules
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FetchConfig(Strict):
+    """HTTP snapshots. Limits in seconds and bytes; in_flight is how many cameras are asked at a time."""
+
+    connect_s: float = Field(default=3.0, gt=0)
+    total_s: float = Field(default=5.0, gt=0)
+    max_bytes: int = Field(default=16_000_000, gt=0)
+    in_flight: int = Field(default=64, ge=1)
+
+
+class GateConfig(Strict):
+    """Picture health. Grey values 0..255; a picture is frozen when frozen_looks in a row over frozen_s are the same."""
+
+    black_p99: float = Field(default=20.0, ge=0)
+    covered_std: float = Field(default=4.0, ge=0)
+    frozen_looks: int = Field(default=3, ge=2)
+    frozen_s: float = Field(default=5.0, ge=0)
+    frozen_difference: float = Field(default=0.01, ge=0)
+
+
+class DetectorConfig(Strict):
+    """Which engine runs the weights. min_threshold keeps a careless threshold from flooding the incident table."""
+
+    backend: Literal["openvino", "ultralytics"] = "openvino"
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    nms_iou: float = Field(default=0.5, gt=0, lt=1)
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    default_threshold: float = Field(default=0.4, gt=0, lt=1)
+    min_threshold: float = Field(default=0.05, gt=0, lt=1)
+
+
+class PlacingConfig(Strict):
+    """Standard deviations of the survey (degrees, metres) and of the foot point (pixels, and share of the box)."""
+
+    tilt_deg: float = Field(default=0.5, gt=0)
+    azimuth_deg: float = Field(default=2.0, gt=0)
+    height_m: float = Field(default=0.2, gt=0)
+    foot_px: float = Field(default=3.0, gt=0)
+    foot_share: float = Field(default=0.06, ge=0)
+    smoke_share: float = Field(default=0.2, ge=0)
+    default_range_m: float = Field(default=150.0, gt=0)
+
+    def sigma(self, box_px: float, *, is_smoke: bool) -> PoseSigma:
+        """Of a box box_px pixels large: the larger the box, the less its bottom centre says."""
+        share = self.smoke_share if is_smoke else self.foot_share
+        return PoseSigma(self.tilt_deg, self.azimuth_deg, self.height_m, max(self.foot_px, share * box_px))
+
+
+class IncidentConfig(Strict):
+    """Votes and association. hysteresis: a live incident is kept by boxes down to this share of the threshold."""
+
+    open_votes: int = 2
+    open_window: int = 3
+    drop_after: int = 3
+    quiet_after: int = 3
+    close_after: int = 12
+    close_after_s: float = 900.0
+    hysteresis: float = Field(default=0.8, gt=0, le=1)
+    min_match: float = Field(default=0.3, gt=0, lt=1)
+    max_gap_s: float = Field(default=900.0, gt=0)
+
+    def state_rules(self) -> StateRules:
+        return StateRules(
+            self.open_votes,
+            self.open_window,
+            self.drop_after,
+            self.quiet_after,
+            self.close_after,
+            self.close_after_s,
+        )
+
+
+class ScheduleConfig(Strict):
+    """Seconds, except batch (cameras a claim), burst (extra looks after a first hit) and retain_hours."""
+
+    tick_s: float = Field(default=0.25, gt=0)
+    lease_s: float = Field(default=30.0, gt=0)
+    batch: int = Field(default=64, ge=1)
+    workers: int = Field(default=4, ge=1)
+    burst: int = Field(default=4, ge=0)
+    burst_s: float = Field(default=2.0, gt=0)
+    sync_s: float = Field(default=15.0, gt=0)
+    report_s: float = Field(default=60.0, gt=0)
+    retain_hours: float = Field(default=24.0, gt=1)
+
+
+class EvidenceConfig(Strict):
+    """Which hits leave their frame: the first, every change, a clearly better one, and one every every_s seconds."""
+
+    every_s: float = Field(default=30.0, gt=0)
+    better_by: float = Field(default=0.05, gt=0)
+    most: int = Field(default=40, ge=1)
+
+
+class WatchConfig(Strict):
+    fetch: FetchConfig = FetchConfig()
+    gate: GateConfig = GateConfig()
+    detector: DetectorConfig = Field(default_factory=DetectorConfig)
+    placing: PlacingConfig = PlacingConfig()
+    incidents: IncidentConfig = IncidentConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
+
+
+def read_config(path: Path | None) -> WatchConfig:
+    """The configuration of a YAML file, or the defaults. Raises Refused with file, field and reason."""
+    if path is None:
+        return WatchConfig()
+    try:
+        held = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        config = WatchConfig.model_validate(held)
+        config.incidents.state_rules()
+        return config
+    except OSError as fault:
+        raise Refused(f"{path}: 读不了 / cannot be read: {fault.strerror}") from None
+    except yaml.YAMLError as fault:
+        raise Refused(f"{path}: 不是有效的 YAML / is not valid YAML: {fault}") from None
+    except ValidationError as fault:
+        lines = [f"  {'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in fault.errors()]
+        raise Refused(f"{path}: 配置有误 / wrong settings:\n" + "\n".join(lines)) from None
+    except ValueError as fault:
+        raise Refused(f"{path}: 配置有误 / wrong settings: incidents: {fault}") from None

@@ -1,0 +1,17 @@
+"""What a source of frames must offer."""
+
+from typing import Protocol
+
+from detection.types import Camera, Frame, Unobserved
+
+
+class FrameSource(Protocol):
+    """Asks cameras for a picture. Asynchronous, so that a thousand slow cameras wait beside each other."""
+
+    async def grab(self, camera: Camera) -> Frame | Unobserved:
+        """A frame, or why there is none. Never raises for anything that a camera or network does."""
+        ...
+
+    async def close(self) -> None:
+        """Gives connections back."""
+        ...

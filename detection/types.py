@@ -1,0 +1,157 @@
+"""What passes through the watch: frames, boxes, results and places. Frozen values, no behaviour to speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.pose import Pose
+
+Image = NDArray[np.uint8]
+"""A decoded picture, shape (height, width, 3), blue-green-red as OpenCV has it."""
+
+CLASSES = ("fire", "smoke", "welding_arc", "sparks")
+
+
+class Reason(StrEnum):
+    """Why a camera could not be looked through. Stored as it is in watch.observation.reason."""
+
+    CONNECTION_REFUSED = "connection_refused"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    BROKEN_OFF = "broken_off"
+    BAD_ADDRESS = "bad_address"
+    HTTP_REDIRECT = "http_3xx"
+    HTTP_401 = "http_401"
+    HTTP_403 = "http_403"
+    HTTP_404 = "http_404"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    TOO_LARGE = "too_large"
+    NOT_AN_IMAGE = "not_an_image"
+    DAMAGED_IMAGE = "damaged_image"
+    BLACK = "black"
+    COVERED = "covered"
+    FROZEN = "frozen"
+    RESOLUTION_CHANGED = "resolution_changed"
+    DETECTOR_FAILED = "detector_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture as the camera sent it. captured_at: when it was asked for; received_at: when its last byte came."""
+
+    data: bytes
+    captured_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One detection. class_name is one of CLASSES, score 0..1, corners in pixels of the original picture."""
+
+    class_name: str
+    score: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        return self.x1, self.y1, self.x2, self.y2
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
+
+    def as_json(self) -> dict[str, object]:
+        """For watch.observation.boxes: class, score, box [x1, y1, x2, y2] in pixels."""
+        return {
+            "class": self.class_name,
+            "score": round(self.score, 4),
+            "box": [round(v, 1) for v in self.corners],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The camera was looked through; `boxes` may be empty. Only this result may make an incident quiet or closed."""
+
+    boxes: tuple[Box, ...]
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unobserved:
+    """Nobody could look, and why. Never the same as an empty picture. `detail` is for logs, without secrets."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One scan's result. `frame` is None where none came."""
+
+    camera_id: int
+    captured_at: datetime
+    received_at: datetime
+    result: Observed | Unobserved
+    model_hash: str
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroundFix:
+    """Where on the ground, and how well it is known.
+
+    method: pose_ray, bearing_sector or camera_point (the ladder of placing, best first).
+    x, y: the city's metric CRS, metres. semi_major_m, semi_minor_m: half axes of the 95 % ellipse, metres;
+    rotation_deg: its major axis, degrees clockwise from grid north; ring: its outline, (x, y) in metres, open.
+    All four are None where nothing is known about the error.
+    """
+
+    method: str
+    x: float
+    y: float
+    semi_major_m: float | None = None
+    semi_minor_m: float | None = None
+    rotation_deg: float | None = None
+    ring: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera as the watch needs it. x, y: foot point, metres in the city's CRS `srid`; period in seconds."""
+
+    id: int
+    gb_id: str
+    name_zh: str
+    snapshot_url: str
+    period_s: float
+    x: float
+    y: float
+    srid: int
+    pose: Pose | None = None
+    max_range_m: float | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A camera held for one scan. token: the fence, a completion with an older one writes nothing. lag_s: how late."""
+
+    camera: Camera
+    token: int
+    lease_until: datetime
+    lag_s: float
+    burst_left: int
+    attempts: int
