@@ -1,0 +1,1 @@
+"""The sample city: a district made by formula, deterministic by seed, flagged as generated in every row."""

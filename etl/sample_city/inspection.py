@@ -1,0 +1,343 @@
+"""What was checked in the sample city: visits, hazards, certificates, hot-work permits. Times are UTC, rhythm is local."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import shapely
+
+from etl.sample_city import names
+from etl.sample_city.duty import Duty
+from etl.sample_city.planar import Floats, Ints
+from etl.sample_city.sites import Sites
+from etl.sample_city.watching import Cameras, KeyRiskAreas
+
+CHINA = timezone(timedelta(hours=8))
+PATROL_DAYS = {"red": 30, "orange": 60, "yellow": 90, "blue": 182, None: 182}
+"""Patrol minimums by hazard level, days."""
+VISIT_COLUMNS = (
+    "id:int8 site_id:int8 kind:text done_at:timestamptz person_id:int8 outcome:text is_generated:bool"
+)
+HAZARD_COLUMNS = (
+    "id:int8 site_id:int8 class:text is_unlicensed_work:bool title_zh:text title_en:text found_at:timestamptz found_by:text"
+    " deadline:timestamptz state:text closed_at:timestamptz is_generated:bool"
+)
+CERTIFICATE_COLUMNS = (
+    "id:int8 site_id:int8 holder_name:text holder_hash:text certificate_hash:text job_class:text sub_item:text"
+    " issuer_family:text issued_on:date review_due_on:date valid_to:date verified_at:timestamptz verified_result:text is_generated:bool"
+)
+PERMIT_COLUMNS = (
+    "id:int8 permit_no:text site_id:int8 level:text geom:geometry starts_at:timestamptz ends_at:timestamptz"
+    " certificate_id:int8 watcher:text status:text is_generated:bool"
+)
+
+_FOUND = {
+    "general": (
+        ("灭火器压力不足", "Extinguisher pressure low"), ("安全出口堆放杂物", "Goods stored in the exit"),
+        ("配电箱未关闭", "Switchboard left open"), ("应急灯损坏", "Emergency light broken"), ("插座私拉乱接", "Loose wiring"),
+        ("未张贴安全警示标志", "Safety sign missing"),
+    ),
+    "serious": (
+        ("消防通道被占用", "Fire lane blocked"), ("可燃气体报警器失效", "Gas alarm out of order"),
+        ("危化品混存", "Chemicals stored together"), ("除尘系统未清理", "Dust collector not cleaned"),
+    ),
+    "major": (
+        ("有限空间作业未审批", "Confined-space work without approval"), ("可燃气体区域未设防爆电气", "No explosion-proof equipment"),
+        ("粉尘作业区超员", "Too many people in a dust area"),
+    ),
+}  # fmt: skip
+UNLICENSED = ("无证人员从事焊接作业", "Welding without a certificate")
+
+
+@dataclass(frozen=True)
+class Permits:
+    """Permit rows, and for each its site index and time span (seconds since the epoch)."""
+
+    rows: list[tuple[object, ...]]
+    site: Ints
+    starts: Floats
+    ends: Floats
+
+
+def _local_midnight(as_of: datetime) -> float:
+    return as_of.astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(round(seconds), UTC)
+
+
+def _series(
+    sites: Ints,
+    period_days: Floats,
+    phase: Floats,
+    horizon_days: float,
+    as_of: datetime,
+    skip: float,
+    rng: np.random.Generator,
+) -> tuple[Ints, Floats]:
+    """Site and time of repeated visits: every `period_days`, in working hours, back to the horizon, none after as_of."""
+    if len(sites) == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    rounds = np.maximum(np.floor((horizon_days - phase * period_days) / period_days) + 1, 0).astype(int)
+    owner = np.repeat(np.arange(len(sites)), rounds)
+    nth = np.arange(len(owner)) - np.repeat(np.cumsum(rounds) - rounds, rounds)
+    days = np.floor(
+        (phase[owner] + nth) * period_days[owner] + rng.uniform(-0.12, 0.12, len(owner)) * period_days[owner]
+    )
+    at = _local_midnight(as_of) - np.maximum(days, 0) * 86400 + rng.triangular(8, 10.5, 18, len(owner)) * 3600
+    kept = (at <= as_of.timestamp()) & (rng.random(len(owner)) >= skip)
+    return sites[owner[kept]], at[kept]
+
+
+def build_visits(
+    sites: Sites, duty: Duty, cameras: Cameras, days: int, as_of: datetime, rng: np.random.Generator
+) -> list[tuple[object, ...]]:
+    """Patrols, self-checks, remote checks and a few inspections within their yearly caps.
+
+    Deliberately: about one site in twelve is overdue for each kind, one in twenty never checks itself.
+    Patrols reach back half a year, since that is the longest period due; the rest `days`.
+    """
+    count = len(sites.ids)
+    every = np.arange(count)
+    small = np.array([s is not None for s in sites.nine_small.tolist()])
+    diligence = rng.random(count)
+    parts: list[tuple[str, Ints, Floats]] = []
+
+    self_checked = every[(small | sites.industrial) & (diligence > 0.05)]
+    phase = np.where(
+        diligence[self_checked] < 0.13,
+        rng.uniform(1.5, 4, len(self_checked)),
+        rng.uniform(0, 0.9, len(self_checked)),
+    )
+    parts.append(
+        (
+            "self_check",
+            *_series(self_checked, np.where(small[self_checked], 7.0, 30.0), phase, days, as_of, 0.06, rng),
+        )
+    )
+
+    period = np.array([PATROL_DAYS[level] for level in sites.level.tolist()], dtype=float)
+    late = rng.random(count) < 0.09
+    phase = np.where(late, rng.uniform(1.1, 2.2, count), rng.uniform(0, 0.95, count))
+    parts.append(("patrol", *_series(every, period, phase, max(days, 200), as_of, 0.0, rng)))
+
+    remote = np.unique(cameras.site[cameras.live])
+    parts.append(
+        (
+            "remote_check",
+            *_series(
+                remote, np.full(len(remote), 10.0), rng.uniform(0, 1, len(remote)), days, as_of, 0.15, rng
+            ),
+        )
+    )
+
+    cap = np.array([row[17] for row in sites.rows], dtype=float)
+    chosen = every[rng.random(count) < 0.45 * cap * days / 365]
+    parts.append(
+        (
+            "admin_inspection",
+            chosen,
+            _local_midnight(as_of)
+            - np.floor(rng.uniform(1, days, len(chosen))) * 86400
+            + rng.uniform(9, 16.5, len(chosen)) * 3600,
+        )
+    )
+
+    worker = np.where(sites.cell >= 0, duty.worker_of_cell[sites.cell], 0)
+    rows: list[tuple[object, ...]] = []
+    for kind, site, at in parts:
+        outcome = rng.choice(["ok", "hazard", "unknown"], len(site), p=[0.93, 0.06, 0.01])
+        if kind == "patrol":
+            person = worker[site]
+        elif kind == "admin_inspection":
+            person = rng.choice(duty.officers, len(site))
+        else:
+            person = np.zeros(len(site), dtype=np.int64)
+        order = np.argsort(at, kind="stable")
+        rows += [
+            (0, i, kind, _at(t), p or None, o, True)
+            for i, t, p, o in zip(
+                sites.ids[site[order]].tolist(),
+                at[order].tolist(),
+                person[order].tolist(),
+                outcome[order].tolist(),
+                strict=True,
+            )
+        ]
+    return [(number, *row[1:]) for number, row in enumerate(rows, 1)]
+
+
+def build_hazards(
+    sites: Sites, days: int, as_of: datetime, rng: np.random.Generator
+) -> list[tuple[object, ...]]:
+    """Hazards found over the period: most closed, some open, overdue or rejected; a few major ones open.
+
+    Open major hazards stand at about one site in 200 (three at least), a third of them unlicensed welding.
+    """
+    count = max(30, round(0.3 * len(sites.ids)))
+    heavy = np.where(sites.industrial, 3.0, 1.0)
+    site = rng.choice(len(sites.ids), count, p=heavy / heavy.sum())
+    age = rng.uniform(0.2, days, count)
+    kind = rng.choice(["general", "serious"], count, p=[0.84, 0.16])
+    major = rng.permutation(np.flatnonzero(sites.industrial))[: max(3, len(sites.ids) // 200)]
+    site, age = np.r_[site, major], np.r_[age, rng.uniform(0.3, min(days, 20), len(major))]
+    kind = np.r_[kind, np.full(len(major), "major")]
+    rows: list[tuple[object, ...]] = []
+    order = np.argsort(-age, kind="stable")
+    for number, i in enumerate(order.tolist(), 1):
+        name = str(kind[i])
+        unlicensed = name == "major" and i % 3 == count % 3
+        zh, en = UNLICENSED if unlicensed else _FOUND[name][int(rng.integers(len(_FOUND[name])))]
+        found = as_of.timestamp() - age[i] * 86400
+        deadline = found + {"general": 15, "serious": 7, "major": 3}[name] * 86400
+        closed: float | None = None
+        state = "verified_closed"
+        if name != "major" and rng.random() < (0.9 if age[i] > 20 else 0.35):
+            closed = min(as_of.timestamp() - 60, found + float(rng.uniform(0.1, 1.3)) * (deadline - found))
+        else:
+            state = str(
+                rng.choice(
+                    ["found", "assigned", "fixing", "submitted", "rejected"], p=[0.15, 0.2, 0.4, 0.17, 0.08]
+                )
+            )
+        by = str(
+            rng.choice(
+                ["patrol", "self_check", "remote_check", "admin_inspection", "public", "incident"],
+                p=[0.4, 0.3, 0.08, 0.12, 0.07, 0.03],
+            )
+        )
+        rows.append(
+            (number, int(sites.ids[site[i]]), name, unlicensed, zh, en, _at(found), by, _at(deadline), state,
+             None if closed is None else _at(closed), True)
+        )  # fmt: skip
+    return rows
+
+
+def build_certificates(
+    sites: Sites, as_of: date, seed: int, rng: np.random.Generator
+) -> list[tuple[object, ...]]:
+    """Special operation certificates at industrial sites: hashes only, most verified as valid, some not verified."""
+    rows: list[tuple[object, ...]] = []
+    jobs = (("焊接与热切割作业", "熔化焊接与热切割作业", "MEM"), ("电工作业", "低压电工作业", "MEM"), ("高处作业", "登高架设作业", "MEM"),
+            ("焊接与热切割作业", "建筑焊工", "MOHURD"), ("特种设备作业", "锅炉压力容器焊接", "SAMR"))  # fmt: skip
+    for site in np.flatnonzero(sites.industrial & (rng.random(len(sites.ids)) < 0.7)).tolist():
+        for _ in range(int(rng.integers(1, 4))):
+            number = len(rows) + 1
+            job, item, issuer = jobs[int(rng.choice(5, p=[0.4, 0.3, 0.12, 0.1, 0.08]))]
+            issued = as_of - timedelta(days=int(rng.integers(30, 2300)))
+            result = rng.choice(
+                ["valid", "expired", "wrong_scope", "not_found", ""], p=[0.7, 0.07, 0.03, 0.02, 0.18]
+            )
+            valid_to = issued + timedelta(days=6 * 365 + 1)
+            if result == "valid" and valid_to < as_of:
+                result = "expired"
+            rows.append(
+                (
+                    number, int(sites.ids[site]), f"{names.SURNAMES[int(rng.integers(len(names.SURNAMES)))]}某某",
+                    _hash(seed, "holder", number), _hash(seed, "certificate", number), job, item, issuer, issued,
+                    issued + timedelta(days=3 * 365), valid_to,
+                    None if result == "" else datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC) - timedelta(days=int(rng.integers(1, 200))),
+                    None if result == "" else str(result), True,
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _hash(seed: int, what: str, number: int) -> str:
+    return hashlib.sha256(f"geoapp sample city {seed} {what} {number}".encode()).hexdigest()
+
+
+def build_permits(
+    sites: Sites,
+    areas: KeyRiskAreas,
+    cameras: Cameras,
+    certificates: list[tuple[object, ...]],
+    days: int,
+    as_of: datetime,
+    rng: np.random.Generator,
+) -> Permits:
+    """Hot-work permits: about one live camera in eight looks at one that is active now, for about a day; the rest are past."""
+    now = as_of.timestamp()
+    live = np.flatnonzero(cameras.live)
+    # An area seen by the camera, else the ground in front of it.
+    current = live[:: max(1, len(live) // max(2, len(live) // 8))] if len(live) else live
+    holders: dict[int, int] = {}
+    for row in certificates:
+        if row[5] == "焊接与热切割作业" and row[12] == "valid":
+            holders.setdefault(int(str(row[1])), int(str(row[0])))
+    area_of_site: dict[int, int] = {int(s): i for i, s in enumerate(areas.site.tolist())}
+    industrial = np.flatnonzero(sites.industrial)
+    past = rng.choice(industrial, max(8, round(len(industrial) * days / 160)))
+    past = np.r_[np.repeat(np.unique(cameras.site[live]), 2), past]
+
+    spans: list[tuple[int, float, float, str, str, shapely.Polygon]] = []
+    midnight = _local_midnight(as_of)
+    for site in past.tolist():
+        start = midnight - float(rng.integers(1, max(days, 2))) * 86400 + float(rng.uniform(7.5, 13.5)) * 3600
+        level = str(rng.choice(["special", "first", "second"], p=[0.08, 0.32, 0.6]))
+        end = start + float(rng.uniform(3, 8) if level != "second" else rng.uniform(8, 60)) * 3600
+        if end > now - 3600:
+            start, end = start - 3 * 86400, end - 3 * 86400
+        spans.append(
+            (
+                site,
+                start,
+                end,
+                level,
+                "void" if rng.random() < 0.04 else "closed",
+                _work_place(site, sites, areas, area_of_site),
+            )
+        )
+    for camera in current.tolist():
+        start = now - float(rng.uniform(0.5, 4)) * 3600
+        area = int(cameras.area[camera])
+        place = (
+            shapely.buffer(areas.geoms[area], 4, join_style="mitre")
+            if area >= 0
+            else shapely.buffer(shapely.centroid(cameras.sectors[camera]), 18, quad_segs=4)
+        )
+        spans.append(
+            (
+                int(cameras.site[camera]),
+                start,
+                start + float(rng.uniform(22, 27)) * 3600,
+                "second",
+                "active",
+                place,
+            )
+        )
+    # One that waits for its approval, so that a draft is not taken for a permit.
+    spans.append(
+        (
+            int(industrial[0]),
+            now + 7200,
+            now + 7 * 3600,
+            "first",
+            "draft",
+            _work_place(int(industrial[0]), sites, areas, area_of_site),
+        )
+    )
+    spans.sort(key=lambda s: (s[1], s[0]))
+    rows: list[tuple[object, ...]] = []
+    for number, (site, start, end, level, status, place) in enumerate(spans, 1):
+        watcher = f"{names.SURNAMES[number % len(names.SURNAMES)]}某某"
+        rows.append(
+            (number, f"金动火〔{_at(start).year}〕{number:05d}号", int(sites.ids[site]), level, place, _at(start), _at(end),
+             holders.get(int(sites.ids[site])), watcher, status, True)
+        )  # fmt: skip
+    return Permits(
+        rows,
+        np.array([s[0] for s in spans]),
+        np.array([s[1] for s in spans]),
+        np.array([s[2] for s in spans]),
+    )
+
+
+def _work_place(
+    site: int, sites: Sites, areas: KeyRiskAreas, area_of_site: dict[int, int]
+) -> shapely.Polygon:
+    if site in area_of_site:
+        return shapely.buffer(areas.geoms[area_of_site[site]], 4, join_style="mitre")
+    return shapely.buffer(shapely.points(sites.points[site]), 22, quad_segs=4)
