@@ -1,0 +1,1 @@
+"""Training: data sets by class name, fine-tuning, evaluation, export."""
