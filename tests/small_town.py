@@ -5,10 +5,16 @@ EPSG:4549, metres; corner (620000, 3400000). Town A is the western 2 km, town B 
 neighbour is simply missing. Every cell but the last has a worker and a chief; nothing else stands there at first.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from conftest import _clone, _drop
+
+from geoapp.database.cluster import DATABASE, PrivateCluster
+from geoapp.database.connection import connect
 
 X0, Y0 = 620000.0, 3400000.0
 COUNTY, TOWN_A, TOWN_B = "310116000000", "310116101000", "310116102000"
@@ -89,6 +95,18 @@ def make_small_town(connection: Connection, as_of: datetime) -> dict[str, str]:
             (unit, chief),
         )
     return cells
+
+
+@contextmanager
+def small_town(cluster: PrivateCluster, as_of: datetime) -> Iterator[Connection]:
+    """A connection to a database of one's own that holds the county; tests roll back what they add."""
+    name = _clone(cluster, DATABASE)
+    try:
+        with connect(cluster.url(name), autocommit=True) as connection:
+            make_small_town(connection, as_of)
+            yield connection
+    finally:
+        _drop(cluster, name)
 
 
 def _id(connection: Connection, query: str, values: tuple[Any, ...]) -> Any:

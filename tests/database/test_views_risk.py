@@ -21,21 +21,26 @@ from small_town import (
     add_visit,
     assign,
     box,
-    make_small_town,
+    small_town,
 )
 
-from geoapp.database.connection import connect
+from geoapp.database.cluster import PrivateCluster
 
 DAY = timedelta(days=1)
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-@pytest.fixture
-def town(empty_url: str) -> Iterator[Connection]:
-    with connect(empty_url, autocommit=True) as connection:
-        make_small_town(connection, AS_OF)
+@pytest.fixture(scope="module")
+def _database(cluster: PrivateCluster) -> Iterator[Connection]:
+    with small_town(cluster, AS_OF) as connection:
         assign(connection, "R01", COUNTY, "YJ", "confirmed", person=add_person(connection, "科长"))
         yield connection
+
+
+@pytest.fixture
+def town(_database: Connection) -> Iterator[Connection]:
+    with _database.transaction(force_rollback=True):
+        yield _database
 
 
 def risk(connection: Connection, site: int, as_of: Any = AS_OF) -> dict[str, Any]:
