@@ -1,4 +1,4 @@
--- Live incidents, and those last seen since a time: points in EPSG:4326 with their 95 % ellipse, newest first.
+-- Live incidents, and those last seen since a time: points in EPSG:4326 with their 95 percent ellipse, newest first.
 SELECT
     e.id, e.incident_no, e.class, e.state, e.review, e.review_reason, e.first_seen_at, e.last_seen_at,
     e.opened_at, e.closed_at, e.reviewed_at, round(e.peak_score::numeric, 3)::double precision AS peak_score,

@@ -1,0 +1,142 @@
+"""The web application: Dash on FastAPI, the layers' routes, the live stream, evidence, health."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import dash_mantine_components as dmc
+import psycopg
+from dash import Dash, Input, Output, State, dcc, html
+from fastapi import FastAPI
+from psycopg_pool import PoolTimeout
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards import cameras, evidence, health, live, matrix, overview, search, shell
+from dashboards.board import Board
+from dashboards.state import ViewState
+from dashboards.texts import t
+from geoapp.database.connection import database_url, open_pool
+from geoapp.settings import settings
+from layers.http import router as layer_router
+
+THEME = {
+    "fontFamily": "var(--face)",
+    "primaryColor": "cyan",
+    "defaultRadius": "sm",
+    "cursorType": "pointer",
+}
+
+
+def create_app(url: str | None = None) -> FastAPI:
+    """The ASGI application over the database at `url` (libpq; default: this installation's, started if need be).
+
+    Raises geoapp.errors.Refused when the private database cannot be started. A database that goes away later stops
+    nothing: pages say since when they are old, and go on when it is back.
+    """
+    where = url or database_url()
+    pool = open_pool(where, size=8, name="dashboards")
+    board = Board(pool)
+    stream = live.Stream(where)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(stream.run())
+        yield
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+        pool.close()
+
+    server = FastAPI(title="GeoApp", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    server.include_router(layer_router(pool))
+    server.include_router(live.router(stream))
+    server.include_router(evidence.router(pool, settings().evidence_path))
+    server.include_router(health.router(pool, stream))
+
+    app = Dash(
+        __name__,
+        server=server,
+        title="GeoApp",
+        update_title="",
+        suppress_callback_exceptions=True,
+        compress=True,
+        enable_mcp=False,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    app.layout = dmc.MantineProvider(
+        [
+            dcc.Location(id="address", refresh=False),
+            html.Div(html.Div("GeoApp …", className="booting"), id="page"),
+        ],
+        theme=THEME,
+        id="mantine",
+    )
+    pages = {"/": overview.layout, "/matrix": matrix.layout, "/cameras": cameras.layout}
+
+    @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))
+    def show_page(path: str | None, query: str | None) -> Any:
+        state = ViewState.from_query(query)
+        make = pages.get(path or "/")
+        try:
+            if make is None:
+                body: list[Any] = [shell.notice(t("app.not_found", state.lang))]
+                return shell.frame(state, path or "", board.city(), body)
+            return make(state, board)
+        except (psycopg.Error, PoolTimeout):
+            return shell.frame(state, path or "/", None, [shell.notice(t("app.no_database", state.lang))])
+
+    overview.register(app, board)
+    search.register(app, board)
+    matrix.register(app, board)
+    cameras.register(app, board)
+    server.add_middleware(SafeHeaders, policy=content_policy(app))
+    return server
+
+
+def content_policy(app: Dash) -> str:
+    """Content-Security-Policy: this origin only, plus the configured base map's; Dash's own inline scripts by hash."""
+    base = settings().basemap_url
+    outside = ""
+    if base:
+        parts = urlsplit(base.replace("{s}", "*"))
+        outside = f" {parts.scheme}://{parts.netloc}"
+    scripts = " ".join(f"'{digest}'" if not digest.startswith("'") else digest for digest in app.csp_hashes())
+    return "; ".join(
+        [
+            "default-src 'self'",
+            f"script-src 'self' {scripts}",
+            "style-src 'self' 'unsafe-inline'",
+            f"img-src 'self' data: blob:{outside}",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+class SafeHeaders:
+    """Adds the security headers to every answer."""
+
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        self.app = app
+        self.headers = [
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"x-frame-options", b"DENY"),
+            (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *self.headers]
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,14 @@
+/* The colour scheme before anything is drawn, so that a dark room sees no white flash: ?theme=, else the last choice,
+   else what the system asks for. */
+(function () {
+  "use strict";
+  const asked = new URLSearchParams(location.search).get("theme");
+  let kept = null;
+  try { kept = localStorage.getItem("geoapp-theme"); } catch { /* storage may be switched off */ }
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const theme = ["light", "dark"].includes(asked) ? asked : (kept || system);
+  const lang = new URLSearchParams(location.search).get("lang") === "en" ? "en" : "zh-CN";
+  document.documentElement.setAttribute("data-mantine-color-scheme", theme);
+  document.documentElement.setAttribute("lang", lang);
+  window.geoapp = { theme, lang: lang === "en" ? "en" : "zh" };
+})();

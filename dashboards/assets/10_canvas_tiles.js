@@ -1,0 +1,289 @@
+/* Vector tiles on plain 2D canvases inside Leaflet: no WebGL, no plug-in.
+
+   A tile is fetched and decoded once into one Path2D per feature (units of the tile, 0..extent) and drawn from there as
+   often as needed: restyle() never fetches. Tiles are 512 px, so the data zoom is the map zoom - 1; it is capped at
+   `maxDataZoom` and deeper zooms are drawn again from that data, not scaled. Uses GridLayer's _tiles (Leaflet 1.9.4). */
+(function () {
+  "use strict";
+
+  const POINT = 1, LINE = 2, POLYGON = 3;
+  const scratch = document.createElement("canvas").getContext("2d");
+  const MAX_KEPT = 96;
+
+  function decode(buffer, layerName) {
+    const { PbfReader, VectorTile } = window.vectortile;
+    const tile = new VectorTile(new PbfReader(new Uint8Array(buffer)));
+    const layer = tile.layers[layerName];
+    if (!layer) return { extent: 4096, features: [] };
+    const features = [];
+    for (let i = 0; i < layer.length; i++) {
+      const raw = layer.feature(i);
+      const rings = raw.loadGeometry();
+      const feature = { id: raw.id, type: raw.type, properties: raw.properties, box: [Infinity, Infinity, -Infinity, -Infinity] };
+      const box = feature.box;
+      const path = raw.type === POINT ? null : new Path2D();
+      if (raw.type === POINT) feature.points = [];
+      else feature.path = path;
+      let longest = 0, longestRing = null;
+      for (const ring of rings) {
+        for (let k = 0; k < ring.length; k++) {
+          const { x, y } = ring[k];
+          if (x < box[0]) box[0] = x;
+          if (y < box[1]) box[1] = y;
+          if (x > box[2]) box[2] = x;
+          if (y > box[3]) box[3] = y;
+          if (!path) feature.points.push([x, y]);
+          else if (k === 0) path.moveTo(x, y);
+          else path.lineTo(x, y);
+        }
+        if (path && raw.type === POLYGON) path.closePath();
+        if (raw.type === LINE && ring.length > longest) { longest = ring.length; longestRing = ring; }
+      }
+      if (longestRing) { const middle = longestRing[longestRing.length >> 1]; feature.middle = [middle.x, middle.y]; }
+      if (raw.type === POLYGON && rings.length) {
+        const [area, x, y] = centre(rings[0]);
+        feature.area = area; feature.middle = [x, y];
+      }
+      features.push(feature);
+    }
+    return { extent: layer.extent, features };
+  }
+
+  /* Area (square units) and centroid of a ring by the shoelace formula. */
+  function centre(ring) {
+    let twice = 0, cx = 0, cy = 0;
+    for (let i = 0, j = ring.length - 1; i < ring.length; j = i++) {
+      const cross = ring[j].x * ring[i].y - ring[i].x * ring[j].y;
+      twice += cross; cx += (ring[j].x + ring[i].x) * cross; cy += (ring[j].y + ring[i].y) * cross;
+    }
+    if (!twice) return [0, ring[0].x, ring[0].y];
+    return [Math.abs(twice / 2), cx / (3 * twice), cy / (3 * twice)];
+  }
+
+  L.CanvasTiles = L.GridLayer.extend({
+    options: {
+      tileSize: 512, minZoom: 1, maxZoom: 19, maxDataZoom: 14, updateWhenIdle: false, updateWhenZooming: false, keepBuffer: 1,
+      url: null, layerName: null, style: null, pickable: false, hitPixels: 7, drawn: true,
+    },
+
+    initialize(options) {
+      L.setOptions(this, options);
+      this._data = new Map();
+      this.stats = { fetched: 0, decoded: 0, drawn: 0, failed: 0, aborted: 0, features: 0 };
+      this.on("tileunload", this._release, this);
+    },
+
+    createTile(coords, done) {
+      const tile = document.createElement("canvas");
+      const ratio = Math.min(window.devicePixelRatio || 1, 2);
+      tile.width = tile.height = this.options.drawn ? 512 * ratio : 1;
+      tile.className = "geo-tile";
+      const zoom = coords.z - 1;
+      const up = Math.max(0, zoom - this.options.maxDataZoom);
+      const key = `${zoom - up}/${coords.x >> up}/${coords.y >> up}`;
+      const view = { key, up, ratio, coords, x: coords.x - ((coords.x >> up) << up), y: coords.y - ((coords.y >> up) << up) };
+      tile._geo = view;
+      const entry = this._obtain(key);
+      entry.users += 1;
+      entry.promise.then(
+        () => { if (tile._geo) { this._draw(tile); this.fire("decoded", { key }); done(null, tile); } },
+        (fault) => { view.failed = true; done(fault, tile); });
+      return tile;
+    },
+
+    _obtain(key) {
+      let entry = this._data.get(key);
+      if (entry && !entry.failed) { this._data.delete(key); this._data.set(key, entry); return entry; }
+      const [z, x, y] = key.split("/");
+      const controller = new AbortController();
+      entry = { users: 0, controller, decoded: null };
+      this.stats.fetched += 1;
+      entry.promise = fetch(L.Util.template(this.options.url, { z, x, y }), { signal: controller.signal })
+        .then((answer) => {
+          if (answer.status === 204) return null;
+          if (!answer.ok) throw new Error(`${this.options.layerName} ${key}: HTTP ${answer.status}`);
+          return answer.arrayBuffer();
+        })
+        .then((buffer) => {
+          entry.decoded = buffer ? decode(buffer, this.options.layerName) : { extent: 4096, features: [] };
+          this.stats.decoded += 1;
+          this.stats.features += entry.decoded.features.length;
+        })
+        .catch((fault) => {
+          entry.failed = true;
+          if (this._data.get(key) === entry) this._data.delete(key);
+          if (fault.name !== "AbortError") { this.stats.failed += 1; this.fire("datafailed", { key, fault }); }
+          throw fault;
+        });
+      this._data.set(key, entry);
+      return entry;
+    },
+
+    _release({ tile }) {
+      const view = tile._geo;
+      if (!view) return;
+      tile._geo = null;
+      tile.width = tile.height = 0;
+      const entry = this._data.get(view.key);
+      if (!entry) return;
+      entry.users -= 1;
+      if (entry.users > 0) return;
+      if (!entry.decoded) { entry.controller.abort(); this.stats.aborted += 1; this._data.delete(view.key); return; }
+      if (this._data.size > MAX_KEPT) {
+        for (const [key, old] of this._data) {
+          if (old.users <= 0) { this._data.delete(key); break; }
+        }
+      }
+    },
+
+    /* Draws all tiles again from their decoded features; those in view now, the rest in idle time. */
+    restyle() {
+      if (!this._map) return;
+      const view = this._map.getPixelBounds();
+      const later = [];
+      for (const { el, coords } of Object.values(this._tiles)) {
+        if (!el._geo) continue;
+        const corner = L.point(coords.x * 512, coords.y * 512);
+        const seen = coords.z === this._map.getZoom() && view.intersects(L.bounds(corner, corner.add([512, 512])));
+        if (seen) this._draw(el); else later.push(el);
+      }
+      const idle = window.requestIdleCallback || ((run) => setTimeout(run, 30));
+      if (later.length) idle(() => later.forEach((tile) => { if (tile._geo) this._draw(tile); }));
+    },
+
+    /* Fetches again what could not be fetched (the server was away), and with `all` everything (the data changed). */
+    reload(all) {
+      if (!this._map) return;
+      if (all) { this._data.clear(); this.redraw(); return; }
+      if (Object.values(this._tiles).some(({ el }) => el._geo && el._geo.failed)) this.redraw();
+    },
+
+    _draw(tile) {
+      const view = tile._geo;
+      const entry = this._data.get(view.key);
+      if (!entry || !entry.decoded || !this.options.drawn) return;
+      const context = tile.getContext("2d");
+      const { extent, features } = entry.decoded;
+      const scale = (512 * 2 ** view.up) / extent;
+      const zoom = view.coords.z;
+      const offsetX = -view.x * 512, offsetY = -view.y * 512;
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.clearRect(0, 0, tile.width, tile.height);
+
+      // Features of one style object are drawn together: canvas state changes cost more than the drawing.
+      const batches = new Map();
+      const low = [(-offsetX - 40) / scale, (-offsetY - 40) / scale], high = [(-offsetX + 552) / scale, (-offsetY + 552) / scale];
+      for (const feature of features) {
+        const box = feature.box;
+        if (box[2] < low[0] || box[3] < low[1] || box[0] > high[0] || box[1] > high[1]) continue;
+        const style = this.options.style(feature, zoom);
+        if (!style) continue;
+        const list = batches.get(style);
+        if (list) list.push(feature); else batches.set(style, [feature]);
+      }
+      const ordered = [...batches.entries()].sort((a, b) => (a[0].order || 0) - (b[0].order || 0));
+      for (const [style, list] of ordered) {
+        if (style.symbol) {
+          context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+          for (const feature of list) {
+            for (const [x, y] of feature.points || [feature.middle]) style.symbol(context, x * scale + offsetX, y * scale + offsetY, feature, zoom);
+          }
+          continue;
+        }
+        const s = scale * view.ratio;
+        context.setTransform(s, 0, 0, s, offsetX * view.ratio, offsetY * view.ratio);
+        context.lineJoin = "round"; context.lineCap = style.dash ? "butt" : "round";
+        if (style.fill) { context.fillStyle = style.fill; for (const f of list) if (f.type === POLYGON) context.fill(f.path, "evenodd"); }
+        if (style.hatch) {
+          context.fillStyle = hatch(context, style.hatch, view.ratio, s);
+          for (const f of list) context.fill(f.path, "evenodd");
+        }
+        for (const line of style.lines || []) {
+          context.strokeStyle = line.color; context.lineWidth = line.width / scale;
+          context.setLineDash((line.dash || []).map((d) => d / scale));
+          for (const f of list) context.stroke(f.path);
+        }
+        context.setLineDash([]);
+      }
+      this.stats.drawn += 1;
+    },
+
+    /* The topmost feature under a place, or null. Points win within hitPixels of their centre. */
+    pick(latlng) {
+      if (!this._map || !this.options.pickable) return null;
+      const zoom = this._map.getZoom();
+      const world = this._map.project(latlng, zoom);
+      const coords = { x: Math.floor(world.x / 512), y: Math.floor(world.y / 512) };
+      const held = this._tiles[`${coords.x}:${coords.y}:${zoom}`];
+      const view = held && held.el._geo;
+      const entry = view && this._data.get(view.key);
+      if (!entry || !entry.decoded) return null;
+      const scale = (512 * 2 ** view.up) / entry.decoded.extent;
+      const x = (world.x - coords.x * 512 + view.x * 512) / scale, y = (world.y - coords.y * 512 + view.y * 512) / scale;
+      const reach = this.options.hitPixels / scale;
+      let best = null, nearest = Infinity;
+      for (let i = entry.decoded.features.length - 1; i >= 0; i--) {
+        const feature = entry.decoded.features[i];
+        const box = feature.box;
+        if (x < box[0] - reach || y < box[1] - reach || x > box[2] + reach || y > box[3] + reach) continue;
+        if (!this.options.style(feature, zoom)) continue;
+        if (feature.type === POINT) {
+          for (const [px, py] of feature.points) {
+            const distance = Math.hypot(px - x, py - y);
+            if (distance <= reach && distance < nearest) { nearest = distance; best = feature; }
+          }
+        } else if (feature.type === POLYGON && scratch.isPointInPath(feature.path, x, y, "evenodd")) return feature;
+      }
+      return best;
+    },
+
+    /* Calls visit(feature, world) for the decoded features of the tiles in view; world(unitX, unitY) gives pixels of the
+       current zoom. Used for labels, which must not be cut at tile edges. */
+    eachInView(visit) {
+      if (!this._map) return;
+      const zoom = this._map.getZoom();
+      const done = new Set();
+      for (const { el, coords } of Object.values(this._tiles)) {
+        const view = el._geo;
+        if (!view || coords.z !== zoom || done.has(view.key)) continue;
+        const entry = this._data.get(view.key);
+        if (!entry || !entry.decoded) continue;
+        done.add(view.key);
+        const scale = (512 * 2 ** view.up) / entry.decoded.extent;
+        const left = (coords.x - view.x) * 512, top = (coords.y - view.y) * 512;
+        const extent = entry.decoded.extent;
+        for (const feature of entry.decoded.features) visit(feature, (x, y) => [left + x * scale, top + y * scale], scale, extent);
+      }
+    },
+  });
+
+  /* Diagonal lines in screen pixels. The pitch divides 512, so that the lines meet at tile edges. */
+  const patterns = new Map();
+  function hatch(context, { color, background, pitch = 8, width = 1.6, back = false, cross = false }, ratio, s) {
+    const key = `${color}|${background}|${pitch}|${width}|${back}|${cross}|${ratio}`;
+    let image = patterns.get(key);
+    if (!image) {
+      image = document.createElement("canvas");
+      const size = pitch * ratio;
+      image.width = image.height = size;
+      const pen = image.getContext("2d");
+      if (background) { pen.fillStyle = background; pen.fillRect(0, 0, size, size); }
+      pen.strokeStyle = color; pen.lineWidth = width * ratio;
+      const stroke = (flip) => {
+        for (const shift of [-size, 0, size]) {
+          pen.beginPath();
+          if (flip) { pen.moveTo(shift - 1, -1); pen.lineTo(shift + size + 1, size + 1); }
+          else { pen.moveTo(shift - 1, size + 1); pen.lineTo(shift + size + 1, -1); }
+          pen.stroke();
+        }
+      };
+      stroke(back);
+      if (cross) stroke(!back);
+      patterns.set(key, image);
+    }
+    const pattern = context.createPattern(image, "repeat");
+    pattern.setTransform(new DOMMatrix().scale(1 / s));
+    return pattern;
+  }
+  window.geoapp.hatchImage = hatch;
+})();

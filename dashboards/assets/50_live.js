@@ -1,0 +1,105 @@
+/* One stream per browser page: /live. Replays what was missed after a break, and never lets the screen be silently old. */
+(function () {
+  "use strict";
+
+  const g = window.geoapp;
+  const SILENCE_MS = 12000;
+  const $ = (id) => document.getElementById(id);
+
+  const live = g.live = { last: null, lastGood: null, tries: 0, socket: null, stale: false, seen: new Set() };
+
+  function clock(moment, seconds = true) {
+    const zone = (g.zone || document.body.dataset.zone) || undefined;
+    return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}), timeZone: zone, hourCycle: "h23" }).format(moment);
+  }
+
+  function set(state) {
+    const pill = $("live-pill");
+    if (!pill) return;
+    pill.dataset.state = state;
+    const texts = JSON.parse(pill.dataset.texts);
+    pill.querySelector("span").textContent = texts[state] + (live.lastGood && state === "fresh" ? ` ${clock(live.lastGood)}` : "");
+  }
+
+  function banner(kind, since) {
+    const box = $("stale-banner");
+    if (!box) return;
+    const texts = JSON.parse(box.dataset.texts);
+    if (!kind) { if (live.stale) { live.stale = false; box.hidden = true; set("fresh"); g.city && g.city.recovered(); tick("slow-tick", {}); tick("live-tick", {}); } return; }
+    live.stale = true;
+    const text = texts[kind].replace("{time}", since ? clock(since) : "—");
+    if (box.textContent !== text) box.textContent = text;
+    box.hidden = false;
+    set("stale");
+  }
+
+  let count = 0;
+  function tick(id, data) { if ($(`${id}-mark`)) window.dash_clientside.set_props(id, { data: { ...data, n: ++count } }); }
+
+  let later = null;
+  function slowTick() { clearTimeout(later); later = setTimeout(() => tick("slow-tick", {}), 3000); }
+
+  function toast(event) {
+    const box = $("toasts");
+    if (!box) return;
+    const texts = JSON.parse(box.dataset.texts), p = event.payload;
+    const card = document.createElement("button");
+    card.className = `toast ${p.class}`;
+    card.dataset.select = `incident:${p.id}`;
+    card.innerHTML = `${g.icon(p.class)}<span><b></b><small></small></span>`;
+    card.querySelector("b").textContent = `${texts.opened}: ${texts[p.class] || p.class} #${p.incident_no}`;
+    card.querySelector("small").textContent = `${clock(new Date(event.at))} · ${texts.lead}`;
+    box.prepend(card);
+    while (box.children.length > 3) box.lastChild.remove();
+    setTimeout(() => card.remove(), 9000);
+  }
+
+  function heard(event) {
+    if (event.type === "beat") {
+      live.lastGood = new Date(event.now);
+      live.last = Math.max(live.last || 0, event.last_id);
+      if (event.watch_silent_since) banner("watch", new Date(event.watch_silent_since)); else banner(null);
+      if (!live.stale) set("fresh");
+    } else if (event.type === "away") {
+      banner("database", new Date(event.since));
+    } else if (event.type === "event") {
+      if (live.seen.has(event.id)) return;
+      live.seen.add(event.id);
+      if (live.seen.size > 5000) live.seen = new Set([...live.seen].slice(-1000));
+      live.last = Math.max(live.last || 0, event.id);
+      if (event.topic === "incident") {
+        const opened = event.payload.state === "open" && ["opened", "open"].includes(event.payload.transition || "opened");
+        if (opened && !event.replayed) toast(event);
+        if (g.city && g.city.map) g.city.refreshIncidents(true);
+        tick("live-tick", { topic: event.topic, id: event.id });
+      }
+      slowTick();
+    }
+  }
+
+  function connect() {
+    const after = live.last === null ? "" : `?after=${live.last}`;
+    const socket = live.socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live${after}`);
+    let alarm = null;
+    const listen = () => { clearTimeout(alarm); alarm = setTimeout(() => { banner("server", live.lastGood); socket.close(); }, SILENCE_MS); };
+    listen();
+    socket.onopen = () => { live.tries = 0; listen(); };
+    socket.onmessage = (message) => { listen(); heard(JSON.parse(message.data)); };
+    socket.onclose = () => {
+      clearTimeout(alarm);
+      if (live.tries > 0 || live.lastGood) banner("server", live.lastGood || g.opened);
+      const wait = Math.min(15000, 500 * 2 ** live.tries) * (0.7 + 0.6 * Math.random());
+      live.tries += 1;
+      setTimeout(connect, wait);
+    };
+  }
+
+  /* A tile, lens or feature request failed: show it at once, do not wait for the stream's silence. */
+  live.doubt = () => { if (!live.stale) banner("part", live.lastGood || g.opened); live.doubted = true; };
+
+  g.opened = new Date();
+  g.tick = tick;
+  g.clock = clock;
+  setInterval(() => tick("slow-tick", {}), 60000);
+  connect();
+})();

@@ -1,0 +1,58 @@
+/* What the page does without asking the server: choosing, switching lens and layers, theme and language. */
+(function () {
+  "use strict";
+
+  const g = window.geoapp;
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-select], [data-fly], [data-lang], [data-theme-switch], [data-close], [data-layers], [data-rail]");
+    if (!target) return;
+    const data = target.dataset;
+    if (data.select) {
+      event.preventDefault();
+      const [kind, ...rest] = data.select.split(":");
+      if (g.city && g.city.map) g.city.select(kind, rest.join(":"));
+      else location.href = `/?lang=${g.lang}&selected=${data.select}`;
+    } else if (data.fly) {
+      event.preventDefault();
+      const box = data.fly.split(",").map(Number);
+      if (g.city && g.city.map) g.city.flyBounds(box);
+    } else if (data.lang) {
+      event.preventDefault();
+      const query = new URLSearchParams(location.search);
+      query.set("lang", data.lang);
+      location.search = query.toString();
+    } else if (data.themeSwitch) {
+      const theme = g.theme === "dark" ? "light" : "dark";
+      try { localStorage.setItem("geoapp-theme", theme); } catch { /* storage may be switched off */ }
+      const query = new URLSearchParams(location.search);
+      query.set("theme", theme);
+      location.search = query.toString();
+    } else if (data.close) { if (g.city) g.city.select(null); }
+    else if (data.layers) document.body.classList.toggle("layers-open");
+    else if (data.rail) document.body.classList.toggle("rail-open");
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && g.city && g.city.map) { g.city.select(null); document.body.classList.remove("layers-open"); }
+  });
+
+  /* Links between the pages keep language and theme. */
+  (window.dash_clientside = window.dash_clientside || {}).geoapp = {
+      lens(value) { if (g.city && g.city.map && value) g.city.lens(value); return window.dash_clientside.no_update; },
+      layers(values) { if (g.city && g.city.map) g.city.layers(values || []); return window.dash_clientside.no_update; },
+      fly(target) {
+        if (!g.city || !g.city.map || !target) return window.dash_clientside.no_update;
+        if (target.box) g.city.flyBounds(target.box); else g.city.fly(target.lat, target.lon, target.zoom);
+        return window.dash_clientside.no_update;
+      },
+      search(value) {
+        if (!value || !g.city) return [window.dash_clientside.no_update];
+        const [kind, ...rest] = value.split(":");
+        if (kind === "town") { g.city.flyBounds(rest[0].split(",").map(Number)); return [null]; }
+        g.city.select(kind, rest.join(":"));
+        return [null];
+      },
+      opened(data) { document.body.classList.toggle("drawer-open", Boolean(data)); return window.dash_clientside.no_update; },
+  };
+})();

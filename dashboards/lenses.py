@@ -1,0 +1,42 @@
+"""How each lens is painted: the classes of layers/registry.py in the words of the map's script."""
+
+from typing import Any
+
+from layers.registry import LegendClass, lens
+
+_HATCH: dict[str, dict[str, Any]] = {
+    "/": {},
+    "\\": {"back": True},
+    "x": {"cross": True},
+    "-": {"flat": True},
+    "|": {"upright": True},
+}
+# Classes without anything to say stay faint, so that the eye goes to what is missing.
+_CALM = {"none", "clear", "0"}
+
+
+def _ink(colour: str) -> str:
+    """Dark or light writing on a colour, by relative luminance (WCAG 2)."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#1d1405" if luminance > 0.18 else "#ffffff"
+
+
+def _entry(one: LegendClass) -> dict[str, Any]:
+    calm = one.id in _CALM
+    return {
+        "value": one.id,
+        "color": "" if calm else one.colour.lower(),
+        "ink": _ink(one.colour),
+        "numeral": "" if calm else one.numeral,
+        "hatch": _HATCH.get(one.hatch) if one.hatch and not calm else None,
+        "zh": one.name_zh,
+        "en": one.name_en[:1].upper() + one.name_en[1:],
+    }
+
+
+def lens_classes(name: str) -> list[dict[str, Any]]:
+    """Classes of a lens, worst first: value, color (empty = faint), ink, numeral, hatch, zh, en."""
+    entries = [_entry(one) for one in lens(name).classes]
+    return entries[::-1] if name == "duty" else entries

@@ -1,0 +1,517 @@
+"""The first page: the map under one of three lenses, the figures, the leads, the towns."""
+
+from typing import Any
+
+import dash_leaflet as dl
+import dash_mantine_components as dmc
+import psycopg
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from psycopg_pool import PoolTimeout
+
+from dashboards import drawer, search, shell
+from dashboards.board import Board, Row, clock, number
+from dashboards.lenses import lens_classes
+from dashboards.state import LENSES, TOGGLES, ViewState
+from dashboards.texts import Language, either, group, t, word
+from geoapp.settings import settings
+
+_AWAY = (psycopg.Error, PoolTimeout)
+
+
+def layout(state: ViewState, board: Board) -> html.Div:
+    """The page for a state; the panels fill themselves by callbacks."""
+    lang = state.lang
+    city = board.city()
+    if city is None or city["west"] is None:
+        return shell.frame(state, "/", city, [shell.notice(t("app.no_city", lang))])
+    body = [
+        html.Section(id="figures", className="figures", **{"aria-label": t("figures.title", lang)}),
+        html.Main(
+            [
+                html.Div(_map_area(state, city), className="map-area"),
+                _rail(state),
+                html.Aside(
+                    id="drawer",
+                    className="drawer",
+                    tabIndex="-1",
+                    **{"aria-live": "polite", "aria-label": t("drawer.cell", lang)},
+                ),
+            ],
+            className="stage",
+        ),
+        # What the browser tells: a lead came (live), something may have changed (slow), what is selected, counts of a lens.
+        dcc.Store(id="live-tick"),
+        dcc.Store(id="slow-tick"),
+        dcc.Store(id="selection"),
+        dcc.Store(id="lens-counts"),
+        dcc.Store(id="fly-to"),
+        dcc.Store(id="ignored"),
+        dcc.Store(id="page-state", data={"lang": lang, "zone": city["timezone"]}),
+        html.I(id="live-tick-mark", hidden=True),
+        html.I(id="slow-tick-mark", hidden=True),
+    ]
+    return shell.frame(state, "/", city, body, search.box(lang))
+
+
+def _map_area(state: ViewState, city: Row) -> list[Any]:
+    lang = state.lang
+    configured = settings()
+    config = {
+        "lang": lang,
+        "texts": group("map", lang)
+        | {f"class.{k}": v for k, v in group("class", lang).items()}
+        | {f"reason.{k}": v for k, v in group("reason", lang).items()},
+        "state": {
+            "lens": state.lens,
+            "layers": list(state.layers),
+            "z": state.zoom or "",
+            "lat": state.lat or "",
+            "lon": state.lon or "",
+            "selected": state.selected,
+        },
+        "toggles": list(TOGGLES),
+        "lenses": {lens: lens_classes(lens) for lens in LENSES},
+        "bounds": [[city["south"], city["west"]], [city["north"], city["east"]]],
+    }
+    middle = [(city["south"] + city["north"]) / 2, (city["west"] + city["east"]) / 2]
+    outside: list[Any] = []
+    prefix = "Leaflet"
+    if configured.basemap_url:
+        outside = [
+            dl.TileLayer(
+                url=configured.basemap_url,
+                attribution=" ".join(
+                    x for x in (configured.basemap_attribution, configured.basemap_approval_number) if x
+                ),
+                zIndex=1,
+            )
+        ]
+    the_map = dl.Map(
+        [
+            *outside,
+            dl.AttributionControl(prefix=prefix, position="bottomright"),
+            dl.ScaleControl(imperial=False, position="bottomright"),
+            dl.ZoomControl(position="bottomright"),
+            dl.GeoJSON(
+                id="city-layers",
+                data={
+                    "type": "FeatureCollection",
+                    "features": [
+                        {
+                            "type": "Feature",
+                            "properties": {},
+                            "geometry": {"type": "Point", "coordinates": middle[::-1]},
+                        }
+                    ],
+                },
+                pointToLayer={"variable": "geoappMap.city.mount"},
+                hideout=config,
+                disableDefaultEventHandlers=True,
+            ),
+        ],
+        id="map",
+        className="map",
+        center=[state.lat, state.lon] if state.lat is not None else middle,
+        zoom=state.zoom or 11,
+        minZoom=9,
+        maxZoom=19,
+        attributionControl=False,
+        zoomControl=False,
+    )
+    return [
+        html.Div(the_map, className="map-frame", role="application", **{"aria-label": t("map.label", lang)}),
+        html.Div(
+            [
+                dmc.SegmentedControl(
+                    id="lens",
+                    value=state.lens,
+                    data=[{"value": lens, "label": t(f"lens.{lens}", lang)} for lens in LENSES],
+                    size="sm",
+                    radius="sm",
+                ),
+                html.Div(id="lens-question", className="lens-question"),
+            ],
+            className="lens-bar panel",
+        ),
+        html.Button(
+            shell.icon("layers"),
+            className="layers-button panel",
+            title=t("layers.title", lang),
+            type="button",
+            **{"aria-label": t("layers.title", lang), **shell.data(layers="1")},
+        ),
+        html.Div(
+            [
+                html.H2(t("layers.title", lang)),
+                dmc.CheckboxGroup(
+                    id="layers",
+                    value=list(state.layers),
+                    children=[
+                        dmc.Checkbox(
+                            label=html.Span(
+                                [html.I(className=f"swatch swatch-{name}"), t(f"layers.{name}", lang)]
+                            ),
+                            value=name,
+                            size="xs",
+                        )
+                        for name in TOGGLES
+                    ],
+                ),
+            ],
+            className="layers-panel panel",
+        ),
+        html.Div(id="legend", className="legend panel", role="img"),
+        html.Div([html.B(), html.Span()], id="hover-card", className="hover-card panel", hidden=True),
+    ]
+
+
+def _rail(state: ViewState) -> html.Aside:
+    lang = state.lang
+    return html.Aside(
+        dmc.Tabs(
+            [
+                dmc.TabsList(
+                    [
+                        dmc.TabsTab(
+                            [t("rail.incidents", lang), html.Span(id="incident-count", className="count")],
+                            value="incidents",
+                        ),
+                        dmc.TabsTab(t("rail.towns", lang), value="towns"),
+                    ]
+                ),
+                dmc.TabsPanel(
+                    [
+                        html.P(t("rail.lead_note", lang), className="rail-note"),
+                        html.Div(id="incident-list", className="incident-list"),
+                    ],
+                    value="incidents",
+                ),
+                dmc.TabsPanel(html.Div(id="town-list", className="town-list"), value="towns"),
+            ],
+            id="rail-tabs",
+            value="incidents",
+            className="rail-tabs",
+        ),
+        className="rail",
+        id="rail",
+    )
+
+
+# --- panels ----------------------------------------------------------------------------------------------------------
+
+
+def figures(head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
+    """The strip of figures, each with its denominator; a missing figure is said to be unknown."""
+
+    def value(name: str) -> float | None:
+        row = head.get(name)
+        return None if row is None else row["value"]
+
+    def tile(name: str, label: str, shown: str, note: str, tone: str, lens: str | None = None) -> html.Div:
+        return html.Div(
+            [
+                html.Span(label, className="label"),
+                html.Span([html.B(shown), html.Small(note)], className="value"),
+            ],
+            className=f"figure tone-{tone}",
+            **shell.data(figure=name, value="" if value(name) is None else value(name), lens=lens or ""),
+        )
+
+    declared = number(value("ground_declared_no_cell_km2"), 2)
+    under, open_now = value("key_risk_area_seen_under_60"), value("incidents_open")
+    as_of = next(iter(head.values()))["as_of"] if head else None
+    return [
+        tile(
+            "incidents_open",
+            t("figures.incidents", lang),
+            number(open_now),
+            t(
+                "figures.unreviewed",
+                lang,
+                n=number(value("incidents_unreviewed")),
+                today=number(value("incidents_today")),
+            ),
+            "alarm" if open_now else "plain",
+        ),
+        tile(
+            "cells_red",
+            t("figures.cells", lang),
+            f"{number(value('cells_red'))} / {number(value('cells_orange'))}",
+            t("figures.of_cells", lang, n=number(value("cells_total"))),
+            "red" if value("cells_red") else "plain",
+        ),
+        tile(
+            "key_risk_area_seen_under_60",
+            t("figures.kra", lang),
+            number(under),
+            t("figures.of_areas", lang, n=number(value("key_risk_area_total"))),
+            "gap" if under else "plain",
+        ),
+        tile(
+            "ground_in_no_cell_km2",
+            t("figures.ground", lang),
+            f"{number(value('ground_in_no_cell_km2'), 2)} km²",
+            t("figures.declared", lang, n=declared),
+            "gap" if value("ground_in_no_cell_km2") else "plain",
+        ),
+        tile(
+            "sites_without_confirmed_lead",
+            t("figures.lead", lang),
+            number(value("sites_without_confirmed_lead")),
+            t("figures.of_sites", lang, n=number(value("sites_total"))),
+            "duty" if value("sites_without_confirmed_lead") else "plain",
+        ),
+        tile(
+            "cameras_online",
+            t("figures.cameras", lang),
+            number(value("cameras_online")),
+            t(
+                "figures.of_cameras",
+                lang,
+                connected=number(value("cameras_connected")),
+                total=number(value("cameras_total")),
+            ),
+            "plain",
+        ),
+        html.Div(
+            t("figures.as_of", lang, time=clock(as_of, zone, day=True, seconds=True)), className="as-of"
+        ),
+    ]
+
+
+def incident_list(rows: list[Row], head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
+    """Open leads, then those of the last day."""
+    live = [r for r in rows if r["state"] != "closed"]
+    past = [r for r in rows if r["state"] == "closed"]
+    out: list[Any] = []
+    if live:
+        out.append(html.H3([t("rail.open", lang), html.Span(str(len(live)))]))
+        out += [_incident_row(r, lang, zone) for r in live]
+    else:
+        online, total = head.get("cameras_online"), head.get("cameras_total")
+        out.append(
+            html.P(
+                t(
+                    "rail.none",
+                    lang,
+                    observed=number(online["value"] if online else None),
+                    total=number(total["value"] if total else None),
+                ),
+                className="empty",
+            )
+        )
+    if past:
+        out.append(html.H3([t("rail.recent", lang), html.Span(str(len(past)))]))
+        out += [_incident_row(r, lang, zone) for r in past]
+    return out
+
+
+def _incident_row(row: Row, lang: Language, zone: str) -> html.Button:
+    place = row["key_risk_area_zh"] or row["site_name_zh"] or row["camera_name_zh"]
+    town = either(row, lang, "town")
+    picture: Any = html.Span(className="thumb none")
+    if row["evidence_id"]:
+        picture = html.Img(
+            src=f"/evidence/{row['evidence_id']}.jpg", className="thumb", alt="", loading="lazy"
+        )
+    return html.Button(
+        [
+            picture,
+            html.Span(
+                [
+                    html.Span(
+                        [
+                            html.I(className=f"dot {row['class']}"),
+                            html.B(word("class", row["class"], lang)),
+                            html.Small(f"#{row['incident_no']}"),
+                            html.Time(clock(row["first_seen_at"], zone, day=row["state"] == "closed")),
+                        ],
+                        className="line",
+                    ),
+                    html.Span(place, className="place"),
+                    html.Span(
+                        [
+                            html.Span(
+                                word("state", row["state"], lang), className=f"tag state-{row['state']}"
+                            ),
+                            html.Span(
+                                word("review", row["review"], lang), className=f"tag review-{row['review']}"
+                            ),
+                            html.Small(f"{town} · {row['peak_score']:.2f}"),
+                        ],
+                        className="line tags",
+                    ),
+                ],
+                className="about",
+            ),
+        ],
+        className=f"incident-row {row['state']}",
+        type="button",
+        **shell.data(select=f"incident:{row['id']}"),
+    )
+
+
+def town_list(rows: list[Row], lang: Language) -> list[Any]:
+    """The ranking of towns; a click goes there."""
+    columns = ["name", "red_orange", "gaps", "duty", "cameras", "incidents"]
+    body = []
+    for row in rows:
+        box = (
+            ",".join(f"{row[k]:.5f}" for k in ("west", "south", "east", "north"))
+            if row["west"] is not None
+            else ""
+        )
+        body.append(
+            html.Tr(
+                [
+                    html.Td(
+                        html.Button(either(row, lang), type="button", className="link", **shell.data(fly=box))
+                    ),
+                    html.Td(
+                        [
+                            html.B(number(row["red_cells"]), className="red"),
+                            " / ",
+                            html.Span(number(row["orange_cells"]), className="orange"),
+                        ]
+                    ),
+                    html.Td(number(row["coverage_gaps"])),
+                    html.Td(number(row["duty_gap_sites"])),
+                    html.Td(f"{number(row['cameras_online'])}/{number(row['cameras'])}"),
+                    html.Td(number(row["open_incidents"])),
+                ]
+            )
+        )
+    return [
+        html.P(t("town.note", lang), className="rail-note"),
+        html.Table(
+            [
+                html.Thead(html.Tr([html.Th(t(f"town.{c}", lang), scope="col") for c in columns])),
+                html.Tbody(body),
+            ],
+            className="plain-table",
+        ),
+    ]
+
+
+def legend(counts: dict[str, Any] | None, lens: str, lang: Language, zone: str) -> list[Any]:
+    """Class, numeral, meaning and number of cells."""
+    given = (counts or {}).get("counts", {}) if (counts or {}).get("lens") == lens else {}
+    rows = []
+    for entry in lens_classes(lens):
+        n = given.get(str(entry["value"]))
+        rows.append(
+            html.Li(
+                [
+                    html.I(
+                        entry.get("numeral", ""),
+                        className="chip"
+                        + (" hatched" if entry.get("hatch") else "")
+                        + ("" if entry["color"] else " void"),
+                        style={"--chip": entry["color"] or "transparent", "color": entry.get("ink", "#fff")},
+                    ),
+                    html.Span(entry["zh"] if lang == "zh" else entry["en"]),
+                    html.B("—" if n is None and not given else number(n or 0)),
+                ],
+                className="legend-row",
+                **shell.data(legend=entry["value"]),
+            )
+        )
+    from datetime import datetime
+
+    as_of = (counts or {}).get("as_of") if given else None
+    moment = datetime.fromisoformat(as_of) if as_of else None
+    note = t("legend.as_of", lang, time=clock(moment, zone, day=False, seconds=True))
+    return [
+        html.Ul(rows),
+        html.P([t("legend.hatch_note", lang)] if lens == "coverage" else [], className="legend-note"),
+        html.P(note, className="legend-note"),
+    ]
+
+
+# --- callbacks -------------------------------------------------------------------------------------------------------
+
+
+def register(app: Dash, board: Board) -> None:
+    """Callbacks of the page. Where the database is away, panels keep what they show; the banner says since when."""
+
+    @app.callback(Output("figures", "children"), Input("slow-tick", "data"), State("page-state", "data"))
+    def show_figures(_: Any, page: dict[str, Any]) -> Any:
+        try:
+            return figures(board.headline(), page["lang"], page["zone"])
+        except _AWAY:
+            return no_update
+
+    @app.callback(
+        Output("incident-list", "children"),
+        Output("incident-count", "children"),
+        Input("live-tick", "data"),
+        Input("slow-tick", "data"),
+        State("page-state", "data"),
+    )
+    def show_incidents(_: Any, __: Any, page: dict[str, Any]) -> Any:
+        try:
+            rows = board.rows("incident_list")
+            head = board.headline() if not any(r["state"] != "closed" for r in rows) else {}
+            live = sum(r["state"] != "closed" for r in rows)
+            return incident_list(rows, head, page["lang"], page["zone"]), str(live)
+        except _AWAY:
+            return no_update, no_update
+
+    @app.callback(Output("town-list", "children"), Input("slow-tick", "data"), State("page-state", "data"))
+    def show_towns(_: Any, page: dict[str, Any]) -> Any:
+        try:
+            return town_list(board.shared("town_list"), page["lang"])
+        except _AWAY:
+            return no_update
+
+    @app.callback(
+        Output("legend", "children"),
+        Output("lens-question", "children"),
+        Input("lens-counts", "data"),
+        Input("lens", "value"),
+        State("page-state", "data"),
+    )
+    def show_legend(counts: dict[str, Any] | None, lens: str, page: dict[str, Any]) -> Any:
+        return (
+            legend(counts, lens, page["lang"], page["zone"]),
+            t(f"lens.{lens}_question", page["lang"]),
+        )
+
+    @app.callback(
+        Output("drawer", "children"),
+        Output("fly-to", "data"),
+        Input("selection", "data"),
+        State("page-state", "data"),
+    )
+    def show_drawer(selection: dict[str, Any] | None, page: dict[str, Any]) -> Any:
+        if not selection:
+            return [], no_update
+        try:
+            children, place = drawer.content(
+                board, selection["kind"], selection["id"], page["lang"], page["zone"]
+            )
+        except _AWAY:
+            return drawer.failed(page["lang"]), no_update
+        return children, place if selection.get("fly") and place else no_update
+
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "lens"), Output("ignored", "data"), Input("lens", "value")
+    )
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "layers"),
+        Output("ignored", "data", allow_duplicate=True),
+        Input("layers", "value"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "fly"),
+        Output("ignored", "data", allow_duplicate=True),
+        Input("fly-to", "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "opened"),
+        Output("ignored", "data", allow_duplicate=True),
+        Input("selection", "data"),
+        prevent_initial_call=True,
+    )

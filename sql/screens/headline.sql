@@ -1,0 +1,2 @@
+-- All figures, by name.
+SELECT h.* FROM analysis.headline AS h
