@@ -120,9 +120,7 @@ class Ellipse:
         along, across = self.semi_major_m * np.cos(t), self.semi_minor_m * np.sin(t)
         s, c = math.sin(math.radians(self.rotation_deg)), math.cos(math.radians(self.rotation_deg))
         # Major axis points to (s, c); (-c, s) is that direction turned left by 90 degrees.
-        return np.column_stack(
-            [self.east_m + along * s - across * c, self.north_m + along * c + across * s]
-        )
+        return np.column_stack([self.east_m + along * s - across * c, self.north_m + along * c + across * s])
 
 
 def camera_axes(azimuth_deg: float, tilt_deg: float) -> FloatArray:
@@ -212,9 +210,7 @@ def ground_ellipse(
     minor, major = np.sqrt(np.maximum(values, 0.0) * CHI2_95_TWO_DIMENSIONS)
     direction = vectors[:, 1]
     rotation = math.degrees(math.atan2(direction[0], direction[1])) % 180.0
-    return Ellipse(
-        centre[0], centre[1], float(major), float(minor), 0.0 if rotation >= 180.0 else rotation
-    )
+    return Ellipse(centre[0], centre[1], float(major), float(minor), 0.0 if rotation >= 180.0 else rotation)
 
 
 def sector(pose: Pose, max_range_m: float) -> FloatArray:

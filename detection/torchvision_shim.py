@@ -26,7 +26,7 @@ def ensure_torchvision() -> bool:
     try:
         importlib.import_module("torchvision.ops")
         return True
-    except Exception:  # noqa: BLE001 - a broken binary raises RuntimeError or OSError as well
+    except Exception:
         for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
             del sys.modules[name]
     from ultralytics.utils.nms import TorchNMS
