@@ -24,8 +24,8 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
             END AS seen_at
         FROM registry.camera AS c
         LEFT JOIN watch.camera_health AS h ON h.camera_id = c.id
-        WHERE (c.installed_on IS NULL OR c.installed_on <= analysis.city_date(moment))
-            AND (c.retired_on IS NULL OR c.retired_on > analysis.city_date(moment))
+        WHERE (c.installed_on IS NULL OR c.installed_on <= (SELECT analysis.city_date(moment)))
+            AND (c.retired_on IS NULL OR c.retired_on > (SELECT analysis.city_date(moment)))
     ),
     -- Why a camera does not observe; NULL = it does.
     judged AS (

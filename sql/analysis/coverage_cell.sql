@@ -20,8 +20,8 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     ),
     area AS (
         SELECT g.code, count(*) AS areas
-        FROM registry.key_risk_area AS a JOIN territory.grid_cell AS g ON ST_Intersects(g.geom, ST_PointOnSurface(a.geom))
-        WHERE a.status = 'active'
+        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM registry.key_risk_area AS a WHERE a.status = 'active') AS p
+        JOIN territory.grid_cell AS g ON ST_Intersects(g.geom, p.at)
         GROUP BY g.code
     ),
     gap AS MATERIALIZED (

@@ -1,15 +1,16 @@
 -- needs: parameter, unit, grid_cell, site, camera, key_risk_area, risk_site, no_cell
--- What nobody watches, by kind (one row a gap). Farmland without a camera is no gap.
-CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz) RETURNS TABLE (
+-- What nobody watches, by kind (one row a gap), everywhere or in one cell. Farmland without a camera is no gap.
+CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     kind text, subject text, subject_id text, name_zh text, name_en text, cell_code text, cell_no integer,
     town_code text, area_m2 double precision, seen_fraction double precision, since timestamptz,
     colour text, detail_zh text, detail_en text, geom geometry(Geometry, :srid), as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
     WITH cell AS MATERIALIZED (
         SELECT g.code, g.cell_no, g.town_code, g.name_zh, g.worker_count, g.geom FROM analysis.grid_cell_at(moment) AS g
+        WHERE only_cell IS NULL OR g.code = only_cell
     ),
     risk AS MATERIALIZED (
-        SELECT r.site_id, r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment) AS r
+        SELECT r.site_id, r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment, only_cell) AS r
     ),
     camera AS MATERIALIZED (
         SELECT c.* FROM analysis.camera_at(moment) AS c
@@ -48,8 +49,8 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz) RETURNS TABLE (
     -- What in a cell should be seen and is seen by no online camera: its key risk areas, its orange and red sites.
     unseen AS (
         SELECT c.code, count(*) AS areas, 0 AS sites
-        FROM area AS a JOIN cell AS c ON ST_Intersects(c.geom, ST_PointOnSurface(a.geom))
-        WHERE a.online_camera_count = 0
+        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a WHERE a.online_camera_count = 0) AS p
+        JOIN territory.grid_cell AS c ON ST_Intersects(c.geom, p.at)
         GROUP BY c.code
         UNION ALL
         SELECT r.cell_code, 0, count(*) FROM risk AS r
@@ -101,7 +102,11 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz) RETURNS TABLE (
         UNION ALL SELECT * FROM cell_unseen
         UNION ALL SELECT * FROM not_observed
         UNION ALL SELECT * FROM not_checked
-    ) AS g
+    ) AS g (
+        kind, subject, subject_id, name_zh, name_en, cell_code, cell_no, town_code, area_m2, seen_fraction, since,
+        colour, detail_zh, detail_en, geom
+    )
+    WHERE only_cell IS NULL OR g.cell_code = only_cell
 $$;
 CREATE VIEW analysis.coverage_gap AS SELECT * FROM analysis.coverage_gap_at(now());
 COMMENT ON VIEW analysis.coverage_gap IS '监管盲区，按类别：no_cell 无网格、no_grid_worker 无网格员、no_camera 无在线摄像机、not_observed 未查看、not_checked 未检查; coverage gaps by kind.';

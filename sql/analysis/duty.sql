@@ -8,8 +8,8 @@ CREATE FUNCTION analysis.duty_matrix_at(moment timestamptz) RETURNS TABLE (
     WITH counted AS (
         SELECT coalesce(s.town_code, left(s.town_code, 6)) AS town_code, s.rule_code, count(*) AS n
         FROM registry.site AS s
-        WHERE s.rule_code IS NOT NULL AND s.active_from <= analysis.city_date(moment)
-            AND (s.active_to IS NULL OR s.active_to > analysis.city_date(moment))
+        WHERE s.rule_code IS NOT NULL AND s.active_from <= (SELECT analysis.city_date(moment))
+            AND (s.active_to IS NULL OR s.active_to > (SELECT analysis.city_date(moment)))
         GROUP BY 1, 2
     ),
     by_unit AS (
@@ -67,8 +67,8 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz) RETURNS TABLE (
         WHERE u.level IN ('county', 'town') AND u.valid_to IS NULL
             AND NOT EXISTS (
                 SELECT 1 FROM duty.unit_staff AS s
-                WHERE s.unit_code = u.code AND s.assigned_from <= analysis.city_date(moment)
-                    AND (s.assigned_to IS NULL OR s.assigned_to > analysis.city_date(moment))
+                WHERE s.unit_code = u.code AND s.assigned_from <= (SELECT analysis.city_date(moment))
+                    AND (s.assigned_to IS NULL OR s.assigned_to > (SELECT analysis.city_date(moment)))
             )
     )
     SELECT * FROM site_gap

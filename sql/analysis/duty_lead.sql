@@ -10,8 +10,8 @@ CREATE FUNCTION analysis.duty_lead_at(moment timestamptz) RETURNS TABLE (
         SELECT a.rule_code, a.unit_code, a.department_code, a.status, a.person_id
         FROM duty.assignment AS a
         WHERE a.role = 'lead'
-            AND a.valid_from <= analysis.city_date(moment)
-            AND (a.valid_to IS NULL OR a.valid_to > analysis.city_date(moment))
+            AND a.valid_from <= (SELECT analysis.city_date(moment))
+            AND (a.valid_to IS NULL OR a.valid_to > (SELECT analysis.city_date(moment)))
     ),
     -- The units that the matrix has: the county and its towns.
     matrix_unit AS (

@@ -12,8 +12,8 @@ CREATE FUNCTION analysis.grid_cell_at(moment timestamptz) RETURNS TABLE (
             count(*) FILTER (WHERE s.role = 'worker') AS worker_count
         FROM duty.grid_staff AS s
         JOIN duty.person AS p ON p.id = s.person_id
-        WHERE s.assigned_from <= analysis.city_date(moment)
-            AND (s.assigned_to IS NULL OR s.assigned_to > analysis.city_date(moment))
+        WHERE s.assigned_from <= (SELECT analysis.city_date(moment))
+            AND (s.assigned_to IS NULL OR s.assigned_to > (SELECT analysis.city_date(moment)))
         GROUP BY s.cell_code
     )
     SELECT

@@ -19,7 +19,8 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
             count(*) FILTER (WHERE c.is_online) AS online,
             coalesce(ST_Area(ST_Union(ST_Intersection(a.geom, c.sector)) FILTER (WHERE c.is_online)), 0) AS seen_m2
         FROM area AS a
-        JOIN camera AS c ON ST_Intersects(a.geom, c.sector)
+        JOIN registry.camera AS near ON ST_Intersects(a.geom, near.sector)
+        JOIN camera AS c ON c.id = near.id
         GROUP BY a.id
     )
     SELECT
@@ -44,7 +45,7 @@ CREATE FUNCTION analysis.onboarding_year_at(moment timestamptz) RETURNS TABLE (
     WITH joined AS (
         SELECT extract(year FROM a.onboarded_on)::integer AS year, count(*) AS n
         FROM registry.key_risk_area AS a
-        WHERE a.onboarded_on <= analysis.city_date(moment) AND a.status IN ('active', 'retired')
+        WHERE a.onboarded_on <= (SELECT analysis.city_date(moment)) AND a.status IN ('active', 'retired')
         GROUP BY 1
     ),
     span AS (

@@ -88,6 +88,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION analysis.refresh_no_cell IS '更新无网格地块的副本; renews territory.no_cell_piece where cells, units or declared ground have changed.';
 
+-- At the end of a transaction that has changed cells, units or declared ground, the copy follows, once.
+-- A fault here must not undo somebody's edit: the view then computes the truth until the next refresh.
+CREATE FUNCTION analysis.keep_no_cell() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM analysis.refresh_no_cell();
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'territory.no_cell_piece: %', SQLERRM;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION analysis.keep_no_cell IS '提交时更新无网格地块的副本; trigger: renews the copy when a change of cells, units or declared ground is committed.';
+
+CREATE CONSTRAINT TRIGGER layer_version_keep_no_cell AFTER INSERT OR UPDATE ON territory.layer_version
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.layer IN ('cell', 'no_cell', 'unit'))
+EXECUTE FUNCTION analysis.keep_no_cell();
+
 CREATE VIEW analysis.no_cell AS
 -- The copy where its versions are current, else the truth computed now: the answer is the same.
 WITH copy_is_current AS MATERIALIZED (
@@ -111,3 +128,6 @@ FROM piece AS p
 LEFT JOIN territory.no_cell_ground AS d ON d.id = p.declared_id;
 COMMENT ON VIEW analysis.no_cell IS '不在任何网格内的地块（已声明与未声明）; ground of the district in no grid cell, declared or not.';
 COMMENT ON COLUMN analysis.no_cell.declared IS 'True = the committee has declared this ground to be in no cell: still a gap, but a known one.';
+
+-- A database that got these definitions later starts with a true copy.
+SELECT analysis.refresh_no_cell();

@@ -17,9 +17,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION analysis.risk_level IS '风险分对应的颜色; colour of a score, NULL for NULL.';
 
--- Score and colour of every active site:
+-- Score and colour of every active site (of one cell where it is named):
 --   I = H^0.5 · E^0.3 · V^0.2;  D = 1 − exp(−raw/10);  R = 100 · (1 − (1−I)(1−D)) · (1 − 0.3·C).
-CREATE FUNCTION analysis.risk_site_at(moment timestamptz) RETURNS TABLE (
+CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     site_id bigint, inherent double precision, raw double precision, dynamic double precision,
     control double precision, score double precision, level text,
     override_reason text, override_zh text, override_en text,
@@ -73,13 +73,13 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz) RETURNS TABLE (
         FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     ),
     site AS MATERIALIZED (
-        SELECT * FROM analysis.site_at(moment)
+        SELECT s.* FROM analysis.site_at(moment) AS s WHERE only_cell IS NULL OR s.cell_code = only_cell
     ),
     worker AS (
         SELECT DISTINCT g.cell_code
         FROM duty.grid_staff AS g
-        WHERE g.role = 'worker' AND g.assigned_from <= analysis.city_date(moment)
-            AND (g.assigned_to IS NULL OR g.assigned_to > analysis.city_date(moment))
+        WHERE g.role = 'worker' AND g.assigned_from <= (SELECT analysis.city_date(moment))
+            AND (g.assigned_to IS NULL OR g.assigned_to > (SELECT analysis.city_date(moment)))
     ),
     -- A site is seen when an online camera sees its point or 60 % of one of its key risk areas.
     seen AS (
@@ -96,9 +96,9 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz) RETURNS TABLE (
             SELECT DISTINCT ON (c.site_id, c.holder_hash, c.job_class)
                 c.site_id,
                 coalesce(c.verified_result = 'valid' AND c.verified_at <= moment, false)
-                    AND c.valid_to >= analysis.city_date(moment) AS is_good
+                    AND c.valid_to >= (SELECT analysis.city_date(moment)) AS is_good
             FROM registry.certificate AS c
-            WHERE c.issued_on <= analysis.city_date(moment)
+            WHERE c.issued_on <= (SELECT analysis.city_date(moment))
             ORDER BY c.site_id, c.holder_hash, c.job_class, c.valid_to DESC
         ) AS n
         GROUP BY n.site_id
@@ -129,8 +129,8 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz) RETURNS TABLE (
             i.id, i.site_id, i.last_seen_at,
             -- The hazard that officers wrote for this incident takes its place in the sum.
             EXISTS (
-                SELECT 1 FROM hazard AS h
-                WHERE h.site_id = i.site_id AND h.is_unlicensed_work
+                SELECT 1 FROM inspection.hazard AS h
+                WHERE h.site_id = i.site_id AND h.is_unlicensed_work AND h.found_at <= moment
                     AND h.found_at >= i.first_seen_at AND h.found_at < i.first_seen_at + interval '3 days'
             ) AS is_written,
             (
@@ -329,7 +329,13 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz) RETURNS TABLE (
     )
     SELECT
         c.site_id, c.inherent, c.raw, c.dynamic, c.control, c.score,
-        CASE WHEN c.red_because IS NOT NULL THEN 'red' ELSE analysis.risk_level(c.score) END,
+        CASE
+            WHEN c.red_because IS NOT NULL THEN 'red'
+            WHEN c.score >= k.red_from THEN 'red'
+            WHEN c.score >= k.orange_from THEN 'orange'
+            WHEN c.score >= k.yellow_from THEN 'yellow'
+            ELSE 'blue'
+        END,
         coalesce(c.red_because, CASE WHEN c.score < c.full_score THEN 'unreviewed_capped' END),
         CASE
             WHEN c.red_because = 'major_hazard_open' THEN '重大隐患未验收销号'

@@ -44,8 +44,8 @@ CREATE FUNCTION analysis.site_at(moment timestamptz) RETURNS TABLE (
     LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = s.town_code AND d.rule_code = s.rule_code
     LEFT JOIN last_visit AS v ON v.site_id = s.id
     LEFT JOIN open_hazard AS h ON h.site_id = s.id
-    WHERE s.active_from <= analysis.city_date(moment)
-        AND (s.active_to IS NULL OR s.active_to > analysis.city_date(moment))
+    WHERE s.active_from <= (SELECT analysis.city_date(moment))
+        AND (s.active_to IS NULL OR s.active_to > (SELECT analysis.city_date(moment)))
 $$;
 CREATE VIEW analysis.site AS SELECT * FROM analysis.site_at(now());
 COMMENT ON VIEW analysis.site IS '在营场所（一企一档）：牵头部门、最近检查与未销号隐患; active sites with lead department, last visits and open hazards.';

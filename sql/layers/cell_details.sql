@@ -6,10 +6,10 @@ cell AS MATERIALIZED (
     SELECT g.* FROM moment AS m CROSS JOIN LATERAL analysis.grid_cell_at(m.at) AS g WHERE g.code = %(code)s
 ),
 risk AS MATERIALIZED (
-    SELECT r.* FROM analysis.risk_site_at(coalesce(%(as_of)s::timestamptz, now())) AS r WHERE r.cell_code = %(code)s
+    SELECT r.* FROM analysis.risk_site_at(coalesce(%(as_of)s::timestamptz, now()), %(code)s) AS r
 ),
 score AS (
-    SELECT r.* FROM analysis.risk_cell_at(coalesce(%(as_of)s::timestamptz, now())) AS r WHERE r.cell_code = %(code)s
+    SELECT r.* FROM analysis.risk_cell_at(coalesce(%(as_of)s::timestamptz, now()), %(code)s) AS r
 ),
 site AS (
     SELECT s.*, d.person_name, d.person_phone
@@ -91,7 +91,7 @@ SELECT
             'kind', g.kind, 'subject', g.subject, 'subject_id', g.subject_id, 'name_zh', g.name_zh, 'name_en', g.name_en,
             'since', g.since, 'seen_fraction', g.seen_fraction, 'detail_zh', g.detail_zh, 'detail_en', g.detail_en
         ) ORDER BY g.kind, g.subject, g.subject_id), '[]')
-        FROM analysis.coverage_gap_at(coalesce(%(as_of)s::timestamptz, now())) AS g WHERE g.cell_code = c.code
+        FROM analysis.coverage_gap_at(coalesce(%(as_of)s::timestamptz, now()), %(code)s) AS g
     ) AS gaps,
     (
         SELECT coalesce(jsonb_agg(jsonb_build_object(

@@ -1,9 +1,9 @@
--- Class, score and hatching of each cell: hatched where a duty is missing or everything known is old.
+-- Class, score and hatching of each cell: hatched where nobody answers for the site behind the colour, or all is old.
 SELECT
     r.cell_no, coalesce(r.level, 'none') AS class, round(r.score::numeric, 1)::double precision AS score,
     CASE
         WHEN r.level IS NULL THEN NULL
-        WHEN r.has_duty_gap THEN 'duty_gap'
+        WHEN r.top_has_duty_gap THEN 'duty_gap'
         WHEN r.is_stale THEN 'stale'
         WHEN r.unknown_site_count > 0 THEN 'unknown'
     END AS hatched
