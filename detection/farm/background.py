@@ -107,15 +107,13 @@ def draw(layout: Layout, pose: Pose, light: Light, seed: int) -> Background:
         _draw_face(face, view, rays, depth, albedo, normal, glow, on_ground)
 
     sky = (depth >= FAR_M) & ~glow
-    picture, falling = _shade(
-        layout, view, light, rng, rays, depth, albedo, normal, glow | sky, on_ground
-    )
+    picture, falling = _shade(layout, view, light, rng, rays, depth, albedo, normal, glow | sky, on_ground)
     if light in ("dusk", "night"):
         for lamp in layout.lamps:
             if lamp.visible:
                 _glare(picture, depth, view, lamp, 1.0 if light == "night" else 0.6)
-    picture = _camera(picture, light, rng)
-    return Background(picture, np.minimum(depth, FAR_M).astype(np.float16), falling)
+    image = _camera(picture, light, rng)
+    return Background(image, np.minimum(depth, FAR_M).astype(np.float16), falling)
 
 
 def _sky(rays: Float, light: Light, rng: np.random.Generator) -> Float:
@@ -137,7 +135,7 @@ def _sky(rays: Float, light: Light, rng: np.random.Generator) -> Float:
         3,
     )
     bright = {"day": 40, "overcast": 18, "dusk": 22, "night": 3, "ir": 2}[light]
-    return sky + ((cloud - 0.5) * 2 * bright)[..., None]  # type: ignore[no-any-return]
+    return np.asarray(sky + ((cloud - 0.5) * 2 * bright)[..., None], np.float32)
 
 
 def _ground(kind: str, gx: Float, gy: Float, depth: Float, rng: np.random.Generator) -> Float:
@@ -160,7 +158,7 @@ def _ground(kind: str, gx: Float, gy: Float, depth: Float, rng: np.random.Genera
     if kind != "floor":
         wet = np.clip((sample_noise(gx / 60 + o[3], gy / 40 + o[0], 2) - 0.83) * 9, 0, 1)
         factor *= 1 - 0.35 * wet
-    return np.array(base, np.float32) * factor[..., None]  # type: ignore[no-any-return]
+    return np.asarray(np.array(base, np.float32) * factor[..., None], np.float32)
 
 
 def _paint_lines(ground: Float, layout: Layout, view: View, rng: np.random.Generator) -> Float:
@@ -187,7 +185,7 @@ def _paint_lines(ground: Float, layout: Layout, view: View, rng: np.random.Gener
             cv2.fillConvexPoly(colour, ring, bgr)
     alpha = (paint.astype(np.float32) / 255)[..., None] * float(rng.uniform(0.5, 1.0))
     has = colour.any(axis=2, keepdims=True)
-    return np.where(has, ground * (1 - alpha) + colour * alpha, ground)  # type: ignore[no-any-return]
+    return np.where(has, ground * (1 - alpha) + colour * alpha, ground)
 
 
 def _draw_face(
@@ -230,7 +228,7 @@ def _draw_face(
     shrink = max(1, min(tw // max(1, mask.shape[1]), th // max(1, mask.shape[0])))
     source = face.texture
     if shrink > 1:
-        source = cv2.resize(source, (tw // shrink, th // shrink), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        source = cv2.resize(source, (tw // shrink, th // shrink), interpolation=cv2.INTER_AREA)
         scale = np.diag([tw / source.shape[1], th / source.shape[0], 1.0])
         to_pixel = to_pixel @ scale
     warped = cv2.warpPerspective(
@@ -312,7 +310,7 @@ def _shade(
         grey = picture @ np.array([0.25, 0.4, 0.35], np.float32)
         picture = np.repeat(grey[..., None], 3, axis=2)
     small = cv2.resize(falling, (w // 8, h // 8), interpolation=cv2.INTER_AREA)
-    return picture, small  # type: ignore[return-value]
+    return picture, small
 
 
 def _footprints(
@@ -323,15 +321,14 @@ def _footprints(
     for solid in layout.solids:
         scale = 1 + grow / max(solid.half_x, solid.half_y, 0.3)
         foot = [
-            (solid.x + (cx - solid.x) * scale, solid.y + (cy - solid.y) * scale)
-            for cx, cy in solid.corners()
+            (solid.x + (cx - solid.x) * scale, solid.y + (cy - solid.y) * scale) for cx, cy in solid.corners()
         ]
         top = [(cx + cast[0] * solid.top, cy + cast[1] * solid.top) for cx, cy in foot]
         hull = cv2.convexHull(np.array(foot + top, np.float32)).reshape(-1, 2).astype(float)
         ring = view.polygon(np.column_stack([hull, np.zeros(len(hull))]))
         if ring is not None and len(ring) >= 3:
             cv2.fillConvexPoly(mask, cv2.convexHull(ring), 255)
-    return mask.astype(np.float32) / 255
+    return (mask.astype(np.float32) / 255).astype(np.float32)
 
 
 def _lamp_light(
@@ -351,7 +348,7 @@ def _lamp_light(
         facing = np.clip(np.einsum("ijk,ijk->ij", to, n) / np.sqrt(far2 + 1e-3), 0, 1)
         power = gain * lamp.strength * (0.25 + 0.75 * facing) / (1 + far2 / lamp.reach**2)
         total += power[..., None] * (np.array(lamp.colour, np.float32) / 255)
-    return cv2.resize(total, (w, h), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return cv2.resize(total, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 def _glare(picture: Float, depth: Float, view: View, lamp: Lamp, gain: float) -> None:
@@ -382,7 +379,7 @@ def _glare(picture: Float, depth: Float, view: View, lamp: Lamp, gain: float) ->
 def _camera(picture: Float, light: Light, rng: np.random.Generator) -> Image:
     """Lens and sensor: softness, vignette, colour cast, tone curve, one pass of JPEG."""
     h, w = picture.shape[:2]
-    picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 0.95)))  # type: ignore[assignment]
+    picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 0.95)))
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     r2 = ((x / w - 0.5) * 2) ** 2 + ((y / h - 0.5) * 2) ** 2
     picture *= (1 - float(rng.uniform(0.05, 0.2)) * r2 * 0.7)[..., None]

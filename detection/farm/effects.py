@@ -85,14 +85,14 @@ class Stage:
 
     def seen(self, area: tuple[slice, slice], depth: float) -> NDArray[np.bool_]:
         """Where nothing solid stands in front of this depth."""
-        return self.background.depth[area] > depth - 0.6  # type: ignore[no-any-return]
+        return self.background.depth[area] > depth - 0.6
 
     def brightness(self, u: float, v: float) -> Float:
         light = self.background.light
         y = int(np.clip(v / 8, 0, light.shape[0] - 1))
         x = int(np.clip(u / 8, 0, light.shape[1] - 1))
         level = np.clip(light[y, x] * (1.8 if self.light in ("night", "ir") else 1.0), 0.1, 1.15)
-        return level  # type: ignore[no-any-return]
+        return level
 
 
 def hashed(*keys: int) -> np.random.Generator:
@@ -150,11 +150,9 @@ def _paste(
     if w > 2.5 * width:
         ratio = max(0.1, 1.2 * width / w)
         small = (max(2, int(w * ratio)), max(2, int(h * ratio)))
-        sprite = cv2.resize(sprite, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        alpha = cv2.resize(alpha, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        return _paste(
-            stage, sprite, alpha, left, top, width, height, depth, add=add, threshold=threshold
-        )
+        sprite = cv2.resize(sprite, small, interpolation=cv2.INTER_AREA)
+        alpha = cv2.resize(alpha, small, interpolation=cv2.INTER_AREA)
+        return _paste(stage, sprite, alpha, left, top, width, height, depth, add=add, threshold=threshold)
     colour = cv2.warpAffine(sprite, matrix, (columns, rows), flags=flags)
     a = cv2.warpAffine(alpha, matrix, (columns, rows), flags=flags)
     a = a * stage.seen(area, depth)
@@ -179,7 +177,7 @@ def glow(stage: Stage, u: float, v: float, radius: float, colour: Colour, streng
     shine = strength * np.clip(1 - r2, 0, 1) ** 3
     halo = (shine[..., None] * np.array(colour, np.float32)).astype(np.uint8)
     rows, columns = area[0].stop - area[0].start, area[1].stop - area[1].start
-    halo = cv2.resize(halo, (columns, rows), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    halo = cv2.resize(halo, (columns, rows), interpolation=cv2.INTER_LINEAR)
     stage.frame[area] = cv2.add(stage.frame[area], halo)
 
 
@@ -216,9 +214,7 @@ def fire(stage: Stage, e: Effect, x: float, y: float, t: float) -> Extent | None
         )
         broad = float(rng.uniform(0.16, 0.28))
         profile = np.clip(1 - up / reach, 0, 1) ** 0.45
-        tongues = np.maximum(
-            tongues, profile * np.exp(-(((wx - at) / (broad * (0.35 + profile))) ** 2))
-        )
+        tongues = np.maximum(tongues, profile * np.exp(-(((wx - at) / (broad * (0.35 + profile))) ** 2)))
     body = 1.05 * np.exp(-((wx / 0.3) ** 2)) * np.clip(1 - up / 0.6, 0, 1)
     shape = np.maximum(tongues, body)
     # Noise eats into the shape, more so higher up, which leaves ragged tips and loose shreds.
@@ -338,9 +334,7 @@ def steam(stage: Stage, e: Effect, x: float, y: float, t: float) -> Extent | Non
     return None
 
 
-def person(
-    stage: Stage, x: float, y: float, t: float, seed: int, *, crouch: bool = False
-) -> Extent | None:
+def person(stage: Stage, x: float, y: float, t: float, seed: int, *, crouch: bool = False) -> Extent | None:
     """A worker as a silhouette with helmet and, for some, a vest in orange or yellow."""
     rng = hashed(seed, 5)
     tall = 1.15 if crouch else float(rng.uniform(1.6, 1.82))
@@ -376,8 +370,24 @@ def person(
         part([(middle - 8, 50), (middle + 1, 50), (middle - 2 + swing, 95), (middle - 8 + swing, 95)], legs)
         part([(middle, 50), (middle + 8, 50), (middle + 8 - swing, 95), (middle + 2 - swing, 95)], legs)
         part([(middle - 11, 18), (middle + 11, 18), (middle + 8, 54), (middle - 8, 54)], vest)
-        part([(middle - 14, 20), (middle - 9, 20), (middle - 10 - swing // 2, 52), (middle - 14 - swing // 2, 52)], body)
-        part([(middle + 9, 20), (middle + 14, 20), (middle + 14 + swing // 2, 52), (middle + 10 + swing // 2, 52)], body)
+        part(
+            [
+                (middle - 14, 20),
+                (middle - 9, 20),
+                (middle - 10 - swing // 2, 52),
+                (middle - 14 - swing // 2, 52),
+            ],
+            body,
+        )
+        part(
+            [
+                (middle + 9, 20),
+                (middle + 14, 20),
+                (middle + 14 + swing // 2, 52),
+                (middle + 10 + swing // 2, 52),
+            ],
+            body,
+        )
     top = 26 if crouch else 9
     cv2.ellipse(sprite, (middle, top), (6, 8), 0, 0, 360, (110, 140, 185), -1)
     cv2.ellipse(mask, (middle, top), (6, 8), 0, 0, 360, 255, -1)
@@ -425,16 +435,22 @@ def welding_arc(stage: Stage, e: Effect, x: float, y: float, t: float) -> Extent
             stage.frame, (int(at[0] * 16), int(at[1] * 16)), int(core * 16), (255, 255, 252), -1,
             cv2.LINE_AA, 4,
         )  # fmt: skip
-    turn = float(rng.uniform(0, 1.5))
-    for ray in range(4):
-        angle = turn + ray * math.pi / 2
-        length = core * float(2.6 + 2.0 * hashed(e.seed, int(t * 25), ray).random())
-        tip = (int((at[0] + math.cos(angle) * length) * 16), int((at[1] + math.sin(angle) * length) * 16))
-        start = (int(at[0] * 16), int(at[1] * 16))
-        cv2.line(stage.frame, start, tip, (255, 235, 215), max(1, int(core / 5)), cv2.LINE_AA, 4)
+    _rays(stage, e.seed, at, core, t, float(rng.uniform(0, 1.5)))
     h, w = stage.frame.shape[:2]
     r = core * 2.4
     return max(0.0, at[0] - r), max(0.0, at[1] - r), min(float(w), at[0] + r), min(float(h), at[1] + r)
+
+
+def _rays(
+    stage: Stage, seed: int, at: tuple[float, float, float], core: float, t: float, turn: float
+) -> None:
+    """Four short rays that a lens draws around a point that is far too bright."""
+    for ray in range(4):
+        angle = turn + ray * math.pi / 2
+        length = core * float(2.6 + 2.0 * hashed(seed, int(t * 25), ray).random())
+        tip = (int((at[0] + math.cos(angle) * length) * 16), int((at[1] + math.sin(angle) * length) * 16))
+        start = (int(at[0] * 16), int(at[1] * 16))
+        cv2.line(stage.frame, start, tip, (255, 235, 215), max(1, int(core / 5)), cv2.LINE_AA, 4)
 
 
 def sparks(stage: Stage, e: Effect, x: float, y: float, t: float) -> Extent | None:
@@ -477,16 +493,7 @@ def sparks(stage: Stage, e: Effect, x: float, y: float, t: float) -> Extent | No
     if area is None:
         return None
     scale = stage.view.pose.focal_px / at[2]
-    layer = np.zeros(stage.frame[area].shape, np.uint8)
-    offset = np.array([area[1].start, area[0].start])
-    thick = max(1, round(scale * 0.022))
-    glowing = np.clip(1.25 - age / life, 0.2, 1)
-    for i in range(count):
-        p = tuple(int(k) for k in (a[i] - offset) * 16)
-        q = tuple(int(k) for k in (b[i] - offset) * 16)
-        heat = glowing[i]
-        colour = (int(150 * heat**2), int(70 + 160 * heat), 255)
-        cv2.line(layer, p, q, colour, thick, cv2.LINE_AA, 4)
+    layer = _streaks(area, a, b, np.clip(1.25 - age / life, 0.2, 1), max(1, round(scale * 0.022)))
     visible = stage.seen(area, at[2])
     layer[~visible] = 0
     bloom = cv2.GaussianBlur(layer, (0, 0), max(1.2, scale * 0.05))
@@ -496,11 +503,30 @@ def sparks(stage: Stage, e: Effect, x: float, y: float, t: float) -> Extent | No
         core = max(1.5, scale * 0.06)
         glow(stage, at[0], at[1], core * 6, (60, 150, 230), 0.6)
         cv2.circle(stage.frame, (int(at[0]), int(at[1])), int(core), (170, 235, 255), -1, cv2.LINE_AA)
-    strong = layer.max(axis=2) > 90
-    extent = _extent(area, strong)
-    if extent is None:
+    return _without_strays(area, layer.max(axis=2) > 90)
+
+
+def _streaks(
+    area: tuple[slice, slice],
+    tails: NDArray[np.float64],
+    heads: NDArray[np.float64],
+    heat: NDArray[np.float64],
+    thick: int,
+) -> Image:
+    """Lines from tails to heads (pixels of the frame), white-hot to red by heat 0..1."""
+    layer = np.zeros((area[0].stop - area[0].start, area[1].stop - area[1].start, 3), np.uint8)
+    offset = np.array([area[1].start, area[0].start])
+    for tail, head, hot in zip((tails - offset) * 16, (heads - offset) * 16, heat, strict=True):
+        p, q = (int(tail[0]), int(tail[1])), (int(head[0]), int(head[1]))
+        cv2.line(layer, p, q, (int(150 * hot**2), int(70 + 160 * hot), 255), thick, cv2.LINE_AA, 4)
+    return layer
+
+
+def _without_strays(area: tuple[slice, slice], strong: NDArray[np.bool_]) -> Extent | None:
+    """Extent of the bright pixels; 1.5 % on each side are cut, so that a far spark does not
+    stretch the box."""
+    if _extent(area, strong) is None:
         return None
-    # A few far sparks must not stretch the box: 3 % on each side are cut.
     ys, xs = np.nonzero(strong)
     lo_x, hi_x = np.percentile(xs, (1.5, 98.5))
     lo_y, hi_y = np.percentile(ys, (1.5, 98.5))

@@ -69,10 +69,21 @@ class Solid:
 
     def blocks(self, eye_z: float, x: float, y: float, z: float) -> bool:
         """Whether the solid stands between the lens at (0, 0, eye_z) and the point (x, y, z)."""
-        steps = np.linspace(0.05, 0.995, 48)
-        return any(
-            eye_z + (z - eye_z) * t < self.top and self.holds(x * t, y * t) for t in steps
-        )
+        c, sn = math.cos(self.yaw), math.sin(self.yaw)
+        enter, leave = 0.0, 0.999
+        # Slabs of the footprint along the line of sight from (0, 0) to (x, y).
+        for ox, oy, half in ((c, sn, self.half_x), (-sn, c, self.half_y)):
+            start = -(self.x * ox + self.y * oy)
+            run = x * ox + y * oy
+            if abs(run) < 1e-9:
+                if abs(start) > half:
+                    return False
+                continue
+            a, b = sorted(((-half - start) / run, (half - start) / run))
+            enter, leave = max(enter, a), min(leave, b)
+        if enter >= leave:
+            return False
+        return min(eye_z + (z - eye_z) * enter, eye_z + (z - eye_z) * leave) < self.top
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +202,7 @@ def cylinder(
     lid = np.dstack([texture[:32, :32], np.zeros((32, 32), np.uint8)])
     cv_y, cv_x = np.mgrid[0:32, 0:32]
     lid[..., 3] = np.where(np.hypot(cv_x - 15.5, cv_y - 15.5) <= 16, 255, 0)
-    layout.faces.append(
-        Face((x - r, y + r, height), (2 * r, 0, 0), (0, -2 * r, 0), lid, (0, 0, 1.0))
-    )
+    layout.faces.append(Face((x - r, y + r, height), (2 * r, 0, 0), (0, -2 * r, 0), lid, (0, 0, 1.0)))
     layout.solids.append(Solid(x, y, radius, radius, 0.0, height))
 
 
@@ -210,6 +219,7 @@ def billboard(layout: Layout, x: float, y: float, width: float, height: float, i
             (-x / away, -y / away, 0.3),
         )
     )
+    layout.solids.append(Solid(x, y, width * 0.4, 0.2, math.atan2(ry, rx), height * 0.9))
 
 
 def truck(layout: Layout, rng: np.random.Generator, x: float, y: float, yaw: float) -> None:
@@ -360,8 +370,8 @@ def gate(rng: np.random.Generator, height: float, half: float) -> Layout:
     lane = float(rng.uniform(3.0, 4.0))
     for x in (-lane, lane):
         layout.lines.append((x, 0, x, end, 0.15, (210, 210, 210)))
-    for y in np.arange(4, end, 6):
-        layout.lines.append((0, float(y), 0, float(y) + 3, 0.13, (200, 210, 215)))
+    for dash in np.arange(4, end, 6):
+        layout.lines.append((0, float(dash), 0, float(dash) + 3, 0.13, (200, 210, 215)))
     at = float(rng.uniform(16, 26))
     side = 1 if rng.random() < 0.5 else -1
     hut = textures.facade(rng, (190, 190, 195), 3, 1, True)
@@ -383,8 +393,8 @@ def road(rng: np.random.Generator, height: float, half: float) -> Layout:
     lane = 3.5
     for x, dash in ((-2 * lane, False), (-lane, True), (0.0, False), (lane, True), (2 * lane, False)):
         if dash:
-            for y in np.arange(3, 90, 6):
-                layout.lines.append((x, float(y), x, float(y) + 2.5, 0.14, (205, 205, 205)))
+            for at in np.arange(3, 90, 6):
+                layout.lines.append((x, float(at), x, float(at) + 2.5, 0.14, (205, 205, 205)))
         else:
             layout.lines.append((x, 0, x, 110, 0.15, (90, 190, 215) if x == 0 else (205, 205, 205)))
     y = float(rng.uniform(8, 14))
@@ -395,9 +405,13 @@ def road(rng: np.random.Generator, height: float, half: float) -> Layout:
             colour = (int(170 * tone), int(180 * tone), int(195 * tone))
             surface = textures.facade(rng, colour, 4, max(1, int(h // 3)), True)
             box(layout, rng, side * (2 * lane + 4.5 + 4), y + w / 2, (8, w, h), surface)
-            board: Colour = [(40, 40, 190), (160, 90, 30), (60, 140, 60), (40, 160, 220)][int(rng.integers(0, 4))]
+            board: Colour = [(40, 40, 190), (160, 90, 30), (60, 140, 60), (40, 160, 220)][
+                int(rng.integers(0, 4))
+            ]
             sign = textures.plain(rng, board, 48, 0.05)
-            box(layout, rng, side * (2 * lane + 4.4), y + w / 2, (0.1, w * 0.8, 0.9), sign, z=2.8, solid=False)
+            box(
+                layout, rng, side * (2 * lane + 4.4), y + w / 2, (0.1, w * 0.8, 0.9), sign, z=2.8, solid=False
+            )
         y += 15 + float(rng.uniform(0, 3))
     for _ in range(int(rng.integers(2, 7))):
         ty, side = float(rng.uniform(14, 70)), 1 if rng.random() < 0.5 else -1
@@ -423,12 +437,40 @@ def tank_farm(rng: np.random.Generator, height: float, half: float) -> Layout:
         for side in (-1, 1):
             x = side * (radius + float(rng.uniform(3.5, 6)))
             tone = int(rng.integers(170, 225))
-            cylinder(layout, rng, x, y, radius, float(rng.uniform(5, 9)), (tone, tone, tone), sides=20, band=(50, 50, 160) if rng.random() < 0.3 else None)
-            cylinder(layout, rng, x + side * radius * 2.6, y, radius, float(rng.uniform(5, 9)), (tone, tone, tone), sides=20)
+            cylinder(
+                layout,
+                rng,
+                x,
+                y,
+                radius,
+                float(rng.uniform(5, 9)),
+                (tone, tone, tone),
+                sides=20,
+                band=(50, 50, 160) if rng.random() < 0.3 else None,
+            )
+            cylinder(
+                layout,
+                rng,
+                x + side * radius * 2.6,
+                y,
+                radius,
+                float(rng.uniform(5, 9)),
+                (tone, tone, tone),
+                sides=20,
+            )
     for side in (-1, 1):
         box(layout, rng, side * 2.6, 26 + radius * 3, (0.3, radius * 9, 0.6), (150, 155, 160))
         for z in (0.5, 0.8):
-            box(layout, rng, side * 2.2, 26 + radius * 3, (0.18, radius * 9, 0.16), (170, 170, 175), z=z, solid=False)
+            box(
+                layout,
+                rng,
+                side * 2.2,
+                26 + radius * 3,
+                (0.18, radius * 9, 0.16),
+                (170, 170, 175),
+                z=z,
+                solid=False,
+            )
     clutter(layout, rng, int(rng.integers(2, 6)), half, 10, 22, [barrels, pallets])
     poles(layout, rng, half, 50)
     layout.walkways.append((-half * 12, 14, half * 12, 18))
@@ -455,7 +497,11 @@ def hall(rng: np.random.Generator, width: float, far: float, tall: float, wall: 
         x = left + width * (i + 0.5) / columns
         for y in np.arange(5, far, float(rng.uniform(6, 9))):
             layout.lamps.append(Lamp(x, float(y), tall - 0.3, 8.0, (245, 250, 255), 1.0, False))
-            layout.faces.append(Face((x - 0.2, float(y) - 0.8, tall - 0.32), (0.4, 0, 0), (0, 1.6, 0), tube, (0, 0, -1.0), True))
+            layout.faces.append(
+                Face(
+                    (x - 0.2, float(y) - 0.8, tall - 0.32), (0.4, 0, 0), (0, 1.6, 0), tube, (0, 0, -1.0), True
+                )
+            )
     if rng.random() < 0.6:
         door = textures.shutter(rng, (160, 150, 140))
         x = float(rng.uniform(left + 4, right - 4)) if width > 10 else 0.0
@@ -463,7 +509,16 @@ def hall(rng: np.random.Generator, width: float, far: float, tall: float, wall: 
     if rng.random() < 0.4:
         window = np.full((8, 32, 3), 240, np.uint8)
         window[:, ::8] = 90
-        layout.faces.append(Face((left + 1, far - 0.06, tall - 0.8), (width - 2, 0, 0), (0, 0, -1.0), window, (0, -1.0, 0), True))
+        layout.faces.append(
+            Face(
+                (left + 1, far - 0.06, tall - 0.8),
+                (width - 2, 0, 0),
+                (0, 0, -1.0),
+                window,
+                (0, -1.0, 0),
+                True,
+            )
+        )
     return layout
 
 
@@ -477,7 +532,15 @@ def shed(rng: np.random.Generator, height: float, half: float) -> Layout:
                 box(layout, rng, side * (width / 2 - 1.2), float(y) + 3, (1.4, 7.5, 4.5), textures.rack(rng))
     for x in (-3.2, 3.2):
         layout.lines.append((x, 3, x, far, 0.12, (40, 190, 225)))
-    clutter(layout, rng, int(rng.integers(3, 9)), min(half, width / 2 / far), 10, far - 6, [pallets, barrels, pallets])
+    clutter(
+        layout,
+        rng,
+        int(rng.integers(3, 9)),
+        min(half, width / 2 / far),
+        10,
+        far - 6,
+        [pallets, barrels, pallets],
+    )
     layout.walkways.append((-2, 8, 2, far - 5))
     layout.walkways.append((4, far - 8, -5, 12))
     return layout
@@ -491,10 +554,23 @@ def workshop(rng: np.random.Generator, height: float, half: float) -> Layout:
         for y in np.arange(9, far - 3, 5.5):
             if rng.random() < 0.8:
                 colour = paint[int(rng.integers(0, 5))]
-                size = (float(rng.uniform(1.2, 2.2)), float(rng.uniform(1.5, 3)), float(rng.uniform(1.1, 2.3)))
+                size = (
+                    float(rng.uniform(1.2, 2.2)),
+                    float(rng.uniform(1.5, 3)),
+                    float(rng.uniform(1.1, 2.3)),
+                )
                 x = side * float(rng.uniform(0.55, 0.8)) * width / 2
                 box(layout, rng, x, float(y), size, textures.plain(rng, colour, 48, 0.15))
-                box(layout, rng, x, float(y), (size[0] * 0.5, size[1] * 0.5, 0.5), (60, 60, 60), z=size[2], solid=False)
+                box(
+                    layout,
+                    rng,
+                    x,
+                    float(y),
+                    (size[0] * 0.5, size[1] * 0.5, 0.5),
+                    (60, 60, 60),
+                    z=size[2],
+                    solid=False,
+                )
     for x in (-2.2, 2.2):
         layout.lines.append((x, 2, x, far, 0.1, (40, 190, 225)))
     clutter(layout, rng, int(rng.integers(1, 5)), width / 2 / far, 9, far - 4, [pallets, barrels])
@@ -508,7 +584,9 @@ def storeroom(rng: np.random.Generator, height: float, half: float) -> Layout:
     for side in (-1, 1):
         for y in np.arange(5.5, far - 2, 4.2):
             if rng.random() < 0.9:
-                box(layout, rng, side * (width / 2 - 0.6), float(y) + 1.8, (1.0, 3.9, 2.6), textures.rack(rng))
+                box(
+                    layout, rng, side * (width / 2 - 0.6), float(y) + 1.8, (1.0, 3.9, 2.6), textures.rack(rng)
+                )
     clutter(layout, rng, int(rng.integers(1, 4)), width / 2 / far, 8, far - 3, [pallets])
     layout.walkways.append((-0.8, 6, 0.9, far - 3))
     return layout

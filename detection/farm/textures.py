@@ -41,7 +41,7 @@ def sample_noise(x: Float, y: Float, seed: int = 0) -> Float:
     size = tile.shape[0]
     # Turned, so that the tile's grid does not show along the axes of the scene.
     x, y = 0.8 * x + 0.6 * y, 0.8 * y - 0.6 * x
-    return cv2.remap(  # type: ignore[return-value]
+    return cv2.remap(
         tile,
         np.mod(x * size, size).astype(np.float32),
         np.mod(y * size, size).astype(np.float32),
@@ -93,7 +93,7 @@ def facade(rng: np.random.Generator, colour: Colour, columns: int, floors: int, 
             cv2.rectangle(image, (x, y), (x + 3 * w // 5, y + h // 2), (200, 200, 200), 1)
             cv2.line(image, (x + w * 3 // 10, y), (x + w * 3 // 10, y + h // 2), (190, 190, 190), 1)
     cv2.rectangle(image, (0, 0), (255, 3), tuple(int(c * 0.6) for c in colour), -1)
-    return image  # type: ignore[return-value]
+    return image
 
 
 def shutter(rng: np.random.Generator, colour: Colour) -> Image:

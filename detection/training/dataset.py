@@ -78,17 +78,13 @@ def label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def read_folder(
-    folder: Path, split: str = "", names: Mapping[int, str] | None = None
-) -> list[Sample]:
+def read_folder(folder: Path, split: str = "", names: Mapping[int, str] | None = None) -> list[Sample]:
     """All samples under folder/images/<split>, in name order, boxes of our classes only.
 
     Raises ValueError where the folder holds no image.
     """
     known = class_names(folder, names)
-    images = sorted(
-        p for p in (folder / "images" / split).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES
-    )
+    images = sorted(p for p in (folder / "images" / split).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise ValueError(f"{folder / 'images' / split}: no image there")
     samples = []
@@ -113,9 +109,7 @@ def write(samples: Iterator[Sample] | Sequence[Sample], out: Path, split: str) -
             target.symlink_to(sample.image.resolve())
         except OSError:
             shutil.copyfile(sample.image, target)
-        lines = [
-            f"{CLASSES.index(n)} {x:.6f} {y:.6f} {w:.6f} {h:.6f}" for n, x, y, w, h in sample.boxes
-        ]
+        lines = [f"{CLASSES.index(n)} {x:.6f} {y:.6f} {w:.6f} {h:.6f}" for n, x, y, w, h in sample.boxes]
         (labels / name).with_suffix(".txt").write_text("\n".join(lines), encoding="utf-8")
         count += 1
     return count

@@ -76,7 +76,7 @@ def iou(a: Float, b: Float) -> Float:
     inner = np.prod(np.clip(high - low, 0, None), axis=2)
     area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
     union: Float = area_a[:, None] + area_b[None, :] - inner
-    return inner / np.maximum(union, 1e-9)  # type: ignore[no-any-return]
+    return inner / np.maximum(union, 1e-9)
 
 
 def average_precision(confidence: Float, hit: NDArray[np.bool_], truths: int) -> float:
@@ -205,9 +205,7 @@ def summarise(scored: Scored, thresholds: Mapping[str, float] | None = None) -> 
             found.append((p.xyxy[pick], p.confidence[pick], boxes))
         confidence = np.concatenate([c for _, c, _ in found])
         aps = [
-            average_precision(
-                confidence, np.concatenate([match(b, c, t, level) for b, c, t in found]), count
-            )
+            average_precision(confidence, np.concatenate([match(b, c, t, level) for b, c, t in found]), count)
             for level in levels
         ]
         per_class[name] = {"ap50": aps[0], "ap50_95": float(np.mean(aps)), "boxes": count}

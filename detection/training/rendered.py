@@ -80,15 +80,13 @@ def random_effects(scene: Scene, rng: np.random.Generator) -> list[Effect]:
         if place is None:
             continue
         size = usual_size_m(kind) * float(np.exp(rng.normal(0.1, 0.4)))
-        effects.append(
-            Effect(kind, *place, size, int(rng.integers(0, 2**31)), float(rng.uniform(2, 120)))
-        )
+        effects.append(Effect(kind, *place, size, int(rng.integers(0, 2**31)), float(rng.uniform(2, 120))))
     return effects
 
 
-def label(boxes: list[Box], x0: float, y0: float, w: float, h: float, smallest: float) -> list[
-    tuple[str, float, float, float, float]
-]:
+def label(
+    boxes: list[Box], x0: float, y0: float, w: float, h: float, smallest: float
+) -> list[tuple[str, float, float, float, float]]:
     """Boxes within a window of the frame as YOLO rows; slivers and specks are left out."""
     rows = []
     for box in boxes:
@@ -135,7 +133,7 @@ def _one_scene(job: tuple[str, int, int, str, bool]) -> list[Sample]:
         image = frame[y0 : y0 + h, x0 : x0 + w]
         scale = 416 / w if crop else 1.0
         if crop:
-            image = cv2.resize(image, (416, round(h * scale)), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            image = cv2.resize(image, (416, round(h * scale)), interpolation=cv2.INTER_AREA)
         rows = label(boxes, x0, y0, w, h, _SMALLEST_BOX_PX / scale)
         quality = int(rng.integers(45, 92)) if crop else 75
         samples.append(_save(Path(out), f"{part}_{seed}_{i}", image, rows, quality))
@@ -173,8 +171,8 @@ def paint_on_photo(sample: Sample, out: Path, name: str, seed: int) -> Sample | 
     level = float(np.clip(photo.mean() / 110, 0.25, 1.1))
     light = np.full((max(1, h // 8), max(1, w // 8), 3), level, np.float32)
     stage = Stage(
-        photo.copy(),  # type: ignore[arg-type]
-        Background(photo, depth, light),  # type: ignore[arg-type]
+        photo.copy(),
+        Background(photo, depth, light),
         View.of(pose),
         "night" if photo.mean() < 60 else "day",
         bool(rng.random() < 0.5),

@@ -130,7 +130,7 @@ def _keep_model() -> Any:
     """A trainer that trains the loaded model itself, where the usual one rebuilds its head."""
     from ultralytics.models.yolo.detect import DetectionTrainer
 
-    class KeepModel(DetectionTrainer):  # type: ignore[misc]
+    class KeepModel(DetectionTrainer):
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             return weights.float() if weights is not None else super().get_model(cfg, weights, verbose)
 

@@ -76,7 +76,8 @@ def test_whole_turns_of_the_azimuth_change_nothing(pose: Pose, x: float, turns: 
 def test_359_and_1_degree_are_two_degrees_apart() -> None:
     west, east = replace(POLE, azimuth_deg=359.0), replace(POLE, azimuth_deg=1.0)
     a, b = pixel_to_ground(west, 960, 700), pixel_to_ground(east, 960, 700)
-    assert a is not None and b is not None
+    assert a is not None
+    assert b is not None
     assert a[1] == pytest.approx(b[1])
     assert a[0] == pytest.approx(-b[0])
     assert math.degrees(2 * math.asin(b[0] / math.hypot(*b))) == pytest.approx(2.0)
@@ -95,7 +96,9 @@ def test_azimuth_is_clockwise_from_north(azimuth: float, direction: tuple[int, i
 def test_right_in_the_picture_is_clockwise_and_up_is_farther() -> None:
     middle, right = pixel_to_ground(POLE, 960, 700), pixel_to_ground(POLE, 1500, 700)
     higher = pixel_to_ground(POLE, 960, 600)
-    assert middle and right and higher
+    assert middle
+    assert right
+    assert higher
     assert math.atan2(*right) > math.atan2(*middle)
     assert math.hypot(*higher) > math.hypot(*middle)
 
@@ -138,9 +141,7 @@ def test_resized_sees_the_same_ground_and_refuses_another_shape() -> None:
 
 
 @given(poses, st.floats(0.02, 0.98), st.floats(0.02, 0.98), st.floats(5.0, 400.0))
-def test_sector_holds_exactly_the_ground_in_the_picture(
-    pose: Pose, x: float, y: float, reach: float
-) -> None:
+def test_sector_holds_exactly_the_ground_in_the_picture(pose: Pose, x: float, y: float, reach: float) -> None:
     ring = sector(pose, reach)
     ground = pixel_to_ground(pose, x * pose.width_px, y * pose.height_px)
     if ground is None:
@@ -156,9 +157,7 @@ def test_sector_holds_exactly_the_ground_in_the_picture(
         assert np.hypot(ring[:, 0], ring[:, 1]).max() <= reach * (1 + 1e-9)
         for corner in ring:
             pixel = ground_to_pixel(pose, *corner)
-            assert pixel is None or (
-                -1 < pixel[0] < pose.width_px + 1 and -1 < pixel[1] < pose.height_px + 1
-            )
+            assert pixel is None or (-1 < pixel[0] < pose.width_px + 1 and -1 < pixel[1] < pose.height_px + 1)
 
 
 def test_sector_edges() -> None:
@@ -177,7 +176,8 @@ def test_sector_edges() -> None:
 
 def test_near_edge_is_in_picture() -> None:
     pixel = ground_to_pixel(POLE, 20 * math.sin(math.radians(30)), 20 * math.cos(math.radians(30)))
-    assert pixel is not None and in_picture(POLE, *pixel)
+    assert pixel is not None
+    assert in_picture(POLE, *pixel)
     assert not in_picture(POLE, -1, 5)
 
 
