@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from detection.backends.base import Detector
 from detection.config import WatchConfig
@@ -140,4 +140,4 @@ def _with_database(url: str, name: str) -> str:
     parts = urlsplit(url)
     if parts.scheme:
         return urlunsplit(parts._replace(path=f"/{name}"))
-    return make_conninfo(**(conninfo_to_dict(url) | {"dbname": name}))
+    return make_conninfo(url, dbname=name)
