@@ -30,13 +30,16 @@ _BEYOND = ((617.6, 3393.9), (611.0, 3390.6), (604.0, 3388.0), (604.0, 3378.0), (
 
 def _sea(terrain: Terrain) -> Row:
     """The bay south-east of the low water line, far enough out that its own edge is not on screen at town scale."""
-    ring = np.vstack([shapely.get_coordinates(terrain.coast), np.array(_BEYOND) * 1000])
+    corners = (facts.COAST[-1], *_BEYOND, facts.COAST[0])
+    ring = np.vstack(
+        [shapely.get_coordinates(terrain.coast), smooth(corners, terrain.phase, amplitude_m=500)[1:-1]]
+    )
     return ("sea", "杭州湾", "Hangzhou Bay", Polygon(ring).buffer(0).difference(terrain.county))
 
 
 def _blob(x: float, y: float, radius: float, rng: np.random.Generator, *, rough: float = 0.25) -> Polygon:
-    turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-    r = np.ones(28)
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    r = np.ones(48)
     for wave in (2, 3, 5):
         r += rough / wave * rng.normal() * np.cos(wave * turn + rng.uniform(0, 6.28))
     return Polygon(
@@ -48,8 +51,13 @@ def _blob(x: float, y: float, radius: float, rng: np.random.Generator, *, rough:
     )
 
 
+# Industrial ground away from the seats: the chemical works by the sea, the zone's north, Zhangyan's park.
+_WORKS = ((636_300, 3_408_200, 900), (635_300, 3_406_700, 700), (634_000, 3_405_900, 500), (628_400, 3_413_400, 900), (627_200, 3_414_900, 600), (622_300, 3_411_300, 520), (624_300, 3_403_000, 600), (617_900, 3_418_900, 500))  # fmt: skip
+
+
 def _built_up(terrain: Terrain, rng: np.random.Generator) -> list[Row]:
     blobs = []
+    blobs += [_blob(x, y, radius, rng) for x, y, radius in _WORKS]
     for town in facts.TOWNS:
         x, y = np.array(town.seat_km) * 1000
         blobs.append(_blob(x, y, town.urban_km * 700, rng))
@@ -118,19 +126,41 @@ def _roads(terrain: Terrain, rng: np.random.Generator) -> list[Row]:
     middle = shapely.get_coordinates(shapely.centroid(lines)) if len(lines) else np.empty((0, 2))
     chance = 0.3 + 0.6 * urbanity(middle)
     rows += [("road", "", "", line) for line in lines[rng.random(len(lines)) < chance].tolist()]
+    rows += _streets(terrain, rng)
     seats = {t.code[6:9]: t.seat_km for t in facts.TOWNS}
-    land = terrain.county.buffer(400).difference(_sea(terrain)[3])
     for zh, en, stops in facts.MAIN_ROADS:
         points = tuple(seats[s] if isinstance(s, str) else s for s in stops)
-        rows.append(("main_road", zh, en, _trace(points, terrain, 120, land)))
+        rows.append(("main_road", zh, en, _trace(points, terrain, 120)))
     for zh, en, points in facts.RAILWAYS:
-        rows.append(("railway", zh, en, _trace(points, terrain, 60, land)))
+        rows.append(("railway", zh, en, _trace(points, terrain, 60)))
     for zh, en, points in facts.MOTORWAYS:
-        rows.append(("motorway", zh, en, _trace(points, terrain, 200, land)))
+        rows.append(("motorway", zh, en, _trace(points, terrain, 200)))
     return rows
 
 
-def _trace(
-    points: tuple[facts.Km, ...], terrain: Terrain, amplitude: float, land: shapely.Geometry
-) -> shapely.Geometry:
-    return LineString(np.round(smooth(points, terrain.phase, amplitude_m=amplitude), 2)).intersection(land)
+def _streets(terrain: Terrain, rng: np.random.Generator) -> list[Row]:
+    """A town's streets: two bundles of lines across its core, turned and unevenly spaced."""
+    rows: list[Row] = []
+    for town in facts.TOWNS:
+        centre, reach = np.array(town.seat_km) * 1000, town.urban_km * 850
+        core = _blob(float(centre[0]), float(centre[1]), reach, rng)
+        turn = rng.uniform(0, np.pi / 2)
+        for angle in (turn, turn + np.pi / 2 + rng.uniform(-0.15, 0.15)):
+            along, across = (
+                np.array([np.cos(angle), np.sin(angle)]),
+                np.array([-np.sin(angle), np.cos(angle)]),
+            )
+            at = -reach * 1.4
+            while at < reach * 1.4:
+                at += rng.uniform(130, 320)
+                ends = rng.uniform(0.5, 1.5, 2) * reach
+                line = np.linspace(-ends[0], ends[1], 12)[:, None] * along + at * across + centre
+                bent = line + 14 * np.sin(np.linspace(0, rng.uniform(2, 7), 12))[:, None] * across
+                rows.append(("road", "", "", LineString(np.round(bent, 2)).intersection(core)))
+    return [row for row in rows if not row[3].is_empty]
+
+
+def _trace(points: tuple[facts.Km, ...], terrain: Terrain, amplitude: float) -> shapely.Geometry:
+    return LineString(np.round(smooth(points, terrain.phase, amplitude_m=amplitude), 2)).intersection(
+        terrain.county
+    )

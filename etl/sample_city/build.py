@@ -198,11 +198,6 @@ def _fill(
         inspection.build_visits(places, answers, cameras, size.days, as_of, chance["visits"]),
     )
     tell("hazards", 0.85)
-    store(
-        "inspection.hazard",
-        inspection.HAZARD_COLUMNS,
-        inspection.build_hazards(places, size.days, as_of, chance["hazards"]),
-    )
     papers = inspection.build_certificates(places, today, seed, chance["papers"])
     store("registry.certificate", inspection.CERTIFICATE_COLUMNS, papers)
     permits = inspection.build_permits(places, areas, cameras, papers, size.days, as_of, chance["papers"])
@@ -212,6 +207,9 @@ def _fill(
         places, areas, cameras, permits, terrain, size.days, as_of, chance["incidents"]
     )
     store("watch.incident", incidents.COLUMNS, past)
+    caught = incidents.caught_welding(past)
+    found = inspection.build_hazards(places, caught, size.days, as_of, chance["hazards"])
+    store("inspection.hazard", inspection.HAZARD_COLUMNS, found)
     return counts
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from etl.sample_city import facts
-from etl.sample_city.inspection import CHINA, Permits
+from etl.sample_city.inspection import CHINA, CaughtWelding, Permits
 from etl.sample_city.sites import Sites
 from etl.sample_city.terrain import Terrain
 from etl.sample_city.watching import HEIGHT_PX, WIDTH_PX, Cameras, KeyRiskAreas, _cell_at, ellipse_polygon
@@ -34,6 +34,7 @@ _FIRE_HOURS = np.array(
 )
 _WEEKDAYS = np.array([1.1, 1.15, 1.1, 1.1, 1.05, 0.75, 0.45])
 CLASSES = ("welding_arc", "sparks", "smoke", "fire")
+HOT_WORK = ("welding_arc", "sparks")
 _CLASS_SHARE = (0.44, 0.2, 0.22, 0.14)
 _WHY_FALSE = ("灯光", "夕阳", "车灯", "水蒸气", "反光", "粉尘")
 
@@ -57,7 +58,9 @@ def build_incidents(
     busy = rng.lognormal(0, 0.8, len(live))
     camera = rng.choice(live, count, p=busy / busy.sum())
     kind = rng.choice(len(CLASSES), count, p=_CLASS_SHARE)
-    first = np.sort(_moments(kind, days, as_of, rng))
+    first = _under_permits(_moments(kind, days, as_of, rng), kind, cameras.site[camera], permits, as_of, rng)
+    order = np.argsort(first, kind="stable")
+    camera, kind, first = camera[order], kind[order], first[order]
     place = _places(camera, cameras, rng)
     cell = _cell_at(place, terrain)
     inside = (cameras.area[camera] >= 0) & shapely.contains_xy(
@@ -72,7 +75,7 @@ def build_incidents(
         begin = datetime.fromtimestamp(round(first[i]), UTC)
         end = begin + timedelta(seconds=round(seen_for))
         permit = _permit_at(int(cameras.site[camera[i]]), begin.timestamp(), permits)
-        review, reason = _review(name, permit, rng)
+        review, reason = _review(name, permit, as_of - end, rng)
         reviewed = (
             None if review == "unreviewed" else end + timedelta(seconds=round(float(rng.gamma(2, 400))))
         )
@@ -93,6 +96,15 @@ def build_incidents(
             )
         )  # fmt: skip
     return rows
+
+
+def caught_welding(rows: list[tuple[object, ...]]) -> list[CaughtWelding]:
+    """The incidents that were confirmed as hot work without a permit."""
+    return [
+        CaughtWelding(int(str(row[24])), row[9])
+        for row in rows
+        if row[1] in HOT_WORK and row[4] == "confirmed" and isinstance(row[9], datetime)
+    ]
 
 
 def _moments(kind: np.ndarray, days: int, as_of: datetime, rng: np.random.Generator) -> np.ndarray:
@@ -123,18 +135,45 @@ def _places(camera: np.ndarray, cameras: Cameras, rng: np.random.Generator) -> n
 
 
 def _permit_at(site: int, at: float, permits: Permits) -> int | None:
-    found = np.flatnonzero((permits.site == site) & (permits.starts <= at) & (permits.ends >= at))
+    found = np.flatnonzero(
+        permits.is_valid & (permits.site == site) & (permits.starts <= at) & (permits.ends >= at)
+    )
     return int(str(permits.rows[found[0]][0])) if len(found) else None
 
 
-def _review(name: str, permit: int | None, rng: np.random.Generator) -> tuple[str, str | None]:
-    if rng.random() < 0.06:
+def _review(
+    name: str, permit: int | None, age: timedelta, rng: np.random.Generator
+) -> tuple[str, str | None]:
+    """What the duty officer made of it; what happened in the last day and a half may still wait."""
+    if rng.random() < (0.3 if age < timedelta(hours=36) else 0.015):
         return "unreviewed", None
-    if permit is not None and name in ("welding_arc", "sparks"):
+    if permit is not None and name in HOT_WORK:
         return "permitted", "有效动火票"
-    if rng.random() < 0.68:
-        return "false", str(rng.choice(_WHY_FALSE))
-    return "confirmed", None
+    # Hot work without a permit is rare, and each case is followed up: see inspection.build_hazards.
+    if rng.random() < (0.06 if name in HOT_WORK else 0.2):
+        return "confirmed", None
+    return "false", str(rng.choice(_WHY_FALSE))
+
+
+def _under_permits(
+    at: np.ndarray,
+    kind: np.ndarray,
+    site: np.ndarray,
+    permits: Permits,
+    as_of: datetime,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Times (seconds), a good part of hot work moved into a permit of its site that is over by now."""
+    moved = at.copy()
+    for i in np.flatnonzero((kind < len(HOT_WORK)) & (rng.random(len(at)) < 0.55)).tolist():
+        own = np.flatnonzero(
+            permits.is_valid & (permits.site == site[i]) & (permits.ends < as_of.timestamp() - 3 * 3600)
+        )
+        if len(own):
+            chosen = int(rng.choice(own))
+            span = min(permits.ends[chosen] - permits.starts[chosen], 6 * 3600) - 900
+            moved[i] = permits.starts[chosen] + rng.random() * span
+    return moved
 
 
 def _ellipse(offset: np.ndarray, height_m: float) -> tuple[float, float, float]:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from etl.sample_city import names
 from etl.sample_city.duty import Duty
@@ -52,12 +53,13 @@ UNLICENSED = ("无证人员从事焊接作业", "Welding without a certificate")
 
 @dataclass(frozen=True)
 class Permits:
-    """Permit rows, and for each its site index and time span (seconds since the epoch)."""
+    """Permit rows, and for each its site index, time span (seconds since the epoch) and whether it was granted."""
 
     rows: list[tuple[object, ...]]
     site: Ints
     starts: Floats
     ends: Floats
+    is_valid: NDArray[np.bool_]
 
 
 def _local_midnight(as_of: datetime) -> float:
@@ -169,50 +171,76 @@ def build_visits(
     return [(number, *row[1:]) for number, row in enumerate(rows, 1)]
 
 
+@dataclass(frozen=True)
+class CaughtWelding:
+    """A past incident that people confirmed as hot work without a permit: who wrote what about it follows."""
+
+    site_id: int
+    seen_at: datetime
+
+
 def build_hazards(
-    sites: Sites, days: int, as_of: datetime, rng: np.random.Generator
+    sites: Sites, caught: list[CaughtWelding], days: int, as_of: datetime, rng: np.random.Generator
 ) -> list[tuple[object, ...]]:
     """Hazards found over the period: most closed, some open, overdue or rejected; a few major ones open.
 
-    Open major hazards stand at about one site in 200 (three at least), a third of them unlicensed welding.
+    Open major hazards stand at about one site in 130 (three at least), a third of them unlicensed welding. Each
+    welder caught by a camera becomes a major hazard within hours, accepted within days; the newest are open.
     """
+    now = as_of.timestamp()
     count = max(30, round(0.3 * len(sites.ids)))
     heavy = np.where(sites.industrial, 3.0, 1.0)
-    site = rng.choice(len(sites.ids), count, p=heavy / heavy.sum())
-    age = rng.uniform(0.2, days, count)
-    kind = rng.choice(["general", "serious"], count, p=[0.84, 0.16])
-    major = rng.permutation(np.flatnonzero(sites.industrial))[: max(3, len(sites.ids) // 200)]
-    site, age = np.r_[site, major], np.r_[age, rng.uniform(0.3, min(days, 20), len(major))]
-    kind = np.r_[kind, np.full(len(major), "major")]
+    # Trouble gathers: the sites with a major hazard are dangerous ones, and leave three lesser ones overdue as well.
+    grade = np.array([{"red": 3.0, "orange": 2.0}.get(level or "", 0.0) for level in sites.level.tolist()])
+    crowd = np.bincount(sites.cell + 1)[sites.cell + 1]
+    rank = grade - 0.4 * np.log(crowd) + np.where(sites.industrial, 2.0, 0.0) + rng.uniform(0, 2, len(grade))
+    major = np.argsort(-rank, kind="stable")[: max(3, len(sites.ids) // 130)]
+    left = np.repeat(major, 3)
+    site_id = sites.ids[np.r_[rng.choice(len(sites.ids), count, p=heavy / heavy.sum()), left, major]]
+    kind = np.r_[
+        rng.choice(["general", "serious"], count, p=[0.84, 0.16]),
+        np.tile(["serious", "serious", "general"], len(major)),
+        np.full(len(major), "major"),
+    ]
+    age = np.r_[
+        rng.uniform(0.2, days, count), rng.uniform(16, 34, len(left)), rng.uniform(0.3, 12, len(major))
+    ]
+    found = now - 86400 * age
+    total = len(found)
+    unlicensed = (kind == "major") & (np.arange(total) % 3 == total % 3)
+    deadline = found + 86400 * np.select([kind == "major", kind == "serious"], [3.0, 7.0], 15.0)
+    is_closed = (np.arange(total) < count) & (
+        rng.random(total) < np.where(now - found > 20 * 86400, 0.9, 0.35)
+    )
+    closed = np.minimum(now - 60, found + rng.uniform(0.1, 1.3, total) * (deadline - found))
+    state = rng.choice(
+        ["found", "assigned", "fixing", "submitted", "rejected"], total, p=[0.15, 0.2, 0.4, 0.17, 0.08]
+    )
+    by = rng.choice(
+        ["patrol", "self_check", "remote_check", "admin_inspection", "public"],
+        total,
+        p=[0.42, 0.31, 0.08, 0.12, 0.07],
+    )
+    pick = rng.integers(0, 1000, total)
+
     rows: list[tuple[object, ...]] = []
-    order = np.argsort(-age, kind="stable")
-    for number, i in enumerate(order.tolist(), 1):
-        name = str(kind[i])
-        unlicensed = name == "major" and i % 3 == count % 3
-        zh, en = UNLICENSED if unlicensed else _FOUND[name][int(rng.integers(len(_FOUND[name])))]
-        found = as_of.timestamp() - age[i] * 86400
-        deadline = found + {"general": 15, "serious": 7, "major": 3}[name] * 86400
-        closed: float | None = None
-        state = "verified_closed"
-        if name != "major" and rng.random() < (0.9 if age[i] > 20 else 0.35):
-            closed = min(as_of.timestamp() - 60, found + float(rng.uniform(0.1, 1.3)) * (deadline - found))
-        else:
-            state = str(
-                rng.choice(
-                    ["found", "assigned", "fixing", "submitted", "rejected"], p=[0.15, 0.2, 0.4, 0.17, 0.08]
-                )
-            )
-        by = str(
-            rng.choice(
-                ["patrol", "self_check", "remote_check", "admin_inspection", "public", "incident"],
-                p=[0.4, 0.3, 0.08, 0.12, 0.07, 0.03],
-            )
-        )
+    for i in range(total):
+        words = _FOUND[str(kind[i])]
+        zh, en = UNLICENSED if unlicensed[i] else words[int(pick[i]) % len(words)]
         rows.append(
-            (number, int(sites.ids[site[i]]), name, unlicensed, zh, en, _at(found), by, _at(deadline), state,
-             None if closed is None else _at(closed), True)
+            (0, int(site_id[i]), str(kind[i]), bool(unlicensed[i]), zh, en, _at(found[i]), str(by[i]), _at(deadline[i]),
+             "verified_closed" if is_closed[i] else str(state[i]), _at(closed[i]) if is_closed[i] else None, True)
         )  # fmt: skip
-    return rows
+    for case in caught:
+        written = case.seen_at + timedelta(hours=float(rng.uniform(0.6, 4)))
+        accepted = written + timedelta(days=float(rng.uniform(2, 12)))
+        over = accepted < as_of - timedelta(hours=1)
+        rows.append(
+            (0, case.site_id, "major", True, *UNLICENSED, min(written, as_of), "incident", written + timedelta(days=3),
+             "verified_closed" if over else "fixing", accepted if over else None, True)
+        )  # fmt: skip
+    rows.sort(key=lambda row: (str(row[6]), str(row[1])))
+    return [(number, *row[1:]) for number, row in enumerate(rows, 1)]
 
 
 def build_certificates(
@@ -270,7 +298,7 @@ def build_permits(
     area_of_site: dict[int, int] = {int(s): i for i, s in enumerate(areas.site.tolist())}
     industrial = np.flatnonzero(sites.industrial)
     past = rng.choice(industrial, max(8, round(len(industrial) * days / 160)))
-    past = np.r_[np.repeat(np.unique(cameras.site[live]), 2), past]
+    past = np.r_[np.repeat(np.unique(cameras.site[live]), 2 + days // 12), past]
 
     spans: list[tuple[int, float, float, str, str, shapely.Polygon]] = []
     midnight = _local_midnight(as_of)
@@ -329,9 +357,10 @@ def build_permits(
         )  # fmt: skip
     return Permits(
         rows,
-        np.array([s[0] for s in spans]),
-        np.array([s[1] for s in spans]),
-        np.array([s[2] for s in spans]),
+        np.array([span[0] for span in spans]),
+        np.array([span[1] for span in spans]),
+        np.array([span[2] for span in spans]),
+        np.array([span[4] in ("active", "closed") for span in spans]),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from importlib import resources
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from etl.sample_city import facts
@@ -35,48 +36,8 @@ GRADES = {
 DANGER = {"R02", "R03", "R05", "R06", "R12"}
 LEVELS = ("blue", "yellow", "orange", "red", None)
 
-_BRANDS = [
-    "恒达",
-    "鑫源",
-    "宏业",
-    "瑞丰",
-    "金沪",
-    "海泰",
-    "中茂",
-    "申联",
-    "永固",
-    "华腾",
-    "天成",
-    "国兴",
-    "明辉",
-    "东方",
-    "晨光",
-    "万通",
-    "精诚",
-    "立信",
-    "博远",
-    "长江",
-    "沪南",
-    "浦源",
-    "龙腾",
-    "嘉禾",
-    "祥云",
-    "盛达",
-    "安吉",
-    "顺昌",
-    "和润",
-    "佳美",
-    "福临",
-    "锦绣",
-    "百年",
-    "新锐",
-    "同舟",
-    "启航",
-    "利民",
-    "康宁",
-    "双喜",
-    "聚贤",
-]
+_HEADS = "恒鑫宏瑞金海中申永华天国明东晨万精立博长沪浦龙嘉祥盛安顺和佳福锦百新同启利康双聚"
+_TAILS = "达源业丰沪泰茂联固腾成兴辉方光通诚信远江南禾云吉昌润美临绣年锐舟航民宁喜贤"
 _KINDS = {
     "R01": ("机械有限公司", "塑料制品厂", "纺织有限公司", "金属制品厂", "建材有限公司", "轻工制品厂"),
     "R02": ("木业有限公司", "铝制品抛光厂", "饲料有限公司"),
@@ -160,7 +121,7 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
     kinds_of_code = {row["code"]: row["gbt4754"].split(";")[0].split("-")[0] for row in duty_rows()}
     kinds_of_code = {k: v if v.isascii() else "" for k, v in kinds_of_code.items()}
 
-    brand = rng.choice(_BRANDS, count)
+    brand = np.char.add(rng.choice(list(_HEADS), count), rng.choice(list(_TAILS), count))
     kind = np.array(
         [_pick(_KINDS.get(code, ("经营点",)), number) for number, code in enumerate(rule.tolist())]
     )
@@ -184,7 +145,8 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
         np.where(np.isin(rule.astype(str), sorted(INDUSTRIAL)), 2, 1),
     )
     since = rng.integers(200, 4000, count)
-    streets = rng.integers(0, len(facts.MAIN_ROADS), count)
+    road_of_cell = nearest_main_road(terrain.cell_seeds)
+    streets = np.where(cell >= 0, road_of_cell[cell], nearest_main_road(points))
     doors = rng.integers(1, 2999, count)
     local_number: dict[int, int] = {}
     rows: list[tuple[object, ...]] = []
@@ -232,6 +194,16 @@ COLUMNS = (
 )
 
 
+def nearest_main_road(points: Floats) -> Ints:
+    """Index into facts.MAIN_ROADS of the road that passes nearest to each point (n, 2), metres."""
+    seats = {t.code[6:9]: t.seat_km for t in facts.TOWNS}
+    roads = [
+        shapely.LineString(np.array([seats[s] if isinstance(s, str) else s for s in stops]) * 1000)
+        for _zh, _en, stops in facts.MAIN_ROADS
+    ]
+    return np.asarray(shapely.STRtree(roads).nearest(shapely.points(points)), dtype=np.int64)
+
+
 def _pick(options: tuple[str, ...], number: int) -> str:
     return options[number % len(options)]
 
@@ -265,8 +237,6 @@ def _cells(rule: NDArray[np.object_], terrain: Terrain, rng: np.random.Generator
 
 def _points(cell: Ints, terrain: Terrain, rng: np.random.Generator) -> Floats:
     """A point inside each cell: between its seed and a corner, since a cell is star-shaped around its seed."""
-    import shapely
-
     number = shapely.get_num_coordinates(terrain.cell_geoms)
     first = np.r_[0, np.cumsum(number)[:-1]]
     corners = shapely.get_coordinates(terrain.cell_geoms)

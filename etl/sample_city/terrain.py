@@ -94,6 +94,14 @@ def smooth(line_km: tuple[facts.Km, ...], phase: Floats, *, amplitude_m: float, 
     return points + ease * (bent - points)
 
 
+def _ragged(line: Floats, rng: np.random.Generator) -> Floats:
+    """The line with a corner about every 900 m moved by up to some 200 m, its ends kept: a border made by history."""
+    points = shapely.get_coordinates(shapely.segmentize(shapely.simplify(LineString(line), 60), 900))
+    moved = points + rng.normal(0, 110, points.shape).clip(-200, 200)
+    moved[:2], moved[-2:] = points[:2], points[-2:]
+    return moved
+
+
 def urbanity(points: Floats) -> Floats:
     """How built-up the ground is at each point (n, 2), 0 farmland to 1 town centre."""
     found = np.zeros(len(points))
@@ -183,7 +191,7 @@ def build_terrain(cells: int, communities: int, rng: np.random.Generator) -> Ter
     if cells < 5 * len(facts.TOWNS) or communities < len(facts.TOWNS) or communities * 2 > cells:
         raise ValueError("needs at least 55 cells, 11 communities, and twice as many cells as communities")
     phase = rng.uniform(0, 2 * np.pi, 4)
-    land = smooth(facts.LAND_BORDER, phase, amplitude_m=230)
+    land = _ragged(smooth(facts.LAND_BORDER, phase, amplitude_m=230), rng)
     shore = smooth(facts.COAST, phase, amplitude_m=90)
     county, coast = Polygon(np.vstack([land[:-1], shore[:-1]])), LineString(shore)
     pitch = float(np.sqrt(county.area / cells))
@@ -214,8 +222,9 @@ def _plant_outline(planted: _Planting, land: Floats, shore: Floats, county: Poly
     # The sea wall is the edge between the flat and the first row on land.
     planted.add(wall, 1, -len(sea))
     inner, outer = _rows(LineString(land), row, (-0.5 * row, 0.5 * row))
-    planted.add(outer, 0, len(outer))
-    planted.add(inner, 1, -len(outer))
+    # No twins here: a border over land wanders from field to field.
+    planted.add(outer, 0)
+    planted.add(inner, 1)
     around = LineString(np.vstack([land, shore[1:]]))
     beyond = np.vstack([_rows(around, 2 * row, (d,))[0] for d in (2.2 * row, 4.5 * row)])
     planted.add(beyond[shapely.distance(shapely.points(beyond), county) > 1.2 * row], 0)

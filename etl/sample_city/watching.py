@@ -126,7 +126,7 @@ def build_areas(
                 i + 1,
                 f"KRA-{town.code[6:9]}-{number[town.code]:04d}",
                 int(sites.ids[s]),
-                f"{sites.rows[s][3]}{zh}区",
+                f"{sites.rows[s][3]}{zh.removesuffix('区')}区",
                 f"{en}, {town.name_en} {number[town.code]}",
                 zh,
                 level,
