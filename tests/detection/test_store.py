@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,9 @@ FIRE = (12.0, 22.0)
 FAR_FIRE = (30.0, 8.0)
 
 
-@pytest.fixture
-def ground(empty_url: str) -> Iterator[Connection]:
-    with connect(empty_url, autocommit=True) as connection:
-        add_camera(connection, 1, "http://127.0.0.1:1/none.jpg")
-        yield connection
+@pytest.fixture(autouse=True)
+def one_camera(ground: Connection) -> None:
+    add_camera(ground, 1, "http://127.0.0.1:1/none.jpg")
 
 
 def incidents(connection: Connection) -> list[dict[str, Any]]:
@@ -218,12 +215,12 @@ def test_a_repeated_result_is_harmless(ground: Connection, tmp_path: Path) -> No
     assert hour == {"observed": 1, "unobserved": 0}
 
 
-def test_two_owners_never_hold_one_camera(ground: Connection, empty_url: str) -> None:
+def test_two_owners_never_hold_one_camera(ground: Connection, watch_url: str) -> None:
     for number in range(2, 42):
         add_camera(ground, number, "http://127.0.0.1:1/none.jpg")
     sync_cameras(ground, at=T0)
     at = T0 + timedelta(seconds=30)
-    with connect(empty_url, autocommit=True) as other, ground.transaction():
+    with connect(watch_url, autocommit=True) as other, ground.transaction():
         mine = claim_due(ground, owner="a", batch=25, lease_s=30, at=at)
         theirs = claim_due(other, owner="b", batch=64, lease_s=30, at=at)
     assert (len(mine), len(theirs)) == (25, 16)
