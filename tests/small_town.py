@@ -56,7 +56,7 @@ def make_small_town(connection: Connection, as_of: datetime) -> dict[str, str]:
         )
     run(
         "INSERT INTO territory.no_cell_ground (town_code, name_zh, reason, declared_on, geom)"
-        " VALUES (%s, '海塘', '海塘', '2026-01-01', ST_GeomFromText(%s, 4549))",
+        " VALUES (%s, '海塘', '海塘', '2020-01-01', ST_GeomFromText(%s, 4549))",
         (TOWN_A, box(0, 500, 500, 500)),
     )
     worker = add_person(connection, "网格员")
@@ -78,7 +78,7 @@ def make_small_town(connection: Connection, as_of: datetime) -> dict[str, str]:
                 if (column, row) != (5, 1):
                     run(
                         "INSERT INTO duty.grid_staff (cell_code, person_id, role, assigned_from)"
-                        " VALUES (%s, %s, %s, '2026-01-01')",
+                        " VALUES (%s, %s, %s, '2020-01-01')",
                         (code, person, role),
                     )
     run(
@@ -91,7 +91,7 @@ def make_small_town(connection: Connection, as_of: datetime) -> dict[str, str]:
         )
     for unit in (COUNTY, TOWN_A):
         run(
-            "INSERT INTO duty.unit_staff (unit_code, person_id, role, assigned_from) VALUES (%s, %s, 'leader', '2026-01-01')",
+            "INSERT INTO duty.unit_staff (unit_code, person_id, role, assigned_from) VALUES (%s, %s, 'leader', '2020-01-01')",
             (unit, chief),
         )
     return cells
@@ -125,7 +125,7 @@ def assign(
     return _id(
         connection,
         "INSERT INTO duty.assignment (rule_code, unit_code, department_code, role, status, person_id, valid_from)"
-        " VALUES (%s, %s, %s, 'lead', %s, %s, '2026-01-01')",
+        " VALUES (%s, %s, %s, 'lead', %s, %s, '2020-01-01')",
         (rule, unit, department, status, person),
     )
 

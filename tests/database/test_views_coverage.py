@@ -69,20 +69,29 @@ def test_slivers_are_no_gap(town: Connection) -> None:
     assert sorted(round(row["area_m2"]) for row in gaps(town, "no_cell")) == [500, 250_000, 250_000]
 
 
-def test_copy_of_ground_in_no_cell_is_used_only_while_true(town: Connection) -> None:
-    assert one(town, "SELECT analysis.refresh_no_cell() AS did") == {"did": True}
-    assert one(town, "SELECT analysis.refresh_no_cell() AS did") == {"did": False}
-    assert one(town, "SELECT count(*) AS n FROM territory.no_cell_piece") == {"n": 2}
-    copied = town.execute(
-        "SELECT area_m2, declared, name_zh FROM analysis.no_cell ORDER BY declared"
-    ).fetchall()
-    town.execute("DELETE FROM duty.grid_staff")
-    town.execute("DELETE FROM territory.grid_cell WHERE name_zh = '5,1'")
-    # Nobody has refreshed: the view computes the truth.
-    assert one(town, "SELECT sum(area_m2) AS m2 FROM analysis.no_cell")["m2"] == pytest.approx(750_000)
-    town.execute("DELETE FROM territory.no_cell_ground")
-    assert one(town, "SELECT bool_or(declared) AS any FROM analysis.no_cell") == {"any": False}
-    assert [row["declared"] for row in copied] == [False, True]
+def test_copy_of_ground_in_no_cell_follows_at_commit_and_is_used_only_while_true(
+    cluster: PrivateCluster,
+) -> None:
+    current = "SELECT versions = analysis.no_cell_versions() AS yes FROM territory.no_cell_made_from"
+    with small_town(cluster, AS_OF) as town:
+        assert one(town, current) == {"yes": True}
+        assert one(town, "SELECT count(*) AS n FROM territory.no_cell_piece") == {"n": 2}
+        assert one(town, "SELECT analysis.refresh_no_cell() AS did") == {"did": False}
+        with town.transaction():
+            town.execute("DELETE FROM duty.grid_staff")
+            town.execute("DELETE FROM territory.grid_cell WHERE name_zh = '5,1'")
+            # Not committed, so the copy is old: the view computes the truth.
+            assert one(town, current) == {"yes": False}
+            assert one(town, "SELECT sum(area_m2) AS m2 FROM analysis.no_cell")["m2"] == pytest.approx(
+                750_000
+            )
+            assert one(town, "SELECT count(*) AS n FROM territory.no_cell_piece") == {"n": 2}
+        assert one(town, current) == {"yes": True}
+        assert one(town, "SELECT sum(area_m2) AS m2 FROM territory.no_cell_piece")["m2"] == pytest.approx(
+            750_000
+        )
+        town.execute("DELETE FROM territory.no_cell_ground")
+        assert one(town, "SELECT bool_or(declared) AS any FROM analysis.no_cell") == {"any": False}
 
 
 def test_cell_without_worker(town: Connection) -> None:
