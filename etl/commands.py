@@ -14,11 +14,10 @@ from etl.inspection import describe
 from etl.load import SectionResult, open_store
 from etl.load import load as load_all
 from etl.manifest import load_manifest
-from etl.reasons import REASONS
 from geoapp.database.connection import database_url
 from geoapp.settings import settings
 
-_LISTED = 20
+_LISTED = 12
 _LISTED_JSON = 1000
 
 
@@ -98,19 +97,21 @@ def _print(
         out.print(f"[bold]{r.section}[/bold] {escape(r.file)}: {escape('; '.join(said))}")
         for notice in r.notices:
             out.print(f"  · {escape(notice)}")
-        for reason, rows in r.reasons.items():
-            zh, en = (sentence.split("{", 1)[0].strip(" :：（(") for sentence in REASONS[reason])
-            out.print(f"  [yellow]{rows:,} × {reason}[/yellow]  {escape(zh)} / {escape(en)} …")
-        for row in r.rejected_rows[:_LISTED]:
-            why = "; ".join(
-                f"{x['field'] or ''}: {x['zh']} / {x['en']}".removeprefix(": ") for x in row["reasons"]
-            )
-            out.print(f"    行 row {row['row_no']}: {escape(why)}")
-        if len(r.rejected_rows) > _LISTED:
-            out.print(f"    … {len(r.rejected_rows) - _LISTED:,} more")
+        for reason, count in r.reasons.items():
+            out.print(f"  [yellow]{count:,} × {reason}[/yellow] {escape(_example(r, reason))}")
         if r.rejected and not dry_run:
-            out.print(f"    SELECT * FROM staging.rejected WHERE batch_id = {r.batch_id};")
+            out.print(f"  SELECT * FROM staging.rejected WHERE batch_id = {r.batch_id};")
     out.print(f"{seconds:.1f} s")
+
+
+def _example(result: SectionResult, code: str) -> str:
+    """Rows that a reason sets aside, and its sentence for the first of them."""
+    rows = [row for row in result.rejected_rows if any(x["code"] == code for x in row["reasons"])]
+    numbers = ", ".join(str(row["row_no"]) for row in rows[:_LISTED])
+    first = next(x for x in rows[0]["reasons"] if x["code"] == code)
+    field = f"{first['field']}: " if first["field"] else ""
+    more = " …" if len(rows) > _LISTED else ""
+    return f"{field}{first['zh']} / {first['en']}  (行 rows {numbers}{more})"
 
 
 def inspect(

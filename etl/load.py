@@ -31,6 +31,8 @@ __all__ = ["SectionResult", "load", "open_store"]
 # Two imports into one database would count each other's rows; any constant that nothing else locks.
 _LOAD_LOCK = 748_116_312
 _LONGEST_VALUE = 20_000
+# Tables that views or triggers fill by themselves: rows there are no data of anybody's.
+_DERIVED = ("layer_version", "no_cell_piece", "no_cell_made_from")
 Say = Callable[[str], None]
 
 
@@ -73,11 +75,16 @@ def open_store(url: str, city: City, *, dry_run: bool) -> Iterator[str]:
     if held == city.metric_srid:
         if not dry_run:
             migrations.migrate(url, srid=held)
+        elif migrations.current(url) != migrations.head():
+            raise Refused(
+                "数据库结构较旧，试运行不升级它 / The database's schema is older than this program, and a dry run does not change it.\n"
+                "  Run `geoapp db up` first."
+            )
         yield url
         return
     if held is not None and not _is_empty(url):
         stored = _stored_city(url)
-        name = f"{stored['name_zh']} ({stored['code']})" if stored else "?"
+        name = f"{stored['name_zh']} ({stored['code']})" if stored else "别的数据 (other data)"
         raise Refused(
             f"数据库已装有{name}，坐标带 EPSG:{held}；清单要求 EPSG:{city.metric_srid} / This database holds {name} in EPSG:{held}, "
             f"the manifest asks for EPSG:{city.metric_srid}.\n"
@@ -114,12 +121,13 @@ def _scratch(url: str, srid: int) -> Iterator[str]:
 
 
 def _is_empty(url: str) -> bool:
-    """Whether no table of the schema holds a row (tables that the migrations fill themselves excepted)."""
+    """Whether no table of the schema holds a row (tables that the schema fills by itself excepted)."""
     with connect(url) as connection:
         tables = connection.execute(
-            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN"
+            "SELECT format('%%I.%%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN"
             " ('territory', 'registry', 'duty', 'watch', 'casework', 'inspection', 'access', 'staging')"
-            " AND tablename <> 'layer_version'"
+            " AND tablename <> ALL (%s)",
+            (list(_DERIVED),),
         ).fetchall()
         for table in tables:
             if connection.execute(f"SELECT FROM {table['name']} LIMIT 1").fetchone() is not None:
@@ -161,7 +169,13 @@ def load(
         _store_city(connection, manifest.city, into_sample=into_sample)
         ground = Ground(connection, manifest.city)
         for section in manifest.in_order():
-            results.append(_load_section(connection, section, ground, folder, say))
+            try:
+                results.append(_load_section(connection, section, ground, folder, say))
+            except (psycopg.IntegrityError, psycopg.DataError) as fault:
+                raise Refused(
+                    f"{section.name}, {section.file}: 数据库拒收 / the database refused it: {str(fault).splitlines()[0]}\n"
+                    "  什么都没有导入 / nothing of this manifest was stored."
+                ) from fault
             ground.forget()
         if any(r.section in ("units", "grid") and r.stored + r.repaired for r in results):
             say("行政区边界 / outlines")
@@ -252,7 +266,11 @@ def _load_section(
             evidence=table.evidence,
             frame=frame.name if frame else None,
             frame_from=frame_from,
-            unused_columns=[c for c in table.columns if c not in section.named_columns().values()],
+            unused_columns=[
+                c
+                for c in table.columns
+                if c not in section.named_columns().values() and c not in section.where
+            ],
             reasons=dict(findings.top()),
             notices=findings.notices,
         ),

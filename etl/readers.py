@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -251,7 +252,9 @@ def _read_features(path: Path, layer: str | None, encoding: str | None) -> Table
     if path.suffix.lower() == ".shp":
         encoding, evidence = _shapefile_parts(path, encoding, notices)
     try:
-        names = [str(name) for name, _ in pyogrio.list_layers(path)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the same are told again, and kept, when the layer is read
+            names = [str(name) for name, _ in pyogrio.list_layers(path)]
         if layer is None and len(names) > 1:
             raise Refused(
                 f"{path.name}: 有多个图层 / has several layers ({', '.join(names)}); name one with `layer`."
@@ -261,7 +264,12 @@ def _read_features(path: Path, layer: str | None, encoding: str | None) -> Table
                 f"{path.name}: 没有图层 {layer!r} / has no layer {layer!r}, but {', '.join(names)}."
             )
         chosen = layer if path.suffix.lower() == ".gpkg" else None
-        meta, fids, wkb, fields = pyogrio.raw.read(path, layer=chosen, encoding=encoding, return_fids=True)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            meta, fids, wkb, fields = pyogrio.raw.read(
+                path, layer=chosen, encoding=encoding, return_fids=True
+            )
+        notices += dict.fromkeys(str(warning.message).strip() for warning in told)
     except UnicodeDecodeError as fault:
         raise Refused(
             f"{path.name}: 文字不是 {encoding or 'UTF-8'} 编码 / its text is not {encoding or 'UTF-8'} ({fault.reason}); "
@@ -311,7 +319,8 @@ def _shapefile_parts(path: Path, encoding: str | None, notices: list[str]) -> tu
             (p for p in (path.with_suffix(suffix), path.with_suffix(suffix.upper())) if p.exists()), None
         )
 
-    if part(".shx") is None:
+    shx = part(".shx")
+    if shx is None:
         raise Refused(
             f"{path.name}: 缺少 {path.stem}.shx / {path.stem}.shx is missing; ask for it, or open and save the "
             "shapefile in QGIS, which makes it anew."
@@ -322,6 +331,14 @@ def _shapefile_parts(path: Path, encoding: str | None, notices: list[str]) -> tu
     if table is None:
         notices.append(f"缺少 {path.stem}.dbf / has no .dbf: shapes without names or codes")
         return None, ""
+    shapes = (shx.stat().st_size - 100) // 8
+    with table.open("rb") as stream:
+        records = int.from_bytes(stream.read(8)[4:8], "little")
+    if shapes != records:
+        raise Refused(
+            f"{path.name}: 有 {shapes} 个图形，但属性表有 {records} 行 / holds {shapes} shapes, but {table.name} {records} rows: they "
+            "cannot be matched, so rows would be lost. Ask for the shapefile again (all its files from one export)."
+        )
     if encoding is not None:
         return encoding, f"declared {encoding}"
     note = part(".cpg")

@@ -179,6 +179,7 @@ def _units(table: Table, section: Units, frame: Frame | None, ground: Ground, fi
         [p is not None and lv != "county" and p not in known for p, lv in zip(parent, level, strict=True)],
         dtype=bool,
     )
+    orphan &= ~elsewhere
     findings.reject(orphan, "parent_missing", columns.code, found=parent)
     parent[np.equal(level, "county")] = None
     values: Values = {
