@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import dash_mantine_components as dmc
 import psycopg
-from dash import Dash, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -87,6 +87,11 @@ def create_app(url: str | None = None) -> FastAPI:
         except (psycopg.Error, PoolTimeout):
             return shell.frame(state, path or "/", None, [shell.notice(t("app.no_database", state.lang))])
 
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "theme"),
+        Output("mantine", "forceColorScheme"),
+        Input("address", "pathname"),
+    )
     overview.register(app, board)
     search.register(app, board)
     matrix.register(app, board)

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 Pool = ConnectionPool[psycopg.Connection[Row]]
 
 # A board that is read by many maps at once is asked for once; it is never older than this.
-KEPT_S = 4.0
+KEPT_S = 10.0
 
 
 @dataclass
@@ -59,11 +59,13 @@ class Board:
         return {row["name"]: row for row in self.shared("headline")}
 
 
-def clock(moment: datetime | None, zone: str, *, day: bool = True, seconds: bool = False) -> str:
-    """A moment in the city's zone: `11-22 17:42` (with the year when it is not the present zone's), `—` for None."""
+def clock(
+    moment: datetime | None, zone: str, *, day: bool = True, seconds: bool = False, year: bool = True
+) -> str:
+    """A moment in the city's zone: `2026-11-22 17:42`, `—` for None."""
     if moment is None:
         return "—"
-    shape = ("%Y-%m-%d " if day else "") + "%H:%M" + (":%S" if seconds else "")
+    shape = ("%Y-%m-%d " if day and year else "%m-%d " if day else "") + "%H:%M" + (":%S" if seconds else "")
     return moment.astimezone(ZoneInfo(zone)).strftime(shape)
 
 

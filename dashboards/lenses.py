@@ -39,4 +39,14 @@ def _entry(one: LegendClass) -> dict[str, Any]:
 def lens_classes(name: str) -> list[dict[str, Any]]:
     """Classes of a lens, worst first: value, color (empty = faint), ink, numeral, hatch, zh, en."""
     entries = [_entry(one) for one in lens(name).classes]
-    return entries[::-1] if name == "duty" else entries
+    if name != "duty":
+        return entries
+    # A share is a quantity: one hue that grows darker; hatching is kept for cells without a grid worker.
+    return [entry | {"hatch": None} for entry in reversed(entries)]
+
+
+def hatch_name(entry: dict[str, Any]) -> str:
+    """The legend's style class for the hatching of an entry, or ""."""
+    if entry["hatch"] is None:
+        return ""
+    return " hatched " + next(iter(entry["hatch"]), "plain")

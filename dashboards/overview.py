@@ -10,7 +10,7 @@ from psycopg_pool import PoolTimeout
 
 from dashboards import drawer, search, shell
 from dashboards.board import Board, Row, clock, number
-from dashboards.lenses import lens_classes
+from dashboards.lenses import hatch_name, lens_classes
 from dashboards.state import LENSES, TOGGLES, ViewState
 from dashboards.texts import Language, either, group, t, word
 from geoapp.settings import settings
@@ -114,6 +114,8 @@ def _map_area(state: ViewState, city: Row) -> list[Any]:
         center=[state.lat, state.lon] if state.lat is not None else middle,
         zoom=state.zoom or 11,
         minZoom=9,
+        zoomSnap=0.5,
+        zoomDelta=0.5,
         maxZoom=19,
         attributionControl=False,
         zoomControl=False,
@@ -250,7 +252,7 @@ def figures(head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
         tile(
             "ground_in_no_cell_km2",
             t("figures.ground", lang),
-            f"{number(value('ground_in_no_cell_km2'), 2)} km²",
+            number(value("ground_in_no_cell_km2"), 2),
             t("figures.declared", lang, n=declared),
             "gap" if value("ground_in_no_cell_km2") else "plain",
         ),
@@ -274,7 +276,8 @@ def figures(head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
             "plain",
         ),
         html.Div(
-            t("figures.as_of", lang, time=clock(as_of, zone, day=True, seconds=True)), className="as-of"
+            [html.Span(t("figures.as_of", lang)), html.B(clock(as_of, zone, seconds=True, year=False))],
+            className="as-of",
         ),
     ]
 
@@ -324,7 +327,9 @@ def _incident_row(row: Row, lang: Language, zone: str) -> html.Button:
                             html.I(className=f"dot {row['class']}"),
                             html.B(word("class", row["class"], lang)),
                             html.Small(f"#{row['incident_no']}"),
-                            html.Time(clock(row["first_seen_at"], zone, day=row["state"] == "closed")),
+                            html.Time(
+                                clock(row["first_seen_at"], zone, day=row["state"] == "closed", year=False)
+                            ),
                         ],
                         className="line",
                     ),
@@ -404,9 +409,7 @@ def legend(counts: dict[str, Any] | None, lens: str, lang: Language, zone: str) 
                 [
                     html.I(
                         entry.get("numeral", ""),
-                        className="chip"
-                        + (" hatched" if entry.get("hatch") else "")
-                        + ("" if entry["color"] else " void"),
+                        className="chip" + hatch_name(entry) + ("" if entry["color"] else " void"),
                         style={"--chip": entry["color"] or "transparent", "color": entry.get("ink", "#fff")},
                     ),
                     html.Span(entry["zh"] if lang == "zh" else entry["en"]),
@@ -423,7 +426,7 @@ def legend(counts: dict[str, Any] | None, lens: str, lang: Language, zone: str) 
     note = t("legend.as_of", lang, time=clock(moment, zone, day=False, seconds=True))
     return [
         html.Ul(rows),
-        html.P([t("legend.hatch_note", lang)] if lens == "coverage" else [], className="legend-note"),
+        html.P(t(f"legend.{lens}_hatch", lang), className="legend-note"),
         html.P(note, className="legend-note"),
     ]
 

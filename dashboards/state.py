@@ -15,14 +15,14 @@ _SELECTED = re.compile(r"^(cell|site|camera|key_risk_area|no_cell|incident):[0-9
 
 @dataclass(frozen=True)
 class ViewState:
-    """Language, theme ("light", "dark" or "" for the browser's choice), lens, layers shown, map view (degrees, zoom) and
+    """Language, theme ("light", "dark" or "" for the browser's choice), lens, layers shown, map view (degrees, zoom in halves) and
     what is selected ("kind:id", or "")."""
 
     lang: Language = "zh"
     theme: str = ""
     lens: str = "risk"
     layers: tuple[str, ...] = field(default=SHOWN_AT_FIRST)
-    zoom: int | None = None
+    zoom: float | None = None
     lat: float | None = None
     lon: float | None = None
     selected: str = ""
@@ -48,7 +48,7 @@ class ViewState:
             theme=given.get("theme", "") if given.get("theme") in ("light", "dark") else "",
             lens=given["lens"] if given.get("lens") in LENSES else "risk",
             layers=layers,
-            zoom=int(zoom) if whole and zoom is not None else None,
+            zoom=round(zoom * 2) / 2 if whole and zoom is not None else None,
             lat=lat if whole else None,
             lon=lon if whole else None,
             selected=given.get("selected", "") if _SELECTED.match(given.get("selected", "")) else "",
@@ -61,7 +61,7 @@ class ViewState:
             pairs.append(("theme", self.theme))
         pairs += [("lens", self.lens), ("layers", ".".join(self.layers))]
         if self.zoom is not None:
-            pairs += [("z", str(self.zoom)), ("lat", f"{self.lat:.5f}"), ("lon", f"{self.lon:.5f}")]
+            pairs += [("z", f"{self.zoom:g}"), ("lat", f"{self.lat:.5f}"), ("lon", f"{self.lon:.5f}")]
         if self.selected:
             pairs.append(("selected", self.selected))
         return "?" + urlencode(pairs, safe=":.")

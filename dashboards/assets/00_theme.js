@@ -4,9 +4,11 @@
   "use strict";
   const asked = new URLSearchParams(location.search).get("theme");
   let kept = null;
-  try { kept = localStorage.getItem("geoapp-theme"); } catch { /* storage may be switched off */ }
+  try { kept = localStorage.getItem("mantine-color-scheme-value"); } catch { /* storage may be switched off */ }
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  const theme = ["light", "dark"].includes(asked) ? asked : (kept || system);
+  const theme = ["light", "dark"].includes(asked) ? asked : (kept === "dark" || kept === "light" ? kept : system);
+  // Mantine reads the same place when it starts, so that it does not switch back.
+  try { localStorage.setItem("mantine-color-scheme-value", theme); } catch { /* as above */ }
   const lang = new URLSearchParams(location.search).get("lang") === "en" ? "en" : "zh-CN";
   document.documentElement.setAttribute("data-mantine-color-scheme", theme);
   document.documentElement.setAttribute("lang", lang);

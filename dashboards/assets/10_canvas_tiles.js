@@ -9,6 +9,8 @@
   const POINT = 1, LINE = 2, POLYGON = 3;
   const scratch = document.createElement("canvas").getContext("2d");
   const MAX_KEPT = 96;
+  // Two layers over the same address share what was fetched.
+  const stores = new Map();
 
   function decode(buffer, layerName) {
     const { PbfReader, VectorTile } = window.vectortile;
@@ -68,10 +70,18 @@
 
     initialize(options) {
       L.setOptions(this, options);
-      this._data = new Map();
+      if (!stores.has(options.url)) stores.set(options.url, new Map());
+      this._data = stores.get(options.url);
       this.stats = { fetched: 0, decoded: 0, drawn: 0, failed: 0, aborted: 0, features: 0 };
       this.on("tileunload", this._release, this);
     },
+
+    /* At half zooms Leaflet shrinks the tiles of the next whole zoom: what is drawn in pixels must be larger to match. */
+    getEvents() {
+      const events = L.GridLayer.prototype.getEvents.call(this);
+      return { ...events, zoomend: () => { const k = this._enlarge(); if (k !== this._enlarged) { this._enlarged = k; this.restyle(); } } };
+    },
+    _enlarge() { const zoom = this._map.getZoom(); return 2 ** (Math.round(zoom) - zoom); },
 
     createTile(coords, done) {
       const tile = document.createElement("canvas");
@@ -139,12 +149,14 @@
     /* Draws all tiles again from their decoded features; those in view now, the rest in idle time. */
     restyle() {
       if (!this._map) return;
-      const view = this._map.getPixelBounds();
+      const map = this._map, zoom = this._tileZoom;
+      const middle = map.project(map.getCenter(), zoom), half = map.getSize().multiplyBy(map.getZoomScale(zoom, map.getZoom()) / 2);
+      const view = L.bounds(middle.subtract(half), middle.add(half));
       const later = [];
       for (const { el, coords } of Object.values(this._tiles)) {
         if (!el._geo) continue;
         const corner = L.point(coords.x * 512, coords.y * 512);
-        const seen = coords.z === this._map.getZoom() && view.intersects(L.bounds(corner, corner.add([512, 512])));
+        const seen = coords.z === zoom && view.intersects(L.bounds(corner, corner.add([512, 512])));
         if (seen) this._draw(el); else later.push(el);
       }
       const idle = window.requestIdleCallback || ((run) => setTimeout(run, 30));
@@ -165,7 +177,7 @@
       const context = tile.getContext("2d");
       const { extent, features } = entry.decoded;
       const scale = (512 * 2 ** view.up) / extent;
-      const zoom = view.coords.z;
+      const zoom = view.coords.z, k = this._map ? this._enlarge() : 1;
       const offsetX = -view.x * 512, offsetY = -view.y * 512;
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, tile.width, tile.height);
@@ -186,7 +198,13 @@
         if (style.symbol) {
           context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
           for (const feature of list) {
-            for (const [x, y] of feature.points || [feature.middle]) style.symbol(context, x * scale + offsetX, y * scale + offsetY, feature, zoom);
+            for (const [x, y] of feature.points || [feature.middle]) {
+              context.save();
+              context.translate(x * scale + offsetX, y * scale + offsetY);
+              context.scale(k, k);
+              style.symbol(context, 0, 0, feature, zoom);
+              context.restore();
+            }
           }
           continue;
         }
@@ -195,12 +213,12 @@
         context.lineJoin = "round"; context.lineCap = style.dash ? "butt" : "round";
         if (style.fill) { context.fillStyle = style.fill; for (const f of list) if (f.type === POLYGON) context.fill(f.path, "evenodd"); }
         if (style.hatch) {
-          context.fillStyle = hatch(context, style.hatch, view.ratio, s);
+          context.fillStyle = hatch(context, style.hatch, view.ratio, s / k);
           for (const f of list) context.fill(f.path, "evenodd");
         }
         for (const line of style.lines || []) {
-          context.strokeStyle = line.color; context.lineWidth = line.width / scale;
-          context.setLineDash((line.dash || []).map((d) => d / scale));
+          context.strokeStyle = line.color; context.lineWidth = line.width * k / scale;
+          context.setLineDash((line.dash || []).map((d) => d * k / scale));
           for (const f of list) context.stroke(f.path);
         }
         context.setLineDash([]);
@@ -211,7 +229,7 @@
     /* The topmost feature under a place, or null. Points win within hitPixels of their centre. */
     pick(latlng) {
       if (!this._map || !this.options.pickable) return null;
-      const zoom = this._map.getZoom();
+      const zoom = this._tileZoom;
       const world = this._map.project(latlng, zoom);
       const coords = { x: Math.floor(world.x / 512), y: Math.floor(world.y / 512) };
       const held = this._tiles[`${coords.x}:${coords.y}:${zoom}`];
@@ -220,7 +238,7 @@
       if (!entry || !entry.decoded) return null;
       const scale = (512 * 2 ** view.up) / entry.decoded.extent;
       const x = (world.x - coords.x * 512 + view.x * 512) / scale, y = (world.y - coords.y * 512 + view.y * 512) / scale;
-      const reach = this.options.hitPixels / scale;
+      const reach = this.options.hitPixels * this._enlarge() / scale;
       let best = null, nearest = Infinity;
       for (let i = entry.decoded.features.length - 1; i >= 0; i--) {
         const feature = entry.decoded.features[i];
@@ -241,7 +259,7 @@
        current zoom. Used for labels, which must not be cut at tile edges. */
     eachInView(visit) {
       if (!this._map) return;
-      const zoom = this._map.getZoom();
+      const zoom = this._tileZoom, shrink = this._map.getZoomScale(this._map.getZoom(), zoom);
       const done = new Set();
       for (const { el, coords } of Object.values(this._tiles)) {
         const view = el._geo;
@@ -249,8 +267,8 @@
         const entry = this._data.get(view.key);
         if (!entry || !entry.decoded) continue;
         done.add(view.key);
-        const scale = (512 * 2 ** view.up) / entry.decoded.extent;
-        const left = (coords.x - view.x) * 512, top = (coords.y - view.y) * 512;
+        const scale = shrink * (512 * 2 ** view.up) / entry.decoded.extent;
+        const left = shrink * (coords.x - view.x) * 512, top = shrink * (coords.y - view.y) * 512;
         const extent = entry.decoded.extent;
         for (const feature of entry.decoded.features) visit(feature, (x, y) => [left + x * scale, top + y * scale], scale, extent);
       }
@@ -259,8 +277,8 @@
 
   /* Diagonal lines in screen pixels. The pitch divides 512, so that the lines meet at tile edges. */
   const patterns = new Map();
-  function hatch(context, { color, background, pitch = 8, width = 1.6, back = false, cross = false }, ratio, s) {
-    const key = `${color}|${background}|${pitch}|${width}|${back}|${cross}|${ratio}`;
+  function hatch(context, { color, background, pitch = 8, width = 1.6, back = false, cross = false, flat = false, upright = false }, ratio, s) {
+    const key = `${color}|${background}|${pitch}|${width}|${back}|${cross}|${flat}|${upright}|${ratio}`;
     let image = patterns.get(key);
     if (!image) {
       image = document.createElement("canvas");
@@ -277,8 +295,9 @@
           pen.stroke();
         }
       };
-      stroke(back);
-      if (cross) stroke(!back);
+      if (flat) { pen.beginPath(); pen.moveTo(0, size / 2); pen.lineTo(size, size / 2); pen.stroke(); }
+      else if (upright) { pen.beginPath(); pen.moveTo(size / 2, 0); pen.lineTo(size / 2, size); pen.stroke(); }
+      else { stroke(back); if (cross) stroke(!back); }
       patterns.set(key, image);
     }
     const pattern = context.createPattern(image, "repeat");

@@ -83,7 +83,11 @@
   }
 
   const seen = DARK ? "#35c4a8" : "#0b7f6b", blind = DARK ? "#aeb9c3" : "#5b6670";
+  /* Under the other lenses, points of the whole district would only cover the cells: they appear when zoomed in. */
+  const crowded = (zoom) => zoom < 13 && document.documentElement.dataset.lens !== "coverage";
+
   function camera({ properties }, zoom) {
+    if (crowded(zoom)) return null;
     const state = properties.state === "observed" ? "observed" : "unobserved";
     return keep(`camera|${state}|${zoom}`, () => ({ order: state === "observed" ? 2 : 1, symbol(context, x, y, feature) {
       const color = state === "observed" ? seen : blind, small = zoom < 12;
@@ -93,10 +97,10 @@
         context.beginPath(); context.moveTo(x, y); context.arc(x, y, r, a - half, a + half); context.closePath();
         context.fillStyle = state === "observed" ? color + "88" : color + "33"; context.fill(); line(context, .8, color);
       }
-      context.beginPath(); context.arc(x, y, small ? 2.3 : zoom < 14 ? 3.4 : 4.6, 0, 7);
+      context.beginPath(); context.arc(x, y, small ? (state === "observed" ? 2.3 : 1.7) : zoom < 14 ? 3.4 : 4.6, 0, 7);
       // Hollow = nobody looks through it.
       context.fillStyle = state === "observed" ? color : (DARK ? "#11181f" : "#fff"); context.fill();
-      line(context, small ? 1 : 1.5, state === "observed" ? (DARK ? "#0d1319" : "#fff") : color);
+      line(context, small ? .8 : 1.5, state === "observed" ? (DARK ? "#0d1319" : "#fff") : color);
     } }));
   }
 
@@ -108,13 +112,14 @@
   }
 
   function keyRiskArea({ properties }, zoom) {
+    if (crowded(zoom)) return null;
     const fraction = properties.seen_fraction;
     const under = fraction === undefined || fraction === null || Number(fraction) < .6;
-    return keep(`kra|${under}|${zoom >= 13}`, () => {
+    return keep(`kra|${under}|${Math.min(13, zoom)}`, () => {
       const color = under ? "#c2185b" : seen;
       return zoom < 13
         ? { order: under ? 2 : 1, symbol(context, x, y) {
-            const r = 3; context.beginPath(); context.rect(x - r, y - r, 2 * r, 2 * r);
+            const r = zoom < 12 ? 2.4 : 3; context.beginPath(); context.rect(x - r, y - r, 2 * r, 2 * r);
             context.fillStyle = under ? (DARK ? "#1b232b" : "#fff") : color; context.fill(); line(context, 1.4, color);
           } }
         : { hatch: under ? { color: color + "bb", background: color + "1f", pitch: 8, width: 1.4 } : null,
@@ -123,14 +128,16 @@
   }
 
   /* Fills of the lens: one style per class, from the declared legend; `chosen` is drawn last with a thick line. */
-  function lensStyle(lens, entry, zoom, chosen) {
-    return keep(`lens|${lens}|${entry ? entry.value : "-"}|${zoom > 12}|${chosen}`, () => {
+  function lensStyle(lens, entry, zoom, chosen, unsure) {
+    return keep(`lens|${lens}|${entry ? entry.value : "-"}|${zoom > 12}|${chosen}|${unsure}`, () => {
       const border = [{ color: ink.cellLine, width: zoom > 12 ? .9 : .45 }];
       if (chosen) border.push({ color: DARK ? "#000" : "#fff", width: 5 }, { color: ink.chosen, width: 2.6 });
       if (!entry || !entry.color) return { order: chosen ? 9 : 0, fill: DARK ? "rgba(120,135,150,.08)" : "rgba(110,120,130,.07)", lines: border };
       const style = { order: chosen ? 9 : 1, lines: border };
       if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + (DARK ? "30" : "24"), pitch: 8, width: 1.7, ...entry.hatch };
-      else style.fill = entry.color + (entry.alpha || (DARK ? "c4" : "c8"));
+      else style.fill = entry.color + (DARK ? "c4" : "c8");
+      // Old or missing data, or a missing worker, is hatched over the colour.
+      if (unsure) style.hatch = { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 };
       return style;
     });
   }

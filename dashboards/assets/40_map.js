@@ -13,7 +13,7 @@
   /* GB/T-like writing of a cell code: 12 digits community, kind, sequence, micro. */
   g.cellCode = (code) => code && code.length === 18 ? `${code.slice(6, 12)}-${code[12]}-${code.slice(13, 16)}-${code.slice(16)}` : code;
 
-  const Grid = { classes: new Uint8Array(0), byValue: [], scores: {}, lens: "risk", tag: null };
+  const Grid = { classes: new Uint8Array(0), byValue: [], scores: {}, lens: "risk", unsure: new Set() };
 
   const CityMap = L.LayerGroup.extend({
     initialize(config) {
@@ -36,6 +36,8 @@
         pane.style.pointerEvents = "none";
       }
       map.createPane("geo-incident").style.zIndex = 620;
+      const given = Boolean(this.state.z);
+      if (!given) map.fitBounds(this.config.bounds, { padding: [12, 12], animate: false });
       const s = g.symbols;
       const make = (id, style, more = {}) => new L.CanvasTiles({ url: `/tiles/${id}/{z}/{x}/{y}.mvt`, layerName: id, style, ...more, pane: `geo-${more.pane || id}` })
         .on("decoded", () => this.labels && this.labels.drawSoon())
@@ -43,7 +45,7 @@
       this.tiles = {
         base: make("base", s.base),
         land: make("unit", (f) => (f.properties.level === "county" ? s.land() : null), { pane: "land" }),
-        cell: make("cell", (f, zoom) => s.lensStyle(Grid.lens, this.classOf(f.id), zoom, this.isChosen("cell", f.properties.code)), { pickable: true }),
+        cell: make("cell", (f, zoom) => s.lensStyle(Grid.lens, this.classOf(f.id), zoom, this.isChosen("cell", f.properties.code), Grid.unsure.has(f.id)), { pickable: true }),
         no_cell: make("no_cell", s.noCell, { pickable: true }),
         unit: make("unit", s.unit),
         unit_label: make("unit_label", () => null, { drawn: false, pane: "names" }),
@@ -65,12 +67,11 @@
         this.state.lat = middle.lat.toFixed(5); this.state.lon = middle.lng.toFixed(5); this.state.z = map.getZoom();
         this.write();
       });
-      if (!this.state.z) map.fitBounds(this.config.bounds, { padding: [12, 12], animate: false });
       this.lens(this.state.lens);
       this.refreshIncidents(false);
       setInterval(() => this.refreshIncidents(false), 60000);
       setInterval(() => this.lens(Grid.lens), 60000);
-      if (this.state.selected) this.select(...this.state.selected.split(":"), { fly: !this.state.z });
+      if (this.state.selected) this.select(...this.state.selected.split(":"), { fly: !given });
       new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
       g.ready = true;
       document.documentElement.dataset.map = "ready";
@@ -90,12 +91,14 @@
         const classes = new Uint8Array(numbers.reduce((a, b) => Math.max(a, b), 0) + 1);
         for (const number of numbers) classes[number] = index.get(String(body.classes[number])) || 0;
         Grid.classes = classes; Grid.scores = body.scores || {};
+        Grid.unsure = new Set(Object.entries(body.hatched || {}).filter(([, why]) => why !== "duty_gap").map(([number]) => Number(number)));
+        document.documentElement.dataset.lens = name;
         const started = performance.now();
         this.tiles.cell.restyle();
         this.restyled = performance.now() - started;
         this.labels.draw();
+        if (changed) { this.tiles.camera.restyle(); this.tiles.key_risk_area.restyle(); }
         tell("lens-counts", { lens: name, counts: body.counts, as_of: body.as_of });
-        document.documentElement.dataset.lens = name;
       } catch (fault) { this.failed(); console.warn("lens", fault); }
       if (changed) this.write();
     },
@@ -126,7 +129,7 @@
       const once = (key) => !seen.has(key) && seen.add(key);
       this.tiles.unit_label.eachInView(({ properties: p, points }, world) => {
         const town = p.level === "town";
-        if (!points || p.level === "county" || (!town && zoom < 14) || !once(`u${p.code}`)) return;
+        if (!points || p.level === "county" || (!town && zoom < 13.5) || !once(`u${p.code}`)) return;
         const size = town ? (zoom < 12 ? 14 : 16) : 11.5;
         const [x, y] = world(...points[0]);
         out.push({ x, y: y - (town && zoom > 11 ? 4 : 0), text: name(p), font: `${town ? 700 : 500} ${size}px ${face}`, size, color: town ? ink.text : ink.soft, halo: ink.halo, rank: town ? 0 : 4 });

@@ -9,7 +9,7 @@
   const live = g.live = { last: null, lastGood: null, tries: 0, socket: null, stale: false, seen: new Set() };
 
   function clock(moment, seconds = true) {
-    const zone = (g.zone || document.body.dataset.zone) || undefined;
+    const zone = document.querySelector(".screen")?.dataset.zone || undefined;
     return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}), timeZone: zone, hourCycle: "h23" }).format(moment);
   }
 

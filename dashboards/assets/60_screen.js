@@ -24,7 +24,7 @@
       location.search = query.toString();
     } else if (data.themeSwitch) {
       const theme = g.theme === "dark" ? "light" : "dark";
-      try { localStorage.setItem("geoapp-theme", theme); } catch { /* storage may be switched off */ }
+      try { localStorage.setItem("mantine-color-scheme-value", theme); } catch { /* storage may be switched off */ }
       const query = new URLSearchParams(location.search);
       query.set("theme", theme);
       location.search = query.toString();
@@ -39,6 +39,7 @@
 
   /* Links between the pages keep language and theme. */
   (window.dash_clientside = window.dash_clientside || {}).geoapp = {
+      theme() { return g.theme; },
       lens(value) { if (g.city && g.city.map && value) g.city.lens(value); return window.dash_clientside.no_update; },
       layers(values) { if (g.city && g.city.map) g.city.layers(values || []); return window.dash_clientside.no_update; },
       fly(target) {
