@@ -1,0 +1,183 @@
+"""What stands on the ground: sites, key risk source areas, cameras, certificates, hot-work permits."""
+
+from datetime import date, datetime
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from geoapp.database.base import EMPTY, FALSE, NOW, TRUE, Base, Big, gist, mercator, metric, projected
+
+
+class Site(Base):
+    """An enterprise or place 场所 (一企一档)."""
+
+    __tablename__ = "site"
+    __table_args__ = (
+        Index("site_cell_idx", "cell_code"),
+        gist("site_geom_3857_idx", "geom_3857"),
+        gist("site_geom_idx", "geom"),
+        Index("site_town_idx", "town_code"),
+        {"schema": "registry"},
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    uscc: Mapped[str | None] = mapped_column(unique=True)
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    name_zh: Mapped[str]
+    address: Mapped[str] = mapped_column(server_default=EMPTY)
+    rule_code: Mapped[str | None] = mapped_column(ForeignKey("duty.rule.code"))
+    gbt4754: Mapped[str] = mapped_column(server_default=EMPTY)
+    scale: Mapped[str | None]
+    nine_small: Mapped[str | None]
+    hazard_level: Mapped[str | None] = mapped_column(
+        comment="Inherent hazard H: red 重大, orange 较大, yellow 一般, blue 低. NULL = not graded, never read as low."
+    )
+    people: Mapped[int | None]
+    vulnerability: Mapped[str | None]
+    geom: Mapped[WKBElement] = mapped_column(metric("POINT"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POINT"), projected("geom"))
+    cell_code: Mapped[str | None]
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    contact_name: Mapped[str | None]
+    contact_phone: Mapped[str | None]
+    visit_cap_per_year: Mapped[int | None]
+    active_from: Mapped[date] = mapped_column(server_default=text("'2000-01-01'::date"))
+    active_to: Mapped[date | None]
+    source_frame: Mapped[str] = mapped_column(server_default=text("'metric'::text"))
+    source_x: Mapped[float | None]
+    source_y: Mapped[float | None]
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class KeyRiskArea(Base):
+    """重点风险源区域: an area inside a site that the watch must see."""
+
+    __tablename__ = "key_risk_area"
+    __table_args__ = (
+        gist("key_risk_area_geom_3857_idx", "geom_3857"),
+        gist("key_risk_area_geom_idx", "geom"),
+        {
+            "schema": "registry",
+            "comment": "重点风险源区域: an area inside a site that the watch must see. onboarded_on = the day it joined the network.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    site_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id"))
+    name_zh: Mapped[str]
+    name_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    kind: Mapped[str]
+    level: Mapped[str]
+    geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POLYGON"), projected("geom"))
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    onboarded_on: Mapped[date | None]
+    status: Mapped[str] = mapped_column(server_default=text("'active'::text"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
+
+
+class Camera(Base):
+    """A camera with its pose and the ground that it sees."""
+
+    __tablename__ = "camera"
+    __table_args__ = (
+        gist("camera_geom_3857_idx", "geom_3857"),
+        gist("camera_geom_idx", "geom"),
+        gist("camera_sector_3857_idx", "sector_3857"),
+        gist("camera_sector_idx", "sector"),
+        {"schema": "registry"},
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    gb_id: Mapped[str] = mapped_column(unique=True)
+    name_zh: Mapped[str]
+    site_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.site.id"))
+    geom: Mapped[WKBElement] = mapped_column(metric("POINT"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POINT"), projected("geom"))
+    height_m: Mapped[float | None]
+    azimuth_deg: Mapped[float | None] = mapped_column(
+        comment="Optical axis, degrees clockwise from grid north. tilt_deg: downward from horizontal."
+    )
+    tilt_deg: Mapped[float | None]
+    hfov_deg: Mapped[float | None]
+    width_px: Mapped[int | None]
+    height_px: Mapped[int | None]
+    max_range_m: Mapped[float | None]
+    sector: Mapped[WKBElement | None] = mapped_column(metric("POLYGON"))
+    sector_3857: Mapped[WKBElement | None] = mapped_column(mercator("POLYGON"), projected("sector"))
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    cell_code: Mapped[str | None]
+    snapshot_url: Mapped[str | None] = mapped_column(
+        comment="HTTP snapshot address without credentials; NULL = not connected (UNOBSERVED(not connected))."
+    )
+    period_s: Mapped[int] = mapped_column(server_default=text("10"))
+    enabled: Mapped[bool] = mapped_column(server_default=TRUE)
+    public_place: Mapped[bool] = mapped_column(server_default=FALSE)
+    legal_basis: Mapped[str] = mapped_column(server_default=EMPTY)
+    scene_kind: Mapped[str | None]
+    installed_on: Mapped[date | None]
+    retired_on: Mapped[date | None]
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
+
+
+class Certificate(Base):
+    """Special operation certificates."""
+
+    __tablename__ = "certificate"
+    __table_args__ = (
+        Index("certificate_site_idx", "site_id"),
+        {
+            "schema": "registry",
+            "comment": "Special operation certificates. ID and certificate numbers are kept as keyed hashes only. verified_result NULL = not verified.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    site_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id"))
+    holder_name: Mapped[str]
+    holder_hash: Mapped[str]
+    certificate_hash: Mapped[str] = mapped_column(unique=True)
+    job_class: Mapped[str]
+    sub_item: Mapped[str] = mapped_column(server_default=EMPTY)
+    issuer_family: Mapped[str]
+    issued_on: Mapped[date]
+    review_due_on: Mapped[date | None]
+    valid_to: Mapped[date]
+    verified_at: Mapped[datetime | None]
+    verified_result: Mapped[str | None]
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+
+
+class HotWorkPermit(Base):
+    """A permit for hot work 动火 on a piece of ground, from a time to a time."""
+
+    __tablename__ = "hot_work_permit"
+    __table_args__ = (
+        gist("hot_work_permit_geom_idx", "geom"),
+        Index("hot_work_permit_time_idx", "starts_at", "ends_at"),
+        {"schema": "registry"},
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    permit_no: Mapped[str] = mapped_column(unique=True)
+    site_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id"))
+    level: Mapped[str]
+    geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    certificate_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.certificate.id"))
+    watcher: Mapped[str | None]
+    status: Mapped[str]
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)

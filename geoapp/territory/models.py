@@ -1,0 +1,193 @@
+"""The ground: the city, its units and grid cells, and what is derived from them."""
+
+from datetime import date, datetime
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import Computed, ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from geoapp.database.base import EMPTY, FALSE, NOW, ONE, TRUE, Base, Big, gist, mercator, metric, projected
+
+
+class City(Base):
+    """The one city of this database; is_generated = the sample city, shown on every screen."""
+
+    __tablename__ = "city"
+    __table_args__ = (
+        {
+            "schema": "territory",
+            "comment": "The one city of this database; is_generated = the sample city, shown on every screen.",
+        },
+    )
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=TRUE)
+    name_zh: Mapped[str]
+    name_en: Mapped[str]
+    code: Mapped[str]
+    metric_srid: Mapped[int]
+    timezone: Mapped[str] = mapped_column(server_default=text("'Asia/Shanghai'::text"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    seed: Mapped[int | None]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Unit(Base):
+    """An administrative unit: province, city, county, town or community, under its parent."""
+
+    __tablename__ = "unit"
+    __table_args__ = (
+        gist("unit_geom_3857_idx", "geom_3857"),
+        gist("unit_geom_idx", "geom"),
+        Index("unit_parent_idx", "parent_code"),
+        {"schema": "territory"},
+    )
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    level: Mapped[str]
+    parent_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    name_zh: Mapped[str]
+    name_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    seat: Mapped[WKBElement | None] = mapped_column(metric("POINT"))
+    geom: Mapped[WKBElement | None] = mapped_column(metric("MULTIPOLYGON"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("MULTIPOLYGON"), projected("geom"))
+    source_frame: Mapped[str] = mapped_column(server_default=text("'metric'::text"))
+    valid_from: Mapped[date] = mapped_column(server_default=text("'2000-01-01'::date"))
+    valid_to: Mapped[date | None]
+    version: Mapped[Big] = mapped_column(server_default=ONE)
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
+
+
+class GridCell(Base):
+    """A grid cell 网格, the only ground that is edited; outlines above it are derived."""
+
+    __tablename__ = "grid_cell"
+    __table_args__ = (
+        Index("grid_cell_community_idx", "community_code"),
+        gist("grid_cell_geom_3857_idx", "geom_3857"),
+        gist("grid_cell_geom_idx", "geom"),
+        {"schema": "territory"},
+    )
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    cell_no: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    community_code: Mapped[str] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    kind: Mapped[str] = mapped_column(Computed("substr(code, 13, 1)", persisted=True))
+    name_zh: Mapped[str] = mapped_column(server_default=EMPTY)
+    geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POLYGON"), projected("geom"))
+    version: Mapped[Big] = mapped_column(server_default=ONE)
+    valid_from: Mapped[datetime] = mapped_column(server_default=NOW)
+    edited_by: Mapped[str] = mapped_column(server_default=text("CURRENT_USER"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
+
+
+class GridCellHistory(Base):
+    """A former shape of a cell, with the version it had."""
+
+    __tablename__ = "grid_cell_history"
+    __table_args__ = (
+        Index("grid_cell_history_code_idx", "code", "version"),
+        {"schema": "territory"},
+    )
+
+    history_id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    code: Mapped[str]
+    community_code: Mapped[str]
+    geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
+    version: Mapped[Big]
+    valid_from: Mapped[datetime]
+    valid_to: Mapped[datetime]
+    edited_by: Mapped[str]
+
+
+class NoCellGround(Base):
+    """Ground that the committee has declared to be in no cell: a known gap."""
+
+    __tablename__ = "no_cell_ground"
+    __table_args__ = (
+        gist("no_cell_ground_geom_idx", "geom"),
+        {"schema": "territory"},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    name_zh: Mapped[str]
+    name_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    reason: Mapped[str]
+    declared_on: Mapped[date]
+    geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+
+
+class BaseFeature(Base):
+    """Water, roads and built-up ground of the base map."""
+
+    __tablename__ = "base_feature"
+    __table_args__ = (
+        gist("base_feature_geom_3857_idx", "geom_3857"),
+        {"schema": "territory"},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    name_zh: Mapped[str] = mapped_column(server_default=EMPTY)
+    name_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    geom: Mapped[WKBElement] = mapped_column(metric("GEOMETRY"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("GEOMETRY"), projected("geom"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+
+
+class LayerVersion(Base):
+    """Version of a layer's content, raised by statement triggers: the ETag of its tiles."""
+
+    __tablename__ = "layer_version"
+    __table_args__ = ({"schema": "territory"},)
+
+    layer: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[Big] = mapped_column(server_default=ONE)
+    changed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class NoCellPiece(Base):
+    """Derived copy of analysis.no_cell_ground(); valid only while no_cell_made_from equals the layers' versions."""
+
+    __tablename__ = "no_cell_piece"
+    __table_args__ = (
+        gist("no_cell_piece_geom_3857_idx", "geom_3857"),
+        gist("no_cell_piece_geom_idx", "geom"),
+        {
+            "schema": "territory",
+            "comment": "Derived copy of analysis.no_cell_ground(); valid only while no_cell_made_from equals the layers' versions.",
+        },
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    town_code: Mapped[str | None]
+    declared_id: Mapped[int | None]
+    area_m2: Mapped[float]
+    geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POLYGON"), projected("geom"))
+
+
+class NoCellMadeFrom(Base):
+    """Versions of cell, no_cell and unit that territory.no_cell_piece was computed from."""
+
+    __tablename__ = "no_cell_made_from"
+    __table_args__ = (
+        {
+            "schema": "territory",
+            "comment": "Versions of cell, no_cell and unit that territory.no_cell_piece was computed from.",
+        },
+    )
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=TRUE)
+    versions: Mapped[str]
+    made_at: Mapped[datetime]

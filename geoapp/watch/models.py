@@ -1,0 +1,199 @@
+"""What was seen: due scans, observations, incidents, evidence, camera health, the outbox."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from geoapp.database.base import FALSE, NOW, ONE, ZERO, Base, Big, gist, mercator, metric, projected
+
+
+class ScanDue(Base):
+    """One row per connected camera: when it is due next and who holds it."""
+
+    __tablename__ = "scan_due"
+    __table_args__ = (
+        Index("scan_due_next_idx", "next_due_at"),
+        {
+            "schema": "watch",
+            "comment": "One row per connected camera: when it is due next and who holds it. A completion must match lease_token (fencing).",
+        },
+    )
+
+    camera_id: Mapped[Big] = mapped_column(
+        ForeignKey("registry.camera.id", ondelete="CASCADE"), primary_key=True
+    )
+    next_due_at: Mapped[datetime]
+    is_priority: Mapped[bool] = mapped_column(server_default=FALSE)
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    lease_token: Mapped[Big] = mapped_column(server_default=ZERO)
+    attempts: Mapped[int] = mapped_column(server_default=ZERO)
+    burst_left: Mapped[int] = mapped_column(server_default=ZERO)
+
+
+class Observation(Base):
+    """One scan's result."""
+
+    __tablename__ = "observation"
+    __table_args__ = (
+        Index("observation_camera_idx", "camera_id", text("captured_at DESC")),
+        {
+            "schema": "watch",
+            "comment": "One scan's result. observed = looked; otherwise reason says why it could not look. Never read a missing row as clear.",
+        },
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id"))
+    captured_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    observed: Mapped[bool]
+    reason: Mapped[str | None]
+    model_hash: Mapped[str | None]
+    boxes: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
+
+
+class ObservationHour(Base):
+    """Scans of a camera in an hour, by outcome."""
+
+    __tablename__ = "observation_hour"
+    __table_args__ = ({"schema": "watch"},)
+
+    camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id"), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    observed: Mapped[int] = mapped_column(server_default=ZERO)
+    unobserved: Mapped[int] = mapped_column(server_default=ZERO)
+    reasons: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class Incident(Base):
+    """One event in the world, as a lead (线索): it becomes evidence only by review."""
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        Index("incident_cell_idx", "cell_code", "first_seen_at"),
+        gist("incident_geom_3857_idx", "geom_3857"),
+        gist("incident_geom_idx", "geom"),
+        Index("incident_live_idx", "camera_id", "class", postgresql_where=text("(state <> 'closed'::text)")),
+        Index("incident_seen_idx", text("last_seen_at DESC")),
+        {
+            "schema": "watch",
+            "comment": "One event in the world, as a lead (线索): it becomes evidence only by review. box = x1,y1,x2,y2 pixels of its last observation.",
+        },
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    incident_no: Mapped[Big] = mapped_column(Identity(always=True), unique=True)
+    class_: Mapped[str] = mapped_column("class")
+    camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id"))
+    state: Mapped[str]
+    review: Mapped[str] = mapped_column(server_default=text("'unreviewed'::text"))
+    review_reason: Mapped[str | None]
+    reviewed_at: Mapped[datetime | None]
+    reviewed_by: Mapped[str | None]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    opened_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    peak_score: Mapped[float]
+    observation_count: Mapped[int] = mapped_column(server_default=ONE)
+    model_hash: Mapped[str]
+    box: Mapped[list[float]]
+    geom: Mapped[WKBElement] = mapped_column(metric("POINT"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POINT"), projected("geom"))
+    placing_method: Mapped[str]
+    ellipse: Mapped[WKBElement | None] = mapped_column(metric("POLYGON"))
+    ellipse_3857: Mapped[WKBElement | None] = mapped_column(mercator("POLYGON"), projected("ellipse"))
+    semi_major_m: Mapped[float | None]
+    semi_minor_m: Mapped[float | None]
+    rotation_deg: Mapped[float | None]
+    cell_code: Mapped[str | None]
+    town_code: Mapped[str | None]
+    site_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.site.id"))
+    key_risk_area_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.key_risk_area.id"))
+    permit_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.hot_work_permit.id"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+
+
+class IncidentObservation(Base):
+    """Which scans saw an incident."""
+
+    __tablename__ = "incident_observation"
+    __table_args__ = (
+        Index("incident_observation_observation_idx", "observation_id"),
+        {"schema": "watch"},
+    )
+
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("watch.incident.id"), primary_key=True)
+    observation_id: Mapped[UUID] = mapped_column(ForeignKey("watch.observation.id"), primary_key=True)
+    score: Mapped[float]
+
+
+class Evidence(Base):
+    """The frame of an incident as the camera sent it, by its SHA-256."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (
+        UniqueConstraint("incident_id", "observation_id", name="evidence_incident_id_observation_id_key"),
+        {"schema": "watch"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    incident_id: Mapped[UUID] = mapped_column(ForeignKey("watch.incident.id"))
+    observation_id: Mapped[UUID] = mapped_column(ForeignKey("watch.observation.id"))
+    sha256: Mapped[str]
+    path: Mapped[str] = mapped_column(
+        comment="Relative to the evidence folder of this installation; the file holds the frame as the camera sent it, sha256 is of its bytes."
+    )
+    bytes: Mapped[int]
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    captured_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    boxes: Mapped[list[dict[str, Any]]]
+
+
+class CameraHealth(Base):
+    """Whether a camera can be looked at now, and since when."""
+
+    __tablename__ = "camera_health"
+    __table_args__ = ({"schema": "watch"},)
+
+    camera_id: Mapped[Big] = mapped_column(
+        ForeignKey("registry.camera.id", ondelete="CASCADE"), primary_key=True
+    )
+    observed: Mapped[bool]
+    reason: Mapped[str | None]
+    since: Mapped[datetime]
+    last_try_at: Mapped[datetime]
+    last_observed_at: Mapped[datetime | None]
+
+
+class CameraHealthEvent(Base):
+    """A change of a camera's health."""
+
+    __tablename__ = "camera_health_event"
+    __table_args__ = ({"schema": "watch"},)
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    observed: Mapped[bool]
+    reason: Mapped[str | None]
+
+
+class Outbox(Base):
+    """A change that open maps must hear of, written in the transaction of its effect."""
+
+    __tablename__ = "outbox"
+    __table_args__ = ({"schema": "watch"},)
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    topic: Mapped[str]
+    dedupe_key: Mapped[str] = mapped_column(unique=True)
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
