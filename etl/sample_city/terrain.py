@@ -21,6 +21,8 @@ STRIP_M = 250.0
 """Width of the tidal flat between the sea wall and the low water line."""
 RESERVE_M = 230.0
 """Inner radius of a piece of reserved ground."""
+SEAT_M = 800.0
+"""Ground this near to a seat belongs to the seat's town."""
 MAX_CELLS_PER_COMMUNITY = 999
 
 
@@ -133,6 +135,7 @@ def _town_of(points: Floats, county: Polygon, phase: Floats) -> Ints:
             spots.append(np.array(spot) * 1000)
             owner.append(index)
     spots_at, owners = np.array(spots), np.array(owner)
+    seats = np.array([town.seat_km for town in facts.TOWNS]) * 1000
 
     def cheapest(at: Floats, weight: Floats) -> Ints:
         moved = warp(at, phase, 330.0)
@@ -140,7 +143,11 @@ def _town_of(points: Floats, county: Polygon, phase: Floats) -> Ints:
         near = np.exp(-((np.sqrt(((at[:, None, :] - spots_at) ** 2).sum(2)).min(1) / 900) ** 2))[:, None]
         moved = near * at + (1 - near) * moved
         cost = ((moved[:, None, :] - spots_at[None]) ** 2).sum(axis=2) - weight[owners]
-        return owners[np.argmin(cost, axis=1)]
+        # Whatever the weights say, a seat lies in its own town.
+        to_seat = np.hypot(*(at[:, None, :] - seats[None]).transpose(2, 0, 1))
+        return np.where(
+            to_seat.min(axis=1) < SEAT_M, np.argmin(to_seat, axis=1), owners[np.argmin(cost, axis=1)]
+        )
 
     west, south, east, north = county.bounds
     grid = np.stack(np.meshgrid(np.arange(west, east, 330), np.arange(south, north, 330)), -1).reshape(-1, 2)
@@ -199,6 +206,7 @@ def build_terrain(cells: int, communities: int, rng: np.random.Generator) -> Ter
     planted = _Planting()
     _plant_outline(planted, land, shore, county, 1.15 * pitch)
     _plant_reserves(planted, rng)
+    planted.add(np.array([town.seat_km for town in facts.TOWNS]) * 1000, 1)
     _plant_rivers(planted, county, coast, phase, pitch, int(0.3 * cells))
     need = cells - int((planted.kinds == 1).sum())
     if need < 0:
