@@ -48,7 +48,7 @@ def load(
             keep=settings().home_path / "imports",
             dry_run=dry_run,
             into_sample=into_sample,
-            say=status.update,
+            say=lambda text: status.update(escape(text)),
         )
     seconds = time.monotonic() - started
     if as_json:

@@ -37,7 +37,7 @@ class Ground:
 
     def forget(self) -> None:
         """Reads everything anew at the next use."""
-        for name in ("units", "_towns", "_cells", "district"):
+        for name in ("units", "_towns", "cells", "_cells", "district"):
             self.__dict__.pop(name, None)
 
     @property
@@ -80,11 +80,16 @@ class Ground:
         return self._index([(u.code, u.geom) for u in self.units.values() if u.level == "town" and u.geom])
 
     @cached_property
-    def _cells(self) -> tuple[NDArray[np.object_], shapely.STRtree]:
+    def cells(self) -> list[tuple[str, shapely.Geometry]]:
+        """All stored grid cells: code and polygon in metres of the zone."""
         rows = self.connection.execute(
             "SELECT code, ST_AsBinary(geom) AS wkb FROM territory.grid_cell ORDER BY code"
         ).fetchall()
-        return self._index([(r["code"], shapely.from_wkb(bytes(r["wkb"]))) for r in rows])
+        return [(r["code"], shapely.from_wkb(bytes(r["wkb"]))) for r in rows]
+
+    @cached_property
+    def _cells(self) -> tuple[NDArray[np.object_], shapely.STRtree]:
+        return self._index(self.cells)
 
     @staticmethod
     def _index(pairs: list[tuple[str, Any]]) -> tuple[NDArray[np.object_], shapely.STRtree]:

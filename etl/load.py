@@ -25,12 +25,14 @@ from geoapp.database import migrations
 from geoapp.database.connection import connect
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
+from geoapp.territory.coverage import coverage_problems
 
 __all__ = ["SectionResult", "load", "open_store"]
 
 # Two imports into one database would count each other's rows; any constant that nothing else locks.
 _LOAD_LOCK = 748_116_312
 _LONGEST_VALUE = 20_000
+_UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
 # Tables that views or triggers fill by themselves: rows there are no data of anybody's.
 _DERIVED = ("layer_version", "no_cell_piece", "no_cell_made_from")
 Say = Callable[[str], None]
@@ -187,6 +189,11 @@ def load(
                     f"因边界或网格改变，{moved['sites']} 个场所、{moved['cameras']} 个摄像头换了网格或镇 / cell or town put right for "
                     f"{moved['sites']} site(s) and {moved['cameras']} camera(s)"
                 )
+        for result in results:
+            if result.section == "grid":
+                say("网格核对 / grid")
+                result.notices += _grid_notices(ground)
+                break
         if dry_run:
             connection.rollback()
             return results
@@ -488,6 +495,7 @@ def _close_batch(
         " finished_at = clock_timestamp() WHERE id = %s",
         (result.stored, result.unchanged, result.repaired, result.rejected, result.batch_id),
     )
+    _hint_at_the_frame(result)
     result.rejected_rows = [
         {
             "row_no": int(table.row_no[row]),
@@ -506,9 +514,26 @@ def _close_batch(
     return result
 
 
+def _hint_at_the_frame(result: SectionResult) -> None:
+    """When a great part of the rows is out of place, it is rarely the rows: says what to look at first."""
+    placed = (
+        "outside_district",
+        "outside_zone",
+        "outside_named_town",
+        "coordinate_out_of_range",
+        "coordinate_swapped",
+    )
+    misplaced = sum(result.reasons.get(code, 0) for code in placed)
+    if result.rows_in and misplaced >= 0.2 * result.rows_in and misplaced > 1:
+        result.notices.append(
+            f"{misplaced / result.rows_in:.0%} 的行位置不对，先核对 frame（现为 {result.frame}）和坐标列 / {misplaced / result.rows_in:.0%} of the rows "
+            f"are out of place: check `frame` (now {result.frame}) and the coordinate columns first, unless the file is of a wider area"
+        )
+
+
 def _plain(text: str) -> str:
     """Text that PostgreSQL takes: bytes that fitted no encoding are shown as the replacement character."""
-    return re.sub("[\ud800-\udfff\x00]", "\ufffd", text)
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _row_as_json(table: Table, row: int) -> str:
@@ -569,6 +594,35 @@ def _derive_outline(ground: Ground, code: str, name: str, level: str, union: sha
     return [
         f"{name}的边界由各镇合成，{union.area / 1e6:,.1f} km² / outline of {code} made as the union of its towns, {union.area / 1e6:,.1f} km²"
     ]
+
+
+def _grid_notices(ground: Ground) -> list[str]:
+    """Whether the stored cells are a valid grid of the district, and if not, what is wrong, in m²."""
+    if not ground.cells or ground.district is None:
+        return ["没有网格或没有边界可比 / the grid was not compared: no cell or no outline is stored"]
+    declared = ground.connection.execute(
+        "SELECT ST_AsBinary(geom) AS wkb FROM territory.no_cell_ground"
+    ).fetchall()
+    problems = coverage_problems(
+        [code for code, _ in ground.cells],
+        np.array([cell for _, cell in ground.cells], dtype=object),
+        ground.district,
+        [shapely.from_wkb(bytes(row["wkb"])) for row in declared],
+    )
+    if not problems:
+        return [
+            "网格有效：不重叠、无缝隙 / the grid is valid: every place in the district is in one cell, or declared"
+        ]
+    notices = []
+    for name in dict.fromkeys(problem.name for problem in problems):
+        same = [problem for problem in problems if problem.name == name]
+        cells = list(dict.fromkeys(code for problem in same for code in problem.codes))
+        of = f": {', '.join(cells[:4])}{' …' if len(cells) > 4 else ''}" if cells else ""
+        area = sum(problem.area_m2 for problem in same)
+        notices.append(
+            f"{same[0].zh} {area:,.0f} m² / {same[0].en}, {len(same)} place(s), {area:,.0f} m²{of}"
+        )
+    return notices
 
 
 def _keep_repairs(keep: Path, results: list[SectionResult]) -> None:

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from etl.encoding import decode, detect
+from etl.encoding import UNFIT, decode, detect
 from geoapp.errors import Refused
 
 __all__ = ["SUFFIXES", "Table", "read_table"]
@@ -151,6 +151,7 @@ def _read_text(path: Path, encoding: str | None) -> Table:
     text = decoded.text.removeprefix("\ufeff")
     first = text.split("\n", 1)[0]
     delimiter = max("\t,;|", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
+    unfit = "\x00" in text or UNFIT.search(text) is not None
     csv.field_size_limit(64 << 20)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     records: list[list[str | None]] = []
@@ -176,11 +177,7 @@ def _read_text(path: Path, encoding: str | None) -> Table:
             place = len(records)
             if len(raw) < len(header) or any(extra.strip() for extra in raw[len(header) :]):
                 damaged[place] = ("row_shape", f"{len(raw)} of {len(header)}")
-            if any(
-                "\x00" in value or re.search("[\udc80-\udcff]", value)
-                for value in raw
-                if not value.isascii() or "\x00" in value
-            ):
+            if unfit and any("\x00" in value or UNFIT.search(value) for value in raw):
                 damaged[place] = ("undecodable", decoded.encoding)
             records.append([_clean(value) for value in raw])
             numbers.append(row_no)

@@ -270,23 +270,16 @@ def _grid(table: Table, section: Grid, frame: Frame | None, ground: Ground, find
 def _refuse_same_ground(
     table: Table, geom: NDArray[np.object_], code: NDArray[np.object_], findings: Findings
 ) -> None:
-    """A cell that is mostly another one's ground is set aside (the later row); smaller overlaps are said in m²."""
+    """A cell that is mostly another one's ground is set aside (the later row); smaller overlaps make no row wrong."""
     kept = np.flatnonzero(findings.accepted & ~checks.blank(geom))
-    slivers = 0.0
     gone: set[int] = set()
     for i, j, m2 in _overlaps(geom[kept]):
         first, later = int(kept[i]), int(kept[j])
         share = m2 / min(geom[first].area, geom[later].area)
-        if share <= 0.5:
-            slivers += m2
-        elif first not in gone and later not in gone:
+        if share > 0.5 and first not in gone and later not in gone:
             gone.add(later)
             other = f"{code[first]} (row {table.row_no[first]})"
             findings.reject_row(later, "same_ground", "geometry", other=other, percent=f"{100 * share:.0f}")
-    if slivers > 1.0:
-        findings.notices.append(
-            f"网格之间重叠 {slivers:,.0f} m²，不是合格的网格覆盖 / cells overlap by {slivers:,.0f} m²: stored, but not a valid grid"
-        )
 
 
 def _sites(table: Table, section: Sites, frame: Frame | None, ground: Ground, findings: Findings) -> Values:

@@ -418,12 +418,38 @@ def test_a_grid_is_checked_and_places_the_sites(empty_url, tmp_path):
         6: ["same_ground"],
     }
     assert counts(grid) == (6, 2, 0, 0, 4)
+    # 32 km² of district, 2 km² in cells: said as an area, not as a row's fault
+    assert any("ground in no cell and not declared" in n and "30,000,000 m²" in n for n in grid.notices)
     assert counts(sites)[1] == 3
     where = {
         r["local_id"]: r["cell_code"]
         for r in fetch(empty_url, "SELECT local_id, cell_code FROM registry.site")
     }
     assert where == {"S1": VILLAGE + "000100", "S2": VILLAGE + "000200", "S3": None}
+
+
+def test_a_grid_is_compared_with_the_district(empty_url, tmp_path):
+    other = TOWN_B[:9] + "001"
+    district = District(tmp_path).towns(
+        [(VILLAGE, "甲村", square(0, 0, SIDE)), (other, "乙村", square(SIDE, 0, SIDE))]
+    )
+    whole = [(VILLAGE + "000100", square(0, 0, SIDE)), (other + "000100", square(SIDE, 0, SIDE))]
+    _grid(district, whole)
+    _, grid = district.load(empty_url)
+    assert any("the grid is valid" in n for n in grid.notices)
+    _grid(district, [whole[0], (other + "000100", square(SIDE - 10, 0, SIDE))])
+    _, grid = district.load(empty_url)
+    assert counts(grid) == (2, 1, 1, 0, 0)
+    assert any("cells overlap" in n and "40,000 m²" in n for n in grid.notices)
+    assert any("not declared" in n and "40,000 m²" in n for n in grid.notices)
+
+
+def test_a_wrong_frame_is_hinted_at_when_many_rows_are_out_of_place(empty_url, district):
+    district.sites([(f"S{n}", "甲厂", 100.0 * n, 100) for n in range(20)])
+    district.sections["sites"]["frame"] = "epsg:4549"
+    _, sites = district.load(empty_url, dry_run=True)
+    assert sites.stored == 0
+    assert any("check `frame` (now epsg:4549)" in n for n in sites.notices)
 
 
 def test_a_new_grid_places_sites_that_are_stored_already(empty_url, tmp_path):
