@@ -44,10 +44,10 @@ def run(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
 
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
-    url = _database()
+    _database()
     detector = _open_detector(rules)
     summary = run_watch(
-        url,
+        _running_database,
         stop=_stop_on_signals(),
         source=HttpSnapshot(rules.fetch, clock=utc_now),
         detector=detector,
@@ -131,6 +131,13 @@ def _database() -> str:
     from geoapp.database.connection import database_url
 
     return database_url()
+
+
+def _running_database() -> str:
+    """Where the database is now. A server that somebody stopped on purpose is not started again by the watch."""
+    from geoapp.database.connection import database_url
+
+    return database_url(start=False)
 
 
 def _open_detector(rules: WatchConfig) -> Detector:

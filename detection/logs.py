@@ -42,8 +42,9 @@ def configure_logs(*, as_json: bool | None = None) -> None:
             if machine
             else structlog.dev.ConsoleRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        # Standard error as it is when a line is written: it may have been replaced since.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
     )
     # Libraries that would print addresses (httpx) or the same fault again and again.
     for name in ("httpx", "httpcore", "apscheduler", "psycopg", "psycopg.pool"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -22,9 +22,13 @@ STATEMENT_LIMIT_MS = 10_000
 
 
 class Sessions:
-    """Autocommit connections with dict rows to `url`, one for each thread that asks."""
+    """Autocommit connections with dict rows, one for each thread that asks.
 
-    def __init__(self, url: str) -> None:
+    url: libpq URL, or a function that gives it, asked at each new connection (a private server that was started
+    again may listen on another port).
+    """
+
+    def __init__(self, url: str | Callable[[], str]) -> None:
         self._url = url
         self._local = threading.local()
         self._open: set[Connection] = set()
@@ -36,7 +40,7 @@ class Sessions:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
             connection = connect(
-                self._url,
+                self._url if isinstance(self._url, str) else self._url(),
                 autocommit=True,
                 application_name="geoapp watch",
                 options=f"-c statement_timeout={STATEMENT_LIMIT_MS}",

@@ -41,8 +41,10 @@ Clock = Callable[[], datetime]
 T = TypeVar("T")
 
 STOP_LIMIT_S = 8.0
-# After the database went away: seconds until the next try, the last one again and again.
+# A result that could not be written is tried again after these pauses, as long as its lease lasts.
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+# Between two tries to claim while the database is away.
+LONGEST_PAUSE_S = 5.0
 LAGS_KEPT = 20_000
 
 
@@ -112,7 +114,7 @@ class Watch:
         self._detect_lock = threading.Lock()
         self._lock = threading.Lock()
         self._in_flight: set[Future[Stored | None]] = set()
-        self._faults = 0
+        self._away_since: float | None = None
         self._retry_at = 0.0
         self._lost_some = False
         self._stopping = threading.Event()
@@ -316,12 +318,14 @@ class Watch:
         return answer
 
     def _database_away(self, fault: Exception) -> None:
+        now = time.monotonic()
         with self._lock:
-            self._faults += 1
-            faults = self._faults
-            pause_s = BACK_OFF_S[min(faults, len(BACK_OFF_S)) - 1]
-            self._retry_at = time.monotonic() + pause_s
-        if faults == 1:
+            is_news = self._away_since is None
+            if self._away_since is None:
+                self._away_since = now
+            # Pauses grow with the outage, not with the number of threads that noticed it.
+            self._retry_at = now + min(LONGEST_PAUSE_S, max(BACK_OFF_S[0], (now - self._away_since) / 2))
+        if is_news:
             first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
             log.error(
                 "database_away", fault=first[:200], what="scans wait and are done again when it is back"
@@ -329,14 +333,14 @@ class Watch:
 
     def _database_back(self) -> None:
         with self._lock:
-            if self._faults == 0:
+            if self._away_since is None:
                 return
-            faults, self._faults, self._retry_at = self._faults, 0, 0.0
-        log.info("database_back", failed_tries=faults)
+            away_s, self._away_since, self._retry_at = time.monotonic() - self._away_since, None, 0.0
+        log.info("database_back", away_s=round(away_s, 1))
 
 
 def run(
-    url: str,
+    url: str | Callable[[], str],
     *,
     stop: threading.Event,
     source: FrameSource,
@@ -345,7 +349,7 @@ def run(
     config: WatchConfig | None = None,
     clock: Clock = utc_now,
 ) -> dict[str, Any]:
-    """Watches the cameras of the city at `url` until `stop` is set; returns the process's figures.
+    """Watches the cameras of the city at `url` (see Sessions) until `stop` is set; returns the process's figures.
 
     Raises nothing for cameras, networks or a database that goes away: they are logged, and the rest goes on.
     """
@@ -400,7 +404,7 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
 
 @contextmanager
 def open_watch(
-    url: str,
+    url: str | Callable[[], str],
     source: FrameSource,
     detector: Detector,
     *,

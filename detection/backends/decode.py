@@ -49,11 +49,12 @@ def decode_yolo(
     raw: (4 + classes, anchors): centre x, centre y, width, height in input pixels, then class scores 0..1.
     names: class number to name, only those are kept. floors: least score by class number.
     """
-    numbers = sorted(names)
-    scores = raw[[4 + n for n in numbers]]
+    # The best of all classes, also of those that the watch does not use: a lamp is not the fire it is second best as.
+    scores = raw[4:]
     best = scores.argmax(axis=0)
     score = scores[best, np.arange(scores.shape[1])]
-    keep = score >= np.array([floors[n] for n in numbers])[best]
+    floor_of_class = np.array([floors[n] if n in names else np.inf for n in range(len(scores))])
+    keep = score >= floor_of_class[best]
     if not keep.any():
         return ()
     cx, cy, w, h = raw[:4, keep]
@@ -62,7 +63,7 @@ def decode_yolo(
     corners = (corners - [fit.left, fit.top, fit.left, fit.top]) / fit.scale
     corners = np.clip(corners, 0, [fit.width, fit.height, fit.width, fit.height])
     kept = [
-        Box(names[numbers[best[i]]], float(score[i]), *(float(v) for v in corners[i]))
+        Box(names[int(best[i])], float(score[i]), *(float(v) for v in corners[i]))
         for i in np.argsort(-score, kind="stable")[:300]
     ]
     return suppress([box for box in kept if box.area > 0], nms_iou)
