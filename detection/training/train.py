@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -69,11 +71,14 @@ def train(
     mosaic: float = 0.6,
     close_mosaic: int = 1,
     seed: int = 2,
+    minutes: float | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Path:
     """Fine-tune on data_yaml on the CPU; returns the path of the trained checkpoint.
 
     freeze: leading layers that stay as they are (edges and textures learned on COCO).
+    minutes: stop after this long whatever the epochs, and lower the learning rate by the clock,
+    so that a shared machine of unknown speed still ends with small steps.
     extra: further ultralytics settings, for example fraction or workers.
     """
     ensure_torchvision()
@@ -122,8 +127,43 @@ def train(
     # ultralytics leaves one core idle on the CPU, which is half of a small machine.
     threads = max(1, os.cpu_count() or 1)
     model.add_callback("on_train_start", lambda trainer: torch.set_num_threads(threads))
+    if minutes is not None:
+        settings["time"] = minutes / 60
+        model.add_callback("on_train_batch_start", _anneal_by_clock(lr, minutes * 60))
+    model.add_callback("on_train_batch_end", _keep_checkpoint(out / "interim.pt", every_s=120))
     model.train(trainer=_keep_model(), **settings)
     return out / "run" / "weights" / "last.pt"
+
+
+def _anneal_by_clock(lr: float, seconds: float) -> Callable[[Any], None]:
+    """A callback that sets the learning rate by the share of the time that is spent (cosine to 3 %)."""
+
+    def set_rate(trainer: Any) -> None:
+        spent = min(1.0, (time.time() - trainer.train_time_start) / seconds)
+        for group in trainer.optimizer.param_groups:
+            group["lr"] = lr * (0.03 + 0.97 * (1 + math.cos(math.pi * spent)) / 2)
+
+    return set_rate
+
+
+def _keep_checkpoint(file: Path, every_s: float) -> Callable[[Any], None]:
+    """A callback that writes the averaged model every so often: epochs are long on a CPU, and
+    ultralytics writes nothing before the first one ends."""
+    last = time.monotonic()
+
+    def write(trainer: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last < every_s:
+            return
+        import torch
+
+        model = copy.deepcopy(trainer.ema.ema).half()
+        part = file.with_suffix(".part")
+        torch.save({"epoch": -1, "model": model, "train_args": {"task": "detect"}}, part)
+        part.replace(file)
+        last = time.monotonic()
+
+    return write
 
 
 def _keep_model() -> Any:
@@ -145,7 +185,7 @@ def publish(
     checkpoint: Path,
     target: Path,
     *,
-    imgsz: tuple[int, int],
+    imgsz: int,
     thresholds: Mapping[str, float],
     trained_at: datetime,
     data: Mapping[str, Any],
@@ -153,7 +193,7 @@ def publish(
 ) -> Path:
     """Write stripped fp16 weights and the json beside them (sha256, classes, thresholds, data).
 
-    imgsz: (height, width) in pixels that inference uses for 16:9 pictures.
+    imgsz: longest side of the input at inference, pixels.
     thresholds: least confidence per class. Returns the path of the json.
     """
     import torch
@@ -162,7 +202,7 @@ def publish(
     model = (loaded.get("ema") or loaded["model"]).half()
     for parameter in model.parameters():
         parameter.requires_grad = False
-    model.args = {"task": "detect", "imgsz": max(imgsz)}
+    model.args = {"task": "detect", "imgsz": imgsz}
     target.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"epoch": -1, "model": model, "train_args": dict(model.args)}, target)
     card = target.with_suffix(".json")
@@ -172,7 +212,7 @@ def publish(
                 "file": target.name,
                 "sha256": sha256_of(target),
                 "classes": [model.names[i] for i in sorted(model.names)],
-                "imgsz": list(imgsz),
+                "imgsz": imgsz,
                 "thresholds": dict(thresholds),
                 "trained_at": trained_at.isoformat(),
                 "licence": "AGPL-3.0",
