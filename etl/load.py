@@ -32,6 +32,7 @@ __all__ = ["SectionResult", "load", "open_store"]
 # Two imports into one database would count each other's rows; any constant that nothing else locks.
 _LOAD_LOCK = 748_116_312
 _LONGEST_VALUE = 20_000
+_PASSWORD = re.compile(r"//[^/@\s]+@")
 _UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
 # Tables that views or triggers fill by themselves: rows there are no data of anybody's.
 _DERIVED = ("layer_version", "no_cell_piece", "no_cell_made_from")
@@ -537,9 +538,9 @@ def _plain(text: str) -> str:
 
 
 def _row_as_json(table: Table, row: int) -> str:
-    """All columns of a row as the file has them, with its geometry as WKT in the file's own frame."""
+    """All columns of a row as the file has them (passwords in addresses starred), its geometry as WKT in the file's frame."""
     shown: dict[str, str | None] = {
-        _plain(name): None if values[row] is None else _plain(values[row])
+        _plain(name): None if values[row] is None else _PASSWORD.sub("//***@", _plain(values[row]))
         for name, values in table.columns.items()
     }
     if table.geometry is not None and table.geometry[row] is not None:
