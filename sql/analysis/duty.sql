@@ -6,9 +6,9 @@ CREATE FUNCTION analysis.duty_matrix_at(moment timestamptz) RETURNS TABLE (
 ) LANGUAGE sql STABLE AS $$
     -- Active sites of a type, by town and by county.
     WITH counted AS (
-        SELECT coalesce(s.town_code, left(s.town_code, 6)) AS town_code, s.rule_code, count(*) AS n
+        SELECT s.town_code, s.rule_code, count(*) AS n
         FROM registry.site AS s
-        WHERE s.rule_code IS NOT NULL AND s.active_from <= (SELECT analysis.city_date(moment))
+        WHERE s.rule_code IS NOT NULL AND s.town_code IS NOT NULL AND s.active_from <= (SELECT analysis.city_date(moment))
             AND (s.active_to IS NULL OR s.active_to > (SELECT analysis.city_date(moment)))
         GROUP BY 1, 2
     ),

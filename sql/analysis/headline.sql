@@ -10,7 +10,30 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         SELECT r.level, r.cell_code FROM analysis.risk_cell_at(moment) AS r
     ),
     site AS MATERIALIZED (
-        SELECT s.duty_status FROM analysis.site_at(moment) AS s
+        SELECT s.duty_status, s.cell_code, s.town_code FROM analysis.site_at(moment) AS s
+    ),
+    grid AS MATERIALIZED (
+        SELECT g.code, g.worker_count FROM analysis.grid_cell_at(moment) AS g
+    ),
+    -- Ground that should be in cells; without any outline nobody can say how much is missing.
+    district AS (
+        SELECT coalesce(
+            sum(u.area_km2) FILTER (WHERE u.level = 'county'), sum(u.area_km2) FILTER (WHERE u.level = 'town')
+        ) AS km2
+        FROM analysis.unit AS u
+    ),
+    ground AS (
+        SELECT coalesce(sum(n.area_m2), 0) / 1e6 AS km2, coalesce(sum(n.area_m2) FILTER (WHERE n.declared), 0) / 1e6 AS declared_km2
+        FROM analysis.no_cell AS n
+    ),
+    -- K18: no clear lead, no named person, no grid worker, or nobody in the town.
+    answered AS (
+        SELECT s.duty_status = 'confirmed' AND coalesce(g.worker_count > 0, false) AND EXISTS (
+            SELECT 1 FROM duty.unit_staff AS t
+            WHERE t.unit_code = s.town_code AND t.assigned_from <= (SELECT analysis.city_date(moment))
+                AND (t.assigned_to IS NULL OR t.assigned_to > (SELECT analysis.city_date(moment)))
+        ) AS fully
+        FROM site AS s LEFT JOIN grid AS g ON g.code = s.cell_code
     ),
     camera AS MATERIALIZED (
         SELECT c.is_connected, c.is_online FROM analysis.camera_at(moment) AS c
@@ -29,7 +52,7 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         SELECT m.status FROM analysis.duty_matrix_at(moment) AS m WHERE m.unit_level = 'county' AND m.site_count > 0
     ),
     staffed AS (
-        SELECT count(*) FILTER (WHERE g.worker_count = 0) AS without_worker, count(*) AS cells FROM analysis.grid_cell_at(moment) AS g
+        SELECT count(*) FILTER (WHERE g.worker_count = 0) AS without_worker, count(*) AS cells FROM grid AS g
     ),
     town AS (
         SELECT u.code FROM territory.unit AS u WHERE u.level = 'town' AND u.name_zh = '张堰镇'
@@ -39,13 +62,12 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         UNION ALL SELECT 'key_risk_area_seen_under_60',
             count(*) FILTER (WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))), count(*), false, 'area' FROM area AS a
         UNION ALL SELECT 'key_risk_area_zhangyan', count(*) FILTER (WHERE a.town_code IN (SELECT t.code FROM town AS t)), count(*), false, 'area' FROM area AS a
-        UNION ALL SELECT 'ground_in_no_cell_km2', coalesce(sum(n.area_m2), 0) / 1e6,
-            (SELECT sum(u.area_km2) FROM analysis.unit AS u WHERE u.level = 'county'), false, 'km2' FROM analysis.no_cell AS n
-        UNION ALL SELECT 'ground_declared_no_cell_km2', coalesce(sum(n.area_m2) FILTER (WHERE n.declared), 0) / 1e6,
-            coalesce(sum(n.area_m2), 0) / 1e6, false, 'km2' FROM analysis.no_cell AS n
+        UNION ALL SELECT 'ground_in_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.km2 END, d.km2, false, 'km2' FROM ground AS g, district AS d
+        UNION ALL SELECT 'ground_declared_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.declared_km2 END, g.km2, false, 'km2'
+        FROM ground AS g, district AS d
         UNION ALL SELECT 'sites_total', count(*), NULL, false, 'site' FROM site
         UNION ALL SELECT 'sites_without_confirmed_lead', count(*) FILTER (WHERE s.duty_status NOT IN ('confirmed', 'no_person')), count(*), false, 'site' FROM site AS s
-        UNION ALL SELECT 'sites_with_duty_gap', count(*) FILTER (WHERE s.duty_status <> 'confirmed'), count(*), false, 'site' FROM site AS s
+        UNION ALL SELECT 'sites_with_duty_gap', count(*) FILTER (WHERE NOT a.fully), count(*), false, 'site' FROM answered AS a
         UNION ALL SELECT 'duty_clear_rate', count(*) FILTER (WHERE t.status IN ('confirmed', 'no_person')), count(*), true, 'share' FROM type AS t
         UNION ALL SELECT 'cells_total', count(*), NULL, false, 'cell' FROM cell
         UNION ALL SELECT 'cells_red', count(*) FILTER (WHERE c.level = 'red'), count(*), false, 'cell' FROM cell AS c

@@ -7,7 +7,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION analysis.no_cell_versions IS '网格、声明与区划的版本; versions of cells, declared ground and units.';
 
--- The truth: the county (or, without a county outline, its towns) minus all cells, computed now.
+-- The truth: the towns, and what of the county lies in no town, minus all cells, computed now.
 CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
     town_code text, declared_id integer, area_m2 double precision, geom geometry(Polygon, :srid)
 ) LANGUAGE sql STABLE AS $$
@@ -21,7 +21,7 @@ CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
         WHERE u.level = 'county' AND u.valid_to IS NULL AND u.geom IS NOT NULL
     ),
     outside_towns AS (
-        SELECT NULL::text AS code, ST_Difference(c.geom, (SELECT ST_Union(t.geom) FROM town AS t)) AS geom
+        SELECT NULL::text AS code, coalesce(ST_Difference(c.geom, (SELECT ST_Union(t.geom) FROM town AS t)), c.geom) AS geom
         FROM county AS c
     ),
     ground AS (

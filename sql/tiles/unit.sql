@@ -28,10 +28,15 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
             ST_Transform(coalesce(u.seat, ST_PointOnSurface(u.geom)), 3857) AS at
         FROM territory.unit AS u
         WHERE u.valid_to IS NULL
-            AND u.level = CASE WHEN z <= 8 THEN 'county' WHEN z <= 12 THEN 'town' ELSE 'community' END
             AND (u.geom_3857 IS NULL OR u.geom_3857 && tiles.search_box(z, x, y))
-            OR u.level = 'town' AND u.valid_to IS NULL AND z IN (13, 14)
-            AND (u.geom_3857 IS NULL OR u.geom_3857 && tiles.search_box(z, x, y))
+            AND u.level = ANY (
+                CASE
+                    WHEN z <= 8 THEN ARRAY['county']
+                    WHEN z <= 12 THEN ARRAY['town']
+                    WHEN z <= 14 THEN ARRAY['town', 'community']
+                    ELSE ARRAY['community']
+                END
+            )
     ),
     feature AS (
         SELECT p.id, p.level, p.code, p.name_zh, p.name_en, ST_AsMVTGeom(p.at, ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
