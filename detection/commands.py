@@ -128,9 +128,15 @@ def farm(
 
 
 def _database() -> str:
-    from geoapp.database.connection import database_url
+    """URL of the city's database (started where it is private). Raises Refused where it holds no schema."""
+    from geoapp.database.connection import connect, database_url
 
-    return database_url()
+    url = database_url()
+    with connect(url) as connection:
+        found = connection.execute("SELECT to_regclass('watch.scan_due') AS t").fetchone()
+    if found is None or found["t"] is None:
+        raise Refused("数据库还没有结构 / The database holds no schema yet. Run: geoapp db up")
+    return url
 
 
 def _running_database() -> str:

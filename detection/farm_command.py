@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import urlsplit
 
-import psycopg
-
 from detection.farm.layout import SCENE_KINDS
 from detection.farm.script import FarmCamera
 from detection.lease import pose_of
@@ -24,17 +22,14 @@ def farm_cameras(url: str, port: int) -> list[FarmCamera]:
     Raises Refused where there is none, or where a camera has no pose or an unknown kind of scene.
     """
     with connect(url) as connection:
-        try:
-            rows = connection.execute(
-                """
-                SELECT c.*
-                FROM registry.camera AS c
-                WHERE c.snapshot_url IS NOT NULL AND c.enabled AND c.is_generated
-                ORDER BY c.gb_id
-                """
-            ).fetchall()
-        except psycopg.errors.UndefinedTable:
-            raise Refused("数据库还没有结构 / The database holds no schema yet: geoapp db up") from None
+        rows = connection.execute(
+            """
+            SELECT c.*
+            FROM registry.camera AS c
+            WHERE c.snapshot_url IS NOT NULL AND c.enabled AND c.is_generated
+            ORDER BY c.gb_id
+            """
+        ).fetchall()
     cameras = []
     for row in rows:
         if not _points_here(row["snapshot_url"], port):
