@@ -44,8 +44,10 @@ environment:
 	if [ "$$(cat $(VENV)/installed 2>/dev/null)" != "$$want" ]; then \
 	    echo "安装 Python 环境 / installing the Python environment into $(VENV) …"; \
 	    [ -x $(PY) ] || $(PYTHON) -m venv $(VENV); \
-	    $(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_OPTIONS) -r requirements.lock; \
-	    $(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .; \
+	    $(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_OPTIONS) -r requirements.lock \
+	        | grep -v 'already satisfied'; \
+	    $(PY) -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e . 2>$(VENV)/editable.log \
+	        || { cat $(VENV)/editable.log; exit 1; }; \
 	    echo "$$want" > $(VENV)/installed; \
 	fi
 
@@ -63,7 +65,7 @@ define install_packages
 endef
 
 system:
-	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null && ldconfig -p | grep -q libGL.so.1 && ldconfig -p | grep -q libglib-2.0.so.0)
+	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv; import ensurepip' 2>/dev/null && ldconfig -p | grep -q libGL.so.1 && ldconfig -p | grep -q libglib-2.0.so.0)
 
 system-test:
 	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1)
