@@ -73,7 +73,11 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
         FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     ),
     site AS MATERIALIZED (
-        SELECT s.* FROM analysis.site_at(moment) AS s WHERE only_cell IS NULL OR s.cell_code = only_cell
+        SELECT
+            s.id, s.cell_code, s.town_code, s.hazard_level, s.people, s.vulnerability, s.duty_status,
+            s.last_check_at, s.last_self_check_at, s.last_visit_at
+        FROM analysis.site_at(moment) AS s
+        WHERE only_cell IS NULL OR s.cell_code = only_cell
     ),
     worker AS (
         SELECT DISTINCT g.cell_code
