@@ -435,7 +435,7 @@ def _complaint(tree: yaml.Node, error: Any) -> str:
     if kind in ("model_type", "dict_type", "list_type"):
         return f"{line}, {field}: 应为“键: 值” / expected `key: value` lines, found {error['input']!r}"
     message = error["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(error["input"], dict) else f" {error['input']!r}:"
+    value = "" if kind == "value_error" or isinstance(error["input"], dict) else f" {error['input']!r}:"
     return f"{line}, {field}:{value} {message}"
 
 
