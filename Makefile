@@ -45,7 +45,7 @@ environment:
 	    echo "安装 Python 环境 / installing the Python environment into $(VENV) …"; \
 	    [ -x $(PY) ] || $(PYTHON) -m venv $(VENV); \
 	    $(PY) -m pip install --disable-pip-version-check --progress-bar on $(PIP_OPTIONS) -r requirements.lock \
-	        | grep -v 'already satisfied'; \
+	        | { grep -v 'already satisfied' || true; }; \
 	    $(PY) -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e . 2>$(VENV)/editable.log \
 	        || { cat $(VENV)/editable.log; exit 1; }; \
 	    echo "$$want" > $(VENV)/installed; \
