@@ -90,7 +90,10 @@ class IncidentConfig(Strict):
 
 
 class ScheduleConfig(Strict):
-    """Seconds, except batch (cameras a claim), burst (extra looks after a first hit) and retain_hours."""
+    """Seconds, except batch (cameras a claim), burst (extra looks after a first hit) and hours kept.
+
+    stall_s: a scan that is on its way longer than this means that the process hangs; it ends, to be started again.
+    """
 
     tick_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=30.0, gt=0)
@@ -100,7 +103,9 @@ class ScheduleConfig(Strict):
     burst_s: float = Field(default=2.0, gt=0)
     sync_s: float = Field(default=15.0, gt=0)
     report_s: float = Field(default=60.0, gt=0)
+    stall_s: float = Field(default=120.0, gt=0)
     retain_hours: float = Field(default=24.0, gt=1)
+    notice_hours: float = Field(default=168.0, gt=1)
 
 
 class EvidenceConfig(Strict):

@@ -33,12 +33,17 @@ class Sessions:
         self._local = threading.local()
         self._open: set[Connection] = set()
         self._lock = threading.Lock()
+        # Raised by every fault: sessions opened before it have most likely lost the server too.
+        self._faults = 0
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
         """This thread's connection. Raises one of DATABASE_FAULTS; after one, the next call connects anew."""
         connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and self._local.faults != self._faults:
+            self._drop(connection)
         if connection is None or connection.closed:
+            faults = self._faults
             connection = connect(
                 self._url if isinstance(self._url, str) else self._url(),
                 autocommit=True,
@@ -47,13 +52,15 @@ class Sessions:
                 keepalives_idle=5,
                 tcp_user_timeout=STATEMENT_LIMIT_MS,
             )
-            self._local.connection = connection
+            self._local.connection, self._local.faults = connection, faults
             with self._lock:
                 self._open.add(connection)
         try:
             yield connection
         except DATABASE_FAULTS:
             self._drop(connection)
+            with self._lock:
+                self._faults += 1
             raise
 
     def close(self) -> None:

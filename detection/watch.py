@@ -41,6 +41,7 @@ Clock = Callable[[], datetime]
 T = TypeVar("T")
 
 STOP_LIMIT_S = 8.0
+EXIT_STALLED = 75
 # A result that could not be written is tried again after these pauses, as long as its lease lasts.
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 # Between two tries to claim while the database is away.
@@ -113,7 +114,7 @@ class Watch:
         self._executor = executor or ThreadPoolExecutor(config.schedule.workers, "examine")
         self._detect_lock = threading.Lock()
         self._lock = threading.Lock()
-        self._in_flight: set[Future[Stored | None]] = set()
+        self._in_flight: dict[Future[Stored | None], float] = {}
         self._away_since: float | None = None
         self._retry_at = 0.0
         self._lost_some = False
@@ -161,7 +162,7 @@ class Watch:
             log.warning("scan_redone", camera=claim.camera.gb_id, attempts=claim.attempts)
         done: Future[Stored | None] = Future()
         with self._lock:
-            self._in_flight.add(done)
+            self._in_flight[done] = time.monotonic()
             self.tally.lags_s.append(claim.lag_s)
         done.add_done_callback(self._landed)
         asked_at = self._clock()
@@ -187,9 +188,24 @@ class Watch:
         return self._with_database(lambda c: make_due(c, gb_ids, at=self._clock())) or []
 
     def forget(self) -> None:
-        """Removes old observations that belong to no incident."""
-        before = self._clock() - timedelta(hours=self._config.schedule.retain_hours)
-        self._with_database(lambda c: c.execute(statement("forgotten_observations"), {"before": before}))
+        """Removes old observations that belong to no incident, and old notices."""
+        now, rules = self._clock(), self._config.schedule
+
+        def remove(connection: Connection) -> None:
+            for name, hours in (
+                ("forgotten_observations", rules.retain_hours),
+                ("forgotten_notices", rules.notice_hours),
+            ):
+                connection.execute(statement(name), {"before": now - timedelta(hours=hours)})
+
+        self._with_database(remove)
+
+    def stalled_s(self) -> float:
+        """How long the oldest scan is on its way, seconds; 0 while the database is away (then scans wait for it)."""
+        with self._lock:
+            if self._away_since is not None or not self._in_flight:
+                return 0.0
+            return time.monotonic() - min(self._in_flight.values())
 
     def settle(self, limit_s: float) -> int:
         """Waits until nothing is in flight, limit_s seconds at most; how many scans are still on their way."""
@@ -302,7 +318,7 @@ class Watch:
 
     def _landed(self, done: Future[Stored | None]) -> None:
         with self._lock:
-            self._in_flight.discard(done)
+            self._in_flight.pop(done, None)
 
     # -- the database may go away -------------------------------------------------------------------------------
 
@@ -395,6 +411,14 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
         scans, at = figures["scans"], time.monotonic()
         log.info("watch_report", **figures)
 
+    def end_if_stalled() -> None:
+        stalled_s = watch.stalled_s()
+        if stalled_s > rules.stall_s:
+            # A hung engine cannot be interrupted from within. Its leases expire; whoever started us starts us again.
+            log.error("watch_stalled", oldest_scan_s=round(stalled_s), what="this process ends")
+            os._exit(EXIT_STALLED)
+
+    scheduler.add_job(end_if_stalled, "interval", seconds=min(10.0, rules.stall_s / 2), id="stall")
     scheduler.add_job(watch.tick, "interval", seconds=rules.tick_s, id="claim")
     scheduler.add_job(watch.sync, "interval", seconds=rules.sync_s, id="sync")
     scheduler.add_job(report, "interval", seconds=rules.report_s, id="report")

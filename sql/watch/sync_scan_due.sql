@@ -12,9 +12,11 @@ ranked AS (
     SELECT
         c.id,
         c.period_s,
+        -- Two questions, not one with OR: each can use its index.
         EXISTS (
-            SELECT FROM registry.key_risk_area AS a
-            WHERE a.status = 'active' AND (a.site_id = c.site_id OR ST_Intersects(a.geom, c.sector))
+            SELECT FROM registry.key_risk_area AS a WHERE a.status = 'active' AND a.site_id = c.site_id
+        ) OR EXISTS (
+            SELECT FROM registry.key_risk_area AS a WHERE a.status = 'active' AND ST_Intersects(a.geom, c.sector)
         ) AS is_priority
     FROM connected AS c
 ),

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,35 @@ def held(seconds: float, script: Script) -> Script:
     return wait
 
 
+def start_worker(*arguments: str) -> subprocess.Popen[str]:
+    """A watch in a process of its own."""
+    here = Path(__file__).parent
+    return subprocess.Popen(
+        [sys.executable, str(here / "worker.py"), *arguments],
+        env=os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent.parent}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_hung_engine_ends_the_process_and_another_goes_on(
+    ground: Connection, watch_url: str, server: CameraServer, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        add_camera(ground, number, server.url(f"c{number}"), period_s=1)
+        server.scripts[f"c{number}"] = moment(FIRE)
+    worker = start_worker(watch_url, str(tmp_path), "hang")
+    try:
+        _, said = worker.communicate(timeout=40)
+    finally:
+        worker.kill()
+    assert worker.returncode == 75
+    assert "watch_stalled" in said
+    assert "Traceback" not in said
+    with watching(watch_url, tmp_path):
+        wait_for(lambda: value(ground, "SELECT count(*) FROM watch.incident WHERE state = 'open'") == 2)
+
+
 def test_kill_9_between_claim_and_commit_loses_and_doubles_nothing(
     ground: Connection, watch_url: str, server: CameraServer, tmp_path: Path
 ) -> None:
@@ -219,12 +249,7 @@ def test_kill_9_between_claim_and_commit_loses_and_doubles_nothing(
         name = f"c{number}"
         add_camera(ground, number, server.url(name), period_s=1)
         server.scripts[name] = held(0.7, moment(FIRE))
-    here = Path(__file__).parent
-    worker = subprocess.Popen(
-        [sys.executable, str(here / "worker.py"), watch_url, str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent.parent}"},
-        stderr=subprocess.PIPE,
-    )
+    worker = start_worker(watch_url, str(tmp_path))
     try:
         # Some looks are written and some are on their way: this is the moment.
         wait_for(lambda: value(ground, "SELECT count(*) FROM watch.observation") >= cameras // 2, 40)
@@ -320,6 +345,29 @@ def test_the_database_goes_away_and_comes_back(
     assert "database_back" in events
     assert not [line for line in lines if "Traceback" in json.dumps(line)]
     assert "scan_failed" not in events
+
+
+def test_old_rows_are_forgotten_but_no_evidence(
+    ground: Connection, watch_url: str, server: CameraServer, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        add_camera(ground, number, server.url(f"c{number}"), period_s=1)
+        server.scripts[f"c{number}"] = moment(*[FIRE] * (number - 1))
+    source = HttpSnapshot(CONFIG.fetch, clock=utc_now)
+    with watching(watch_url, tmp_path):
+        wait_for(lambda: value(ground, "SELECT coalesce(max(observation_count), 0) FROM watch.incident") >= 3)
+    counted = value(ground, "SELECT sum(observed) FROM watch.observation_hour")
+    evidence = value(ground, "SELECT count(*) FROM watch.evidence")
+    later = utc_now() + timedelta(days=8)
+    with open_watch(
+        watch_url, source, RedDetector(), config=CONFIG, evidence_folder=tmp_path, clock=lambda: later
+    ) as watch:
+        watch.forget()
+    left = "SELECT count(*) FROM watch.observation WHERE boxes = '[]'"
+    assert value(ground, left) == 0
+    assert value(ground, "SELECT count(*) FROM watch.outbox") == 0
+    assert value(ground, "SELECT count(*) FROM watch.evidence") == evidence > 0
+    assert value(ground, "SELECT sum(observed) FROM watch.observation_hour") == counted
 
 
 def test_one_pass_without_a_clockwork(

@@ -1,7 +1,12 @@
-"""A watch process for tests that kill it: real leases, real HTTP, an engine that sees red. URL and folder as arguments."""
+"""A watch process for tests that kill it: real leases, real HTTP, an engine that sees red, or one that hangs.
+
+Arguments: database URL, evidence folder, and "hang" for the engine that hangs on its second picture.
+"""
 
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from watching import RedDetector
@@ -9,11 +14,25 @@ from watching import RedDetector
 from detection.config import FetchConfig, ScheduleConfig, WatchConfig
 from detection.logs import configure_logs
 from detection.sources.http_snapshot import HttpSnapshot
+from detection.types import Box, Image
 from detection.watch import run, utc_now
 
 CONFIG = WatchConfig(
-    schedule=ScheduleConfig(tick_s=0.05, lease_s=2.0, burst_s=0.3), fetch=FetchConfig(total_s=5.0)
+    schedule=ScheduleConfig(tick_s=0.05, lease_s=2.0, burst_s=0.3, stall_s=2.0),
+    fetch=FetchConfig(total_s=5.0),
 )
+
+
+class HangingDetector(RedDetector):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def detect(self, images: Sequence[Image]) -> list[tuple[Box, ...]]:
+        self.count += 1
+        if self.count > 1:
+            time.sleep(3600)
+        return super().detect(images)
+
 
 if __name__ == "__main__":
     configure_logs(as_json=True)
@@ -21,7 +40,7 @@ if __name__ == "__main__":
         sys.argv[1],
         stop=threading.Event(),
         source=HttpSnapshot(CONFIG.fetch, clock=utc_now),
-        detector=RedDetector(),
+        detector=HangingDetector() if "hang" in sys.argv else RedDetector(),
         evidence_folder=Path(sys.argv[2]),
         config=CONFIG,
     )
