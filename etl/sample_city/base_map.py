@@ -51,13 +51,8 @@ def _blob(x: float, y: float, radius: float, rng: np.random.Generator, *, rough:
     )
 
 
-# Industrial ground away from the seats: the chemical works by the sea, the zone's north, Zhangyan's park.
-_WORKS = ((636_300, 3_408_200, 900), (635_300, 3_406_700, 700), (634_000, 3_405_900, 500), (628_400, 3_413_400, 900), (627_200, 3_414_900, 600), (622_300, 3_411_300, 520), (624_300, 3_403_000, 600), (617_900, 3_418_900, 500))  # fmt: skip
-
-
 def _built_up(terrain: Terrain, rng: np.random.Generator) -> list[Row]:
-    blobs = []
-    blobs += [_blob(x, y, radius, rng) for x, y, radius in _WORKS]
+    blobs = [_blob(x * 1000, y * 1000, radius, rng) for (x, y), radius in facts.WORKS]
     for town in facts.TOWNS:
         x, y = np.array(town.seat_km) * 1000
         blobs.append(_blob(x, y, town.urban_km * 700, rng))

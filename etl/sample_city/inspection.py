@@ -193,7 +193,15 @@ def build_hazards(
     # Trouble gathers: the sites with a major hazard are dangerous ones, and leave three lesser ones overdue as well.
     grade = np.array([{"red": 3.0, "orange": 2.0}.get(level or "", 0.0) for level in sites.level.tolist()])
     crowd = np.bincount(sites.cell + 1)[sites.cell + 1]
-    rank = grade - 0.4 * np.log(crowd) + np.where(sites.industrial, 2.0, 0.0) + rng.uniform(0, 2, len(grade))
+    people = np.array([row[10] for row in sites.rows], dtype=float)
+    # Large ones that stand alone: a cell's colour is then theirs.
+    rank = (
+        grade
+        + 0.8 * np.log10(people + 1)
+        - 0.7 * np.log(crowd)
+        + np.where(sites.industrial, 2.0, 0.0)
+        + rng.uniform(0, 2, len(grade))
+    )
     major = np.argsort(-rank, kind="stable")[: max(3, len(sites.ids) // 130)]
     left = np.repeat(major, 3)
     site_id = sites.ids[np.r_[rng.choice(len(sites.ids), count, p=heavy / heavy.sum()), left, major]]
@@ -321,11 +329,14 @@ def build_permits(
     for camera in current.tolist():
         start = now - float(rng.uniform(0.5, 4)) * 3600
         area = int(cameras.area[camera])
-        place = (
-            shapely.buffer(areas.geoms[area], 4, join_style="mitre")
-            if area >= 0
-            else shapely.buffer(shapely.centroid(cameras.sectors[camera]), 18, quad_segs=4)
-        )
+        seen = cameras.sectors[camera]
+        # Work that the camera can see: its area, or where it does not show that, the ground before it.
+        if area >= 0 and shapely.area(shapely.intersection(areas.geoms[area], seen)) > 0.3 * shapely.area(
+            areas.geoms[area]
+        ):
+            place = shapely.buffer(areas.geoms[area], 4, join_style="mitre")
+        else:
+            place = shapely.buffer(shapely.centroid(seen), 18, quad_segs=4)
         spans.append(
             (
                 int(cameras.site[camera]),

@@ -216,9 +216,14 @@ def _cells(rule: NDArray[np.object_], terrain: Terrain, rng: np.random.Generator
         town, [codes.index("310116503000"), codes.index("310116112000"), codes.index("310116109000")]
     )
     zhangyan = town == codes.index(facts.ZHANGYAN)
+    works = sum(
+        np.exp(-(((terrain.cell_seeds - np.array(spot) * 1000) ** 2).sum(axis=1) / radius**2))
+        for spot, radius in facts.WORKS
+    )
     weights = {
         "shop": 0.04 + urban,
-        "plant": (0.15 + 4 * urban * (1 - urban)) * np.where(zone, 3.0, np.where(zhangyan, 2.6, 1.0)),
+        "plant": (0.12 + 3 * urban * (1 - urban) + 3 * works)
+        * np.where(zone, 3.0, np.where(zhangyan, 2.6, 1.0)),
         "farm": (1 - urban) ** 2 + 0.02,
     }
     groups = np.where(

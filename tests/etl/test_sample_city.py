@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 import pytest
 import shapely
-from conftest import AS_OF
+from clones import AS_OF
 
 from etl.sample_city import facts
 from etl.sample_city.build import DEMO, SMALL, build_sample_city
