@@ -4,24 +4,18 @@ import atexit
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from clones import AS_OF, CITY_TEMPLATE, SRID, clone, drop
 from psycopg import sql
 
 from geoapp.database.cluster import DATABASE, PrivateCluster
 from geoapp.database.connection import connect
 from geoapp.database.migrations import migrate
-
-SRID = 4549
-# Every test's "now": a Sunday morning in the city, after the sample city's 90 days of history.
-AS_OF = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
-CITY_TEMPLATE = "geoapp_city"
 
 
 @pytest.fixture(scope="session")
@@ -44,26 +38,12 @@ def cluster() -> Iterator[PrivateCluster]:
     atexit.unregister(remove)
 
 
-def _clone(cluster: PrivateCluster, template: str) -> str:
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
-    return name
-
-
-def _drop(cluster: PrivateCluster, name: str) -> None:
-    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
 @pytest.fixture
 def empty_url(cluster: PrivateCluster) -> Iterator[str]:
     """URL of a database with the schema and no city."""
-    name = _clone(cluster, DATABASE)
+    name = clone(cluster, DATABASE)
     yield cluster.url(name)
-    _drop(cluster, name)
+    drop(cluster, name)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +51,7 @@ def city_template(cluster: PrivateCluster) -> str:
     """Name of a database that holds a small sample city, built once a run; clone it, do not write into it."""
     from etl.sample_city.build import SMALL, build_sample_city
 
-    name = _clone(cluster, DATABASE)
+    name = clone(cluster, DATABASE)
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
         connection.execute(
             sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
@@ -86,9 +66,9 @@ def city_template(cluster: PrivateCluster) -> str:
 @pytest.fixture
 def city_url(cluster: PrivateCluster, city_template: str) -> Iterator[str]:
     """URL of a database of one's own that holds the small sample city as of AS_OF."""
-    name = _clone(cluster, city_template)
+    name = clone(cluster, city_template)
     yield cluster.url(name)
-    _drop(cluster, name)
+    drop(cluster, name)
 
 
 @pytest.fixture
@@ -104,12 +84,12 @@ def make_database(cluster: PrivateCluster) -> Iterator[Callable[[str], str]]:
     names: list[str] = []
 
     def make(template: str = DATABASE) -> str:
-        names.append(_clone(cluster, template))
+        names.append(clone(cluster, template))
         return cluster.url(names[-1])
 
     yield make
     for name in names:
-        _drop(cluster, name)
+        drop(cluster, name)
 
 
 @pytest.fixture(scope="session")

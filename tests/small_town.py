@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
-from conftest import _clone, _drop
+from clones import clone, drop
 
 from geoapp.database.cluster import DATABASE, PrivateCluster
 from geoapp.database.connection import connect
@@ -100,13 +100,13 @@ def make_small_town(connection: Connection, as_of: datetime) -> dict[str, str]:
 @contextmanager
 def small_town(cluster: PrivateCluster, as_of: datetime) -> Iterator[Connection]:
     """A connection to a database of one's own that holds the county; tests roll back what they add."""
-    name = _clone(cluster, DATABASE)
+    name = clone(cluster, DATABASE)
     try:
         with connect(cluster.url(name), autocommit=True) as connection:
             make_small_town(connection, as_of)
             yield connection
     finally:
-        _drop(cluster, name)
+        drop(cluster, name)
 
 
 def _id(connection: Connection, query: str, values: tuple[Any, ...]) -> Any:

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from conftest import SRID
+from clones import SRID
 from sqlalchemy.orm import Session, configure_mappers
 
 from geoapp.database import migrations

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import psycopg
-from conftest import AS_OF
+from clones import AS_OF
 
 Connection = psycopg.Connection[dict[str, Any]]
 

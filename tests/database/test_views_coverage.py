@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import AS_OF
+from clones import AS_OF
 from small_town import add_area, add_camera, add_hazard, add_site, add_visit, box, small_town
 
 from geoapp.database.cluster import PrivateCluster

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import AS_OF
+from clones import AS_OF
 from small_town import COUNTY, TOWN_A, TOWN_B, add_person, add_site, assign, small_town
 
 from geoapp.database.cluster import PrivateCluster

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import AS_OF
+from clones import AS_OF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_town import (

@@ -8,7 +8,7 @@ from typing import Any
 import geopandas as gpd
 import psycopg
 import pytest
-from conftest import AS_OF
+from clones import AS_OF
 from small_town import add_area, add_camera, add_incident, add_site, box, small_town
 from typer.testing import CliRunner
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import AS_OF, _drop
+from clones import AS_OF, drop
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from small_town import (
@@ -291,7 +291,7 @@ def test_database_away_is_said_and_no_empty_tile_is_shown(
         with TestClient(app) as test_client:
             assert test_client.get("/tiles/cell/12/0/0.mvt").status_code == 204
             assert test_client.get("/lens/risk.json").status_code == 200
-            _drop(cluster, url.rsplit("/", 1)[1])
+            drop(cluster, url.rsplit("/", 1)[1])
             for address in (
                 "/tiles/cell/12/0/0.mvt",
                 "/tiles/cell.json",

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import AS_OF
+from clones import AS_OF
 from shapely import Polygon
 from small_town import add_area, add_camera, add_site, box, small_town
 from vector_tile import TileLayer, read_tile
