@@ -33,7 +33,7 @@ JITTER_S = 5.0
 """An event begins within the first JITTER_S of every slot: never more than 30 s between two."""
 SHORTEST_S, LONGEST_S = 60.0, 180.0
 NEAREST_M, FARTHEST_M = 8.0, 60.0
-LEAST_BOX_PX = 16.0
+LEAST_BOX_PX = 22.0
 """At a picture 960 px wide."""
 FAULT_CYCLE_S = 1200.0
 FAULT_LASTS_S = 540.0
