@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import dash_mantine_components as dmc
 import psycopg
+import structlog
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
@@ -20,6 +21,8 @@ from dashboards.texts import t
 from geoapp.database.connection import database_url, open_pool
 from geoapp.settings import settings
 from layers.http import router as layer_router
+
+_log = structlog.get_logger("dashboards")
 
 THEME = {
     "fontFamily": "var(--face)",
@@ -63,6 +66,7 @@ def create_app(url: str | None = None) -> FastAPI:
         suppress_callback_exceptions=True,
         compress=True,
         enable_mcp=False,
+        on_error=_say,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     app.layout = dmc.MantineProvider(
@@ -98,6 +102,11 @@ def create_app(url: str | None = None) -> FastAPI:
     cameras.register(app, board)
     server.add_middleware(SafeHeaders, policy=content_policy(app))
     return server
+
+
+def _say(fault: Exception) -> None:
+    """A panel that could not be made keeps what it shows; the fault goes to the log with its place."""
+    _log.error("panel failed", exc_info=fault)
 
 
 def content_policy(app: Dash) -> str:

@@ -37,6 +37,7 @@ class Stream:
     last_id: int = 0
     away_since: datetime | None = None
     watch_silent_since: datetime | None = None
+    watch_never: bool = False
     subscribers: set[asyncio.Queue[dict[str, Any] | None]] = field(default_factory=set)
     _floor: int = 0
     _recent: dict[int, None] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Stream:
         self.watch_silent_since = (
             last_try if last_try is not None and now - last_try > WATCH_SILENT_AFTER else None
         )
+        self.watch_never = last_try is None
         self.away_since = None
         self._tell(self.beat(now))
 
@@ -104,6 +106,7 @@ class Stream:
             "now": now.isoformat(),
             "last_id": self.last_id,
             "watch_silent_since": silent.isoformat() if silent else None,
+            "watch_never": self.watch_never,
         }
 
     def _tell(self, message: dict[str, Any]) -> None:

@@ -314,9 +314,7 @@ def _incident_row(row: Row, lang: Language, zone: str) -> html.Button:
     town = either(row, lang, "town")
     picture: Any = html.Span(className="thumb none")
     if row["evidence_id"]:
-        picture = html.Img(
-            src=f"/evidence/{row['evidence_id']}.jpg", className="thumb", alt="", loading="lazy"
-        )
+        picture = html.Img(src=f"/evidence/{row['evidence_id']}.jpg", className="thumb", alt="")
     return html.Button(
         [
             picture,

@@ -111,6 +111,13 @@ def frame(state: ViewState, path: str, city: Row | None, body: list[Any], tool: 
                 hidden=True,
                 **data(texts=_json(group("live", lang))),
             ),
+            html.Div(
+                id="watch-banner",
+                className="watch-banner",
+                role="status",
+                hidden=True,
+                **data(texts=_json(group("live", lang))),
+            ),
             *body,
             foot(state, city),
             html.Div(

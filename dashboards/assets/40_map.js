@@ -5,7 +5,7 @@
   const g = window.geoapp;
   const $ = (id) => document.getElementById(id);
   const tell = (id, data) => window.dash_clientside.set_props(id, { data });
-  const SHAPES = { fire: "M12 2c1 4-4 6-4 11a4.5 4.5 0 0 0 9 .3c0-2-1-3-1.2-5-1 .6-1.6 1.4-1.8 2.5C12.500 8 13.500 5 12 2z",
+  const SHAPES = { fire: "M12.200 1.500c.9 3.700-1.600 5.500-3.400 7.900C7.400 11.200 6 13 6 15.600a6 6 0 0 0 12 0c0-2.900-1.400-5.100-3-7-.2 1.700-.9 2.800-2 3.300.7-3.400.1-7.300-.8-10.400z",
     smoke: "M7 18a4 4 0 0 1-.5-8A5.500 5.500 0 0 1 17 8.500 4.800 4.800 0 0 1 16.500 18z",
     welding_arc: "M13 2 5 14h5l-1 8 8-12h-5z", sparks: "M12 3v6M12 15v6M3 12h6M15 12h6M6 6l3.500 3.500M14.500 14.500 18 18M18 6l-3.500 3.500M9.500 14.500 6 18" };
   g.icon = (kind) => `<svg viewBox="0 0 24 24" aria-hidden="true" class="glyph ${kind}"><path d="${SHAPES[kind] || SHAPES.fire}"/></svg>`;

@@ -33,6 +33,16 @@
     set("stale");
   }
 
+  /* Fresh data of a watch that has stopped: true, and still nobody looks. */
+  function silence(beat) {
+    const box = $("watch-banner");
+    if (!box) return;
+    const texts = JSON.parse(box.dataset.texts);
+    const text = beat.watch_never ? texts.watch_never : beat.watch_silent_since ? texts.watch.replace("{time}", clock(new Date(beat.watch_silent_since))) : "";
+    if (box.textContent !== text) box.textContent = text;
+    box.hidden = !text;
+  }
+
   let count = 0;
   function tick(id, data) { if ($(`${id}-mark`)) window.dash_clientside.set_props(id, { data: { ...data, n: ++count } }); }
 
@@ -58,7 +68,8 @@
     if (event.type === "beat") {
       live.lastGood = new Date(event.now);
       live.last = Math.max(live.last || 0, event.last_id);
-      if (event.watch_silent_since) banner("watch", new Date(event.watch_silent_since)); else banner(null);
+      banner(null);
+      silence(event);
       if (!live.stale) set("fresh");
     } else if (event.type === "away") {
       banner("database", new Date(event.since));

@@ -1,0 +1,133 @@
+"""What the browser tests work with: a running GeoApp, waiting for the map, an incident as the watch writes one."""
+
+import contextlib
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psycopg
+from psycopg import sql
+
+from geoapp.database.connection import connect
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Site:
+    """A running GeoApp: where it is, its database, its evidence folder."""
+
+    base: str
+    url: str
+    home: Path
+    database: str
+    admin_url: str
+
+    def connect(self) -> psycopg.Connection[dict[str, Any]]:
+        return connect(self.url, autocommit=True)
+
+    @contextlib.contextmanager
+    def database_away(self) -> Iterator[None]:
+        """No connection to the database lives or can be made inside the block."""
+        with psycopg.connect(self.admin_url, autocommit=True) as admin:
+            allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            name = sql.Identifier(self.database)
+            admin.execute(allow.format(name, sql.SQL("false")))
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                (self.database,),
+            )
+            try:
+                yield
+            finally:
+                admin.execute(allow.format(name, sql.SQL("true")))
+
+
+def until(page: Any, expression: str, seconds: float = 15.0) -> Any:
+    """Polls a JavaScript expression until it is truthy and returns it; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = page.evaluate(expression)
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"never true in the browser: {expression}"
+        page.wait_for_timeout(40)
+
+
+def drawn(page: Any) -> None:
+    """Waits until the map stands, its cells are drawn and the lens has coloured them."""
+    until(page, "document.documentElement.dataset.map === 'ready'", 25)
+    until(page, "geoapp.city.stats().layers.cell.decoded > 0 && document.documentElement.dataset.lens")
+    until(page, "Object.values(geoapp.city.tiles.cell._tiles).every(t => t.loaded)")
+
+
+def open_incident(
+    connection: psycopg.Connection[dict[str, Any]],
+    home: Path,
+    *,
+    kind: str = "fire",
+    seen: datetime | None = None,
+) -> dict[str, str]:
+    """Writes an open incident with its frame as the watch does: one transaction, outbox row last."""
+    moment = seen or datetime.now(UTC)
+    picture = np.full((360, 640, 3), 90, np.uint8)
+    cv2.rectangle(picture, (300, 160), (380, 260), (40, 120, 250), -1)
+    content = cv2.imencode(".jpg", picture)[1].tobytes()
+    digest = hashlib.sha256(content).hexdigest()
+    path = Path("2026") / f"{digest[:16]}-{uuid.uuid4().hex[:6]}.jpg"
+    (home / "evidence" / path).parent.mkdir(parents=True, exist_ok=True)
+    (home / "evidence" / path).write_bytes(content)
+    incident, observation, evidence = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    box = [300.0, 160.0, 380.0, 260.0]
+    boxes = json.dumps([{"class": kind, "score": 0.91, "box": box}])
+    with connection.transaction():
+        camera = connection.execute(
+            "SELECT c.id, c.cell_code, c.town_code FROM registry.camera AS c"
+            " WHERE c.snapshot_url IS NOT NULL AND c.cell_code IS NOT NULL ORDER BY c.id LIMIT 1"
+        ).fetchone()
+        assert camera is not None
+        connection.execute(
+            "INSERT INTO watch.observation (id, camera_id, captured_at, received_at, observed, model_hash, boxes)"
+            " VALUES (%s, %s, %s, %s, true, 'test', %s)",
+            (observation, camera["id"], moment, moment, boxes),
+        )
+        row = connection.execute(
+            "INSERT INTO watch.incident (id, class, camera_id, state, first_seen_at, last_seen_at, opened_at, peak_score,"
+            " model_hash, box, geom, placing_method, semi_major_m, semi_minor_m, rotation_deg, cell_code, town_code)"
+            " SELECT %s, %s, c.id, 'open', %s, %s, %s, 0.91, 'test', %s, c.geom, 'pose_ray', 12.5, 3.2, 30, c.cell_code,"
+            " c.town_code FROM registry.camera AS c WHERE c.id = %s RETURNING incident_no",
+            (incident, kind, moment, moment, moment, box, camera["id"]),
+        ).fetchone()
+        assert row is not None
+        connection.execute(
+            "INSERT INTO watch.evidence (id, incident_id, observation_id, sha256, path, bytes, width_px, height_px,"
+            " captured_at, received_at, boxes) VALUES (%s, %s, %s, %s, %s, %s, 640, 360, %s, %s, %s)",
+            (evidence, incident, observation, digest, str(path), len(content), moment, moment, boxes),
+        )
+        payload = {
+            "id": str(incident), "incident_no": row["incident_no"], "class": kind, "state": "open",
+            "review": "unreviewed", "transition": "opened",
+        }  # fmt: skip
+        connection.execute(
+            "INSERT INTO watch.outbox (topic, dedupe_key, payload) VALUES ('incident', %s, %s)",
+            (f"incident:{incident}:opened", json.dumps(payload)),
+        )
+    return {"id": str(incident), "evidence": str(evidence), "path": str(path), "no": str(row["incident_no"])}

@@ -1,0 +1,106 @@
+"""The catalogue of texts and the address that is the view."""
+
+import re
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboards.state import LENSES, SHOWN_AT_FIRST, TOGGLES, ViewState
+from dashboards.texts import catalogue, t, word
+
+DASHBOARDS = Path(__file__).parents[2] / "dashboards"
+# Groups whose last part is a value of the data: a lens, a reason, a class, a level.
+VALUES = {
+    "lens",
+    "legend",
+    "class",
+    "state",
+    "review",
+    "placing",
+    "reason",
+    "gap",
+    "role",
+    "unknown",
+    "level",
+}
+
+
+def sources() -> str:
+    return "\n".join(p.read_text(encoding="utf-8") for p in sorted(DASHBOARDS.glob("*.py")))
+
+
+def test_every_text_is_there_in_both_languages_with_the_same_fields() -> None:
+    for key, entry in catalogue().items():
+        assert set(entry) == {"zh", "en"}, key
+        assert entry["zh"].strip(), key
+        assert entry["en"].strip(), key
+        fields = {lang: sorted(re.findall(r"\{(\w+)\}", entry[lang])) for lang in ("zh", "en")}
+        assert fields["zh"] == fields["en"], key
+
+
+def test_chinese_texts_are_chinese_and_english_ones_hold_none() -> None:
+    for key, entry in catalogue().items():
+        if key not in {"app.language", "app.licence"} and re.search(r"[A-Za-z]", entry["en"]):
+            assert not re.search(r"[一-鿿]", entry["en"]), key
+        if key not in {"app.language", "app.licence", "drawer.error_value"}:
+            assert re.search(r"[一-鿿]", entry["zh"]) or "{" in entry["zh"], key
+
+
+def test_every_text_that_the_code_names_exists() -> None:
+    named = re.findall(r"""\bt\(\s*"([a-z_.0-9]+)\"""", sources())
+    assert len(named) > 100
+    assert not [key for key in named if key not in catalogue()]
+
+
+def test_no_text_lies_about_unused() -> None:
+    code = sources() + "\n".join(p.read_text(encoding="utf-8") for p in (DASHBOARDS / "assets").glob("*.js"))
+    # A key is used where it stands whole, or where its last part stands (t(f"town.{column}")).
+    unused = [
+        key
+        for key in catalogue()
+        if key.split(".")[0] not in VALUES
+        and f'"{key}"' not in code
+        and not re.search(rf"\b{key.split('.', 1)[1].removeprefix('status_')}\b", code)
+    ]
+    assert not unused
+
+
+def test_words_of_values_unknown_to_the_catalogue_are_shown_as_they_are() -> None:
+    assert word("reason", "lens_fog", "en") == "lens_fog"
+    assert word("reason", "not_connected", "zh") == "未接入"
+    assert t("figures.of_sites", "en", n="3,000") == "of 3,000 sites"
+
+
+states = st.builds(
+    ViewState,
+    lang=st.sampled_from(["zh", "en"]),
+    theme=st.sampled_from(["", "light", "dark"]),
+    lens=st.sampled_from(LENSES),
+    layers=st.sets(st.sampled_from(TOGGLES)).map(lambda s: tuple(n for n in TOGGLES if n in s)),
+    zoom=st.sampled_from([1, 9.5, 11, 13.5, 19]),
+    lat=st.floats(-85, 85).map(lambda v: round(v, 5)),
+    lon=st.floats(-180, 180).map(lambda v: round(v, 5)),
+    selected=st.sampled_from(
+        ["", "cell:310116103204000300", "camera:7", "incident:0b7e0f1a-1111-4222-8333-abcdefabcdef"]
+    ),
+)
+
+
+@given(states)
+def test_the_address_gives_the_same_view(state: ViewState) -> None:
+    assert ViewState.from_query(state.to_query()) == state
+
+
+@given(st.text(max_size=60))
+def test_any_address_gives_some_view(text: str) -> None:
+    state = ViewState.from_query("?" + text)
+    assert state.lens in LENSES
+    assert set(state.layers) <= set(TOGGLES)
+
+
+def test_nonsense_in_the_address_is_left_at_its_default() -> None:
+    state = ViewState.from_query("?lang=fr&lens=all&z=99&lat=x&lon=1&selected=<script>:1&theme=pink")
+    assert state == ViewState()
+    assert state.layers == SHOWN_AT_FIRST
+    assert ViewState.from_query("?layers=").layers == ()
