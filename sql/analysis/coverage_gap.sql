@@ -18,6 +18,10 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
     area AS MATERIALIZED (
         SELECT a.* FROM analysis.key_risk_area_at(moment) AS a
     ),
+    due (colour, span) AS MATERIALIZED (
+        SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
+        FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
+    ),
     -- Ground in no cell, declared or not.
     no_cell AS (
         SELECT
@@ -90,10 +94,9 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             s.geom
         FROM analysis.site_at(moment) AS s
         JOIN risk AS r ON r.site_id = s.id
+        JOIN due AS d ON d.colour = r.level
         LEFT JOIN cell AS c ON c.code = s.cell_code
-        WHERE coalesce(
-            s.last_visit_at <= moment - make_interval(secs => 86400 * analysis.check_days(r.level)), true
-        )
+        WHERE coalesce(s.last_visit_at <= moment - d.span, true)
     )
     SELECT g.*, moment FROM (
         SELECT * FROM no_cell

@@ -4,10 +4,18 @@ CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT
     top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
     top_has_duty_gap boolean, as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
-    -- Sites of a cell, worst first: red by override stands before a higher score.
-    WITH ranked AS (
+    WITH k AS MATERIALIZED (
         SELECT
-            r.*,
+            analysis.parameter_value('risk_cell_max_share') AS max_share,
+            analysis.parameter_value('risk_cell_top') AS top,
+            analysis.parameter_value('risk_red_from') AS red_from,
+            analysis.parameter_value('risk_orange_from') AS orange_from,
+            analysis.parameter_value('risk_yellow_from') AS yellow_from
+    ),
+    -- Sites of a cell, worst first: red by override stands before a higher score.
+    ranked AS (
+        SELECT
+            r.site_id, r.cell_code, r.score, r.level, r.has_duty_gap, r.is_stale, r.unknown_parts,
             row_number() OVER (PARTITION BY r.cell_code ORDER BY r.score DESC, r.site_id) AS place,
             row_number() OVER (PARTITION BY r.cell_code ORDER BY (r.level = 'red') DESC, r.score DESC, r.site_id) AS worst
         FROM analysis.risk_site_at(moment, only_cell) AS r
@@ -17,20 +25,26 @@ CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT
         SELECT
             r.cell_code,
             count(*) AS sites,
-            analysis.parameter_value('risk_cell_max_share') * max(r.score)
-            + (1 - analysis.parameter_value('risk_cell_max_share'))
-            * avg(r.score) FILTER (WHERE r.place <= analysis.parameter_value('risk_cell_top')) AS score,
+            k.max_share * max(r.score) + (1 - k.max_share) * avg(r.score) FILTER (WHERE r.place <= k.top) AS score,
             bool_or(r.level = 'red') AS has_red,
             max(r.site_id) FILTER (WHERE r.worst = 1) AS top_site_id,
             bool_or(r.has_duty_gap) AS has_duty_gap,
             bool_or(r.has_duty_gap) FILTER (WHERE r.worst = 1) AS top_has_duty_gap,
             bool_and(r.is_stale) AS is_stale,
             count(*) FILTER (WHERE r.unknown_parts && ARRAY['hazard_level', 'people', 'vulnerability']) AS unknown_sites
-        FROM ranked AS r
-        GROUP BY r.cell_code
+        FROM ranked AS r CROSS JOIN k
+        GROUP BY r.cell_code, k.max_share, k.top
     ),
     coloured AS (
-        SELECT s.*, analysis.risk_level(s.score) AS by_score FROM scored AS s
+        SELECT
+            s.*,
+            CASE
+                WHEN s.score >= k.red_from THEN 'red'
+                WHEN s.score >= k.orange_from THEN 'orange'
+                WHEN s.score >= k.yellow_from THEN 'yellow'
+                ELSE 'blue'
+            END AS by_score
+        FROM scored AS s CROSS JOIN k
     )
     SELECT
         g.code, g.cell_no, u.parent_code, c.score,

@@ -42,7 +42,7 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
         assign(connection, "R01", COUNTY, "YJ", "confirmed", person=add_person(connection, "科长"))
         site = add_site(connection, 600, 100)
         add_area(connection, site, 600, 100, 100, 100)
-        camera = add_camera(connection, 590, 100, box(600, 100, 90, 100), seen=NOW)
+        camera = add_camera(connection, 590, 100, box(600, 100, 90, 100), seen=datetime.now(UTC))
         add_hazard(connection, site, "major", NOW - timedelta(days=2))
         add_incident(connection, camera, site, NOW - timedelta(minutes=5), x=600, y=100)
         old = NOW - timedelta(days=3)
