@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -116,7 +116,7 @@ def test_an_ungraded_site_has_no_colour_in_the_tile(town: Connection) -> None:
 
 def test_cameras_tell_what_they_cannot_see(town: Connection) -> None:
     sector = box(600, 100, 50, 50)
-    add_camera(town, 600, 100, sector, seen=datetime.now(UTC))
+    add_camera(town, 600, 100, sector, seen=datetime.now(UTC) - timedelta(minutes=1))
     add_camera(town, 610, 100, sector, url=None)
     points = {f.properties.get("reason"): f.properties for f in drawn(town, "camera", 12).features}
     assert set(points) == {None, "not_connected"}
@@ -131,7 +131,7 @@ def test_cameras_tell_what_they_cannot_see(town: Connection) -> None:
 def test_key_risk_area_tells_how_much_is_seen(town: Connection) -> None:
     site = add_site(town, 600, 100)
     area = add_area(town, site, 600, 100, 100, 100)
-    add_camera(town, 590, 100, box(600, 100, 25, 100), seen=datetime.now(UTC))
+    add_camera(town, 590, 100, box(600, 100, 25, 100), seen=datetime.now(UTC) - timedelta(minutes=1))
     [feature] = drawn(town, "key_risk_area", 12).features
     assert (feature.id, feature.properties["seen_fraction"]) == (area, 0.25)
 
