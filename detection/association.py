@@ -12,8 +12,11 @@ from detection.types import Box, GroundFix
 # Smoke belongs to its fire and sparks to their arc: one event in the world, whichever of the two is seen.
 FAMILY = {"fire": "fire", "smoke": "fire", "welding_arc": "hot_work", "sparks": "hot_work"}
 SEVERITY = {"smoke": 0, "fire": 1, "sparks": 0, "welding_arc": 1}
-# Boxes of one family nearer to each other than this share of their diagonal are one event in one picture.
-GROUP_GAP = 0.25
+# Boxes of one family nearer to each other than this share of the larger diagonal are one event in one picture:
+# an engine often sees one fire as several pieces, and other pieces in the next picture.
+GROUP_GAP = 0.5
+# An incident's extent follows its newest boxes outward at once, inward by this share a look.
+SHRINK = 0.3
 OVERLAP_WEIGHT, NEAR_WEIGHT, GROUND_WEIGHT = 0.5, 0.35, 0.15
 
 
@@ -23,6 +26,17 @@ class Group:
 
     lead: Box
     boxes: tuple[Box, ...]
+
+    @property
+    def extent(self) -> Box:
+        """The smallest box around all of it."""
+        corners = [
+            pick(values)
+            for pick, values in zip(
+                (min, min, max, max), zip(*(b.corners for b in self.boxes), strict=True), strict=True
+            )
+        ]
+        return Box(self.lead.class_name, self.lead.score, *corners)
 
 
 def group_boxes(boxes: Sequence[Box], thresholds: dict[str, float]) -> list[Group]:
@@ -47,7 +61,7 @@ def group_boxes(boxes: Sequence[Box], thresholds: dict[str, float]) -> list[Grou
 def match_score(
     group: Group, fix: GroundFix, box: Box, x: float, y: float, method: str, semi_major_m: float | None
 ) -> float:
-    """How well a group (placed at `fix`) continues an incident last seen at `box` and placed at x, y; 0..1.
+    """How well a group (placed at `fix`) continues an incident of extent `box` that is placed at x, y; 0..1.
 
     0 for another family. Overlap in the picture, nearness of the boxes' centres in units of their size, and, where
     both are placed by pose_ray, distance on the ground in units of the error.
@@ -64,12 +78,30 @@ def match_score(
     return score
 
 
-def _overlap(a: Box, b: Box) -> float:
-    if a.class_name == b.class_name:
-        return iou(a, b)
+def carry_extent(before: Box, now: Box) -> Box:
+    """An incident's extent after a look that saw `now`: a piece of it seen alone does not make it small at once."""
+
+    def follow(old: float, new: float, outward: bool) -> float:
+        return new if outward else old + (new - old) * SHRINK
+
+    return Box(
+        now.class_name,
+        now.score,
+        follow(before.x1, now.x1, now.x1 < before.x1),
+        follow(before.y1, now.y1, now.y1 < before.y1),
+        follow(before.x2, now.x2, now.x2 > before.x2),
+        follow(before.y2, now.y2, now.y2 > before.y2),
+    )
+
+
+def _overlap(seen: Box, extent: Box) -> float:
+    common = intersection(seen, extent)
+    if seen.class_name == extent.class_name:
+        # A piece of the known extent continues it; a box far larger than it does not.
+        return max(iou(seen, extent), common / seen.area if seen.area > 0 else 0.0)
     # A flame lies within its smoke: what counts is how much of the smaller one is shared.
-    smaller = min(a.area, b.area)
-    return intersection(a, b) / smaller if smaller > 0 else 0.0
+    smaller = min(seen.area, extent.area)
+    return common / smaller if smaller > 0 else 0.0
 
 
 def _nearness(a: Box, b: Box) -> float:
@@ -82,10 +114,7 @@ def _belong_together(a: Box, b: Box) -> bool:
     if FAMILY[a.class_name] != FAMILY[b.class_name]:
         return False
     gap = math.hypot(max(0.0, max(a.x1, b.x1) - min(a.x2, b.x2)), max(0.0, max(a.y1, b.y1) - min(a.y2, b.y2)))
-    # The smaller one's size when classes are alike: two small fires far apart under a large one stay three.
-    size = (
-        min(_diagonal(a), _diagonal(b)) if a.class_name == b.class_name else max(_diagonal(a), _diagonal(b))
-    )
+    size = max(_diagonal(a), _diagonal(b))
     return gap <= GROUP_GAP * size
 
 

@@ -66,7 +66,11 @@ class PlacingConfig(Strict):
 
 
 class IncidentConfig(Strict):
-    """Votes and association. hysteresis: a live incident is kept by boxes down to this share of the threshold."""
+    """Votes and association.
+
+    Shares of a class's threshold: a candidate or quiet incident counts boxes from `hysteresis` of it, an open one is
+    kept by boxes from `keep` of it. Below the whole threshold no box begins anything.
+    """
 
     open_votes: int = 2
     open_window: int = 3
@@ -75,6 +79,7 @@ class IncidentConfig(Strict):
     close_after: int = 12
     close_after_s: float = 900.0
     hysteresis: float = Field(default=0.8, gt=0, le=1)
+    keep: float = Field(default=0.6, gt=0.5, le=1)
     min_match: float = Field(default=0.3, gt=0, lt=1)
     max_gap_s: float = Field(default=900.0, gt=0)
 

@@ -18,7 +18,8 @@ from geoapp.watch.incident_state import State, Transition, next_state, transitio
 
 @dataclass(frozen=True, slots=True)
 class LiveIncident:
-    """An incident of this camera that is not closed. x, y: metres. seen: earlier looks, newest first."""
+    """An incident of this camera that is not closed. box: its extent in pixels. x, y: metres. seen: earlier looks,
+    newest first."""
 
     id: UUID
     class_name: str
@@ -73,16 +74,19 @@ def plan(
 ) -> list[Change]:
     """One change for every live incident, and one for every hit that begins a new one.
 
-    at: capture of the look. A hit joins the incident it continues best; a weak one (below its threshold but above
-    hysteresis times it) may keep an incident alive but not begin one.
+    at: capture of the look. A hit joins the incident that it continues best; a weak one (below its threshold) may keep
+    an incident alive but not begin one.
     """
     rules = config.state_rules()
     joined: dict[UUID, tuple[float, Hit]] = {}
     begun: list[Hit] = []
     for hit in hits:
-        if hit.box.score < thresholds[hit.box.class_name] * config.hysteresis:
-            continue
+        share = hit.box.score / thresholds[hit.box.class_name]
         score, incident = _best(hit, live, at, config)
+        if incident is not None and share < (
+            config.keep if incident.state is State.OPEN else config.hysteresis
+        ):
+            continue
         if incident is None:
             if hit.is_strong(thresholds):
                 begun.append(hit)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from psycopg.types.json import Jsonb
 
-from detection.association import FAMILY, group_boxes
+from detection.association import FAMILY, carry_extent, group_boxes
 from detection.config import WatchConfig
 from detection.evidence import keep_frame
 from detection.incidents import Change, Hit, LiveIncident, plan
@@ -177,7 +177,7 @@ class _Look:
                 "opened_at": self.at if change.state is State.OPEN else None,
                 "score": hit.box.score,
                 "model_hash": self.observation.model_hash,
-                "box": list(hit.box.corners),
+                "box": list(hit.group.extent.corners),
             }
             | self._place(hit.fix, change.class_name),
         )
@@ -196,7 +196,7 @@ class _Look:
                 "opened_at": self.at if change.state is State.OPEN else None,
                 "score": hit.box.score,
                 "model_hash": self.observation.model_hash,
-                "box": list(hit.box.corners),
+                "box": list(carry_extent(incident.box, hit.group.extent).corners),
             },
         )
         if _is_better_placed(incident, hit, is_upgraded=change.is_upgraded):

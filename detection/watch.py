@@ -118,6 +118,7 @@ class Watch:
         self._away_since: float | None = None
         self._retry_at = 0.0
         self._lost_some = False
+        self._began = time.monotonic()
         self._stopping = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._fetcher = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
@@ -163,7 +164,8 @@ class Watch:
         done: Future[Stored | None] = Future()
         with self._lock:
             self._in_flight[done] = time.monotonic()
-            self.tally.lags_s.append(claim.lag_s)
+            # What was overdue before this process began is not its own lateness.
+            self.tally.lags_s.append(min(claim.lag_s, time.monotonic() - self._began))
         done.add_done_callback(self._landed)
         asked_at = self._clock()
         fetched = asyncio.run_coroutine_threadsafe(self._source.grab(claim.camera), self._loop)

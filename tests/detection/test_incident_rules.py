@@ -1,6 +1,7 @@
 """States, votes and association as properties: whatever a camera shows, these hold."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watching import T0, THRESHOLDS
 
-from detection.association import FAMILY, Group, group_boxes, match_score
+from detection.association import FAMILY, Group, carry_extent, group_boxes, match_score
 from detection.backends.decode import iou, suppress
 from detection.config import IncidentConfig
 from detection.incidents import Hit, LiveIncident, plan
@@ -202,10 +203,55 @@ def test_weak_boxes_keep_alive_but_begin_nothing() -> None:
     assert kept.hit is not None
     assert plan([hit(weak)], [], at=T0, thresholds=THRESHOLDS, config=CONFIG) == []
     too_weak = moved(FIRE, 1, score=0.31)
+    for state, expected in ((State.CANDIDATE, False), (State.QUIET, False), (State.OPEN, True)):
+        (change,) = plan(
+            [hit(too_weak)],
+            [live(FIRE, state=state)],
+            at=T0 + timedelta(seconds=5),
+            thresholds=THRESHOLDS,
+            config=CONFIG,
+        )
+        assert (change.hit is not None) == expected, state
+    faint = moved(FIRE, 1, score=0.2)
     (missed,) = plan(
-        [hit(too_weak)], [live(FIRE)], at=T0 + timedelta(seconds=5), thresholds=THRESHOLDS, config=CONFIG
+        [hit(faint)], [live(FIRE)], at=T0 + timedelta(seconds=5), thresholds=THRESHOLDS, config=CONFIG
     )
     assert missed.hit is None
+
+
+def test_a_fire_seen_in_changing_pieces_is_one_incident() -> None:
+    """Boxes as an engine gave them for one fire: left foot, right foot, its smoke, in turns."""
+    left, right = Box("fire", 0.6, 234, 333, 297, 392), Box("fire", 0.6, 330, 354, 396, 392)
+    smoke = Box("smoke", 0.5, 271, 146, 372, 340)
+    looks = [[right], [left, right], [left, smoke], [smoke], [right, smoke], [left], [smoke], [right]]
+    incident = None
+    for i, found in enumerate(looks):
+        groups = group_boxes(found, THRESHOLDS)
+        changes = plan(
+            [Hit(group, fix()) for group in groups],
+            [] if incident is None else [incident],
+            at=T0 + timedelta(seconds=10 * i),
+            thresholds=THRESHOLDS,
+            config=CONFIG,
+        )
+        (change,) = changes
+        assert change.hit is not None, f"look {i} continues it"
+        extent = change.hit.group.extent
+        box = extent if incident is None else carry_extent(incident.box, extent)
+        incident = live(
+            replace(box, class_name=change.class_name), last_seen_at=T0 + timedelta(seconds=10 * i)
+        )
+
+
+@given(boxes(class_name="fire"), boxes(class_name="fire"))
+def test_the_extent_grows_at_once_and_shrinks_slowly(before: Box, now: Box) -> None:
+    after = carry_extent(before, now)
+    assert after.x1 <= now.x1
+    assert after.y1 <= now.y1
+    assert after.x2 >= now.x2
+    assert after.y2 >= now.y2
+    assert after.x1 >= min(before.x1, now.x1)
+    assert after.x2 <= max(before.x2, now.x2)
 
 
 def test_after_a_long_gap_it_is_another_event() -> None:
