@@ -28,7 +28,7 @@ from geoapp.settings import Settings, settings
 SAMPLE_SEED = 310116
 PR_SET_PDEATHSIG = 1
 MAP_START_LIMIT_S = 90.0
-console = Console()
+console = Console(soft_wrap=True)
 
 
 def _die_with_parent() -> None:
