@@ -4,7 +4,7 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import psycopg
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from psycopg_pool import PoolTimeout
 
 from dashboards import shell
@@ -38,6 +38,8 @@ def layout(state: ViewState, board: Board) -> html.Div:
             className="table-page",
         ),
         dcc.Store(id="slow-tick"),
+        dcc.Store(id="camera-rows"),
+        dcc.Store(id="ignored"),
         html.I(id="slow-tick-mark", hidden=True),
         dcc.Store(id="page-state", data={"lang": lang, "zone": city["timezone"]}),
     ]
@@ -58,48 +60,42 @@ def choices(rows: list[Row], lang: Language) -> Any:
     return out
 
 
-def table(rows: list[Row], lang: Language, zone: str) -> html.Table | html.P:
-    """One row a camera, in the order of the query."""
-    if not rows:
-        return html.P(t("table.empty", lang), className="empty")
+def table(rows: list[Row], lang: Language, zone: str) -> dict[str, Any]:
+    """Head and rows for the browser's table (one row a camera, in the order of the query).
+
+    Values, not components: four hundred rows of Dash components take a slow machine minutes to draw.
+    """
+    columns = ("name", "town", "state", "reason", "since", "last_observed", "map")
     body = []
     for r in rows:
         state = t("drawer.observed", lang) if r["observed"] else t("drawer.unobserved", lang)
-        body.append(
-            html.Tr(
-                [
-                    html.Td([html.B(r["name_zh"]), html.Br(), html.Code(r["gb_id"])]),
-                    html.Td(either(r, lang, "town") or "—"),
-                    html.Td(html.Span(state, className="tag seen" if r["observed"] else "tag blind")),
-                    html.Td(word("reason", r["reason"], lang) if r["reason"] else "—"),
-                    html.Td(clock(r["since"], zone)),
-                    html.Td(
-                        clock(r["last_observed_at"], zone, seconds=True)
-                        if r["last_observed_at"]
-                        else t("drawer.never", lang)
-                    ),
-                    html.Td(
-                        html.Button(
-                            t("cameras.map", lang),
-                            type="button",
-                            className="link",
-                            **shell.data(select=f"camera:{r['id']}"),
-                        )
-                    ),
-                ],
-                className="" if r["observed"] else "gap",
-            )
+        seen = (
+            clock(r["last_observed_at"], zone, seconds=True)
+            if r["last_observed_at"]
+            else t("drawer.never", lang)
         )
-    columns = ("name", "town", "state", "reason", "since", "last_observed", "map")
-    head = [html.Th(t(f"cameras.{c}", lang), scope="col") for c in columns]
-    return html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="plain-table")
+        body.append(
+            {
+                "gap": not r["observed"],
+                "cells": [
+                    {"text": r["name_zh"], "code": r["gb_id"]},
+                    {"text": either(r, lang, "town") or "—"},
+                    {"text": state, "tag": "tag seen" if r["observed"] else "tag blind"},
+                    {"text": word("reason", r["reason"], lang) if r["reason"] else "—"},
+                    {"text": clock(r["since"], zone)},
+                    {"text": seen},
+                    {"text": t("cameras.map", lang), "select": f"camera:{r['id']}"},
+                ],
+            }
+        )
+    return {"head": [t(f"cameras.{c}", lang) for c in columns], "rows": body, "empty": t("table.empty", lang)}
 
 
 def register(app: Dash, board: Board) -> None:
     """Callbacks of the page."""
 
     @app.callback(
-        Output("camera-table", "children"),
+        Output("camera-rows", "data"),
         Output("camera-total", "children"),
         Output("camera-filter", "data"),
         Input("camera-filter", "value"),
@@ -118,3 +114,10 @@ def register(app: Dash, board: Board) -> None:
             t("cameras.count", lang, n=number(len(shown))),
             choices(rows, lang),
         )
+
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "cameraTable"),
+        Output("ignored", "data", allow_duplicate=True),
+        Input("camera-rows", "data"),
+        prevent_initial_call=True,
+    )

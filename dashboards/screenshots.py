@@ -105,7 +105,7 @@ def _one(browser: Any, base_url: str, out_dir: Path, picture: Picture) -> Path:
         _until(page, "document.querySelector('.town-list tbody tr')", 20)
     page.wait_for_timeout(1800)
     path = out_dir / f"{picture.name}.png"
-    page.screenshot(path=str(path))
+    page.screenshot(path=str(path), animations="disabled", timeout=90_000)
     page.close()
     return path
 

@@ -162,7 +162,7 @@
           out.push({ x, y: y + (f.points ? 13 : 0), text: name(f.properties).slice(0, 22), font: `500 11px ${face}`, size: 11, color: ink.text, halo: ink.halo, rank });
         });
       };
-      named(this.tiles.key_risk_area, "key_risk_area", 15, 1);
+      named(this.tiles.key_risk_area, "key_risk_area", 16.5, 1);
       named(this.tiles.no_cell, "no_cell", 12, 2);
       named(this.tiles.site, "site", 16, 3);
       return out;

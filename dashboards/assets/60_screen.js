@@ -33,6 +33,35 @@
     else if (data.rail) document.body.classList.toggle("rail-open");
   });
 
+  /* A long table, drawn from values: text only, never markup. */
+  function fillTable(box, { head, rows, empty }) {
+    const make = (name, className, text) => {
+      const element = document.createElement(name);
+      if (className) element.className = className;
+      if (text !== undefined) element.textContent = text;
+      return element;
+    };
+    if (!rows.length) { box.replaceChildren(make("p", "empty", empty)); return; }
+    const table = make("table", "plain-table"), top = make("tr"), body = make("tbody");
+    for (const name of head) { const cell = make("th", "", name); cell.scope = "col"; top.append(cell); }
+    for (const { gap, cells } of rows) {
+      const row = make("tr", gap ? "gap" : "");
+      for (const { text, code, tag, select } of cells) {
+        const cell = make("td");
+        if (select) { const link = make("button", "link", text); link.type = "button"; link.dataset.select = select; cell.append(link); }
+        else if (tag) cell.append(make("span", tag, text));
+        else if (code) cell.append(make("b", "", text), make("br"), make("code", "", code));
+        else cell.textContent = text;
+        row.append(cell);
+      }
+      body.append(row);
+    }
+    const top_ = make("thead");
+    top_.append(top);
+    table.append(top_, body);
+    box.replaceChildren(table);
+  }
+
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && g.city && g.city.map) { g.city.select(null); document.body.classList.remove("layers-open"); }
   });
@@ -40,6 +69,11 @@
   /* Links between the pages keep language and theme. */
   (window.dash_clientside = window.dash_clientside || {}).geoapp = {
       theme() { return g.theme; },
+      cameraTable(data) {
+        const box = document.getElementById("camera-table");
+        if (box && data) fillTable(box, data);
+        return window.dash_clientside.no_update;
+      },
       lens(value) { if (g.city && g.city.map && value) g.city.lens(value); return window.dash_clientside.no_update; },
       layers(values) { if (g.city && g.city.map) g.city.layers(values || []); return window.dash_clientside.no_update; },
       fly(target) {
