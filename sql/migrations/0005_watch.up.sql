@@ -74,7 +74,7 @@ CREATE INDEX incident_geom_3857_idx ON watch.incident USING gist (geom_3857);
 CREATE INDEX incident_seen_idx ON watch.incident (last_seen_at DESC);
 CREATE INDEX incident_live_idx ON watch.incident (camera_id, class) WHERE state <> 'closed';
 CREATE INDEX incident_cell_idx ON watch.incident (cell_code, first_seen_at);
-COMMENT ON TABLE watch.incident IS 'One event in the world, as a lead (线索): it becomes evidence only by review. box = x1,y1,x2,y2 pixels of its last observation.';
+COMMENT ON TABLE watch.incident IS 'One event in the world, as a lead (线索): it becomes evidence only by review. box = x1,y1,x2,y2 pixels, the extent over its latest observations; the boxes of each frame are in watch.evidence.';
 
 CREATE TABLE watch.incident_observation (
     incident_id uuid NOT NULL REFERENCES watch.incident (id),
