@@ -104,3 +104,9 @@ def test_nonsense_in_the_address_is_left_at_its_default() -> None:
     assert state == ViewState()
     assert state.layers == SHOWN_AT_FIRST
     assert ViewState.from_query("?layers=").layers == ()
+
+
+def test_every_reason_of_the_watch_has_its_words() -> None:
+    from detection.types import Reason
+
+    assert [reason.value for reason in Reason if f"reason.{reason.value}" not in catalogue()] == []
