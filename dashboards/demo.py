@@ -28,6 +28,7 @@ from geoapp.settings import Settings, settings
 SAMPLE_SEED = 310116
 PR_SET_PDEATHSIG = 1
 MAP_START_LIMIT_S = 90.0
+FARM_START_LIMIT_S = 60.0
 console = Console(soft_wrap=True)
 
 
@@ -106,8 +107,8 @@ def run_demo(*, small: bool = False) -> None:
     services = [web, farm, watch]
     stopping = _stop_on_signals()
     try:
-        for service in services:
-            service.start()
+        web.start()
+        farm.start()
         with console.status("地图启动中 / starting the map …"):
             _wait_for_map(address, web, stopping)
         if not stopping():
@@ -119,6 +120,10 @@ def run_demo(*, small: bool = False) -> None:
                 "样例城市，数据为生成 / sample city, generated data. Ctrl-C 停止 / stops it."
                 f"  [dim]logs: {logs}[/]"
             )
+        with console.status("摄像机画面绘制中 / the camera farm draws its scenes …"):
+            _wait_for_farm(f"http://127.0.0.1:{configured.farm_port}", farm, stopping)
+        if not stopping():
+            watch.start()
         _supervise(url, services, stopping, started)
     finally:
         console.print("停止中 / stopping …")
@@ -201,6 +206,19 @@ def _wait_for_map(address: str, web: Service, stopping: Callable[[], bool]) -> N
         time.sleep(0.2)
     if not stopping():
         raise Refused(f"地图没有启动 / The map did not start.\n  {web.last_words()}\n  Log: {web.log}")
+
+
+def _wait_for_farm(address: str, farm: Service, stopping: Callable[[], bool]) -> None:
+    """Waits until every scene is drawn: earlier the cameras would only time out. A slow farm is not waited for long."""
+    deadline = time.monotonic() + FARM_START_LIMIT_S
+    while time.monotonic() < deadline and not stopping() and farm.ended() is None:
+        try:
+            said = httpx.get(f"{address}/healthz", timeout=2.0).json()
+            if said["drawn"] >= said["cameras"]:
+                return
+        except httpx.HTTPError:
+            pass  # not listening yet
+        time.sleep(0.2)
 
 
 def _supervise(url: str, services: list[Service], stopping: Callable[[], bool], started: float) -> None:

@@ -16,7 +16,7 @@ import uvicorn
 from farm_cameras import farm_cameras
 
 from detection.farm.script import Script
-from detection.farm.server import create_app
+from detection.farm.server import create_app, draw_ahead
 
 NOON = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 
@@ -153,3 +153,18 @@ def test_password() -> None:
         assert served.http.get(path, auth=("viewer", "s3cret")).status_code == 200
     finally:
         served.stop()
+
+
+def test_scenes_are_drawn_before_they_are_asked_for() -> None:
+    clock = Clock()
+    app = create_app(farm_cameras(3), seed=5, clock=clock)
+    stop = threading.Event()
+    drawing = threading.Thread(target=draw_ahead, args=(app, clock, stop), daemon=True)
+    drawing.start()
+    deadline = time.monotonic() + 30
+    while app.state.drawn < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stop.set()
+    drawing.join(10)
+    assert app.state.drawn == 3
+    assert not drawing.is_alive()
