@@ -1,8 +1,8 @@
 """A real private PostGIS for the run: one cluster per worker, one cloned database per test."""
 
-import atexit
 import os
-import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,22 +20,22 @@ from geoapp.database.migrations import migrate
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[PrivateCluster]:
-    """A throw-away server, destroyed at the end even when the run is interrupted."""
+    """A throw-away server of this run. A guard destroys it when the run ends, even by kill -9."""
     home = Path(tempfile.mkdtemp(prefix="geoapp-test-"))
     if os.geteuid() == 0:
         home.chmod(0o755)  # the server's account must pass
+    guard = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("server_guard.py")), str(home)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
     private = PrivateCluster(home, throwaway=True)
-
-    def remove() -> None:
-        private.destroy()
-        shutil.rmtree(home, ignore_errors=True)
-
-    atexit.register(remove)
     private.up()
     migrate(private.url(), srid=SRID)
     yield private
-    remove()
-    atexit.unregister(remove)
+    assert guard.stdin is not None
+    guard.stdin.close()
+    guard.wait(60)
 
 
 @pytest.fixture

@@ -184,7 +184,10 @@ def run(
     stop = threading.Event()
     threading.Thread(target=draw_ahead, args=(app, clock, stop), name="draw ahead", daemon=True).start()
     try:
-        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+        # The slow camera sleeps for long: nobody waits for its answer at the end.
+        uvicorn.run(
+            app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        )
     finally:
         stop.set()
 

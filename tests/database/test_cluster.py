@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -183,6 +184,41 @@ def test_a_missing_server_says_which_line_to_run(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(Refused, match="apt-get install -y postgresql-15-postgis-3"):
         find_server()
+
+
+def test_a_test_run_killed_with_9_leaves_no_server_behind(tmp_path: Path) -> None:
+    told = tmp_path / "home"
+    (tmp_path / "test_one.py").write_text(
+        "import os, signal\n"
+        "def test_dies(cluster):\n"
+        f"    open({str(told)!r}, 'w').write(str(cluster.home))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    tests = Path(__file__).resolve().parent.parent
+    (tmp_path / "conftest.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(tests)!r})\n"
+        f"import importlib.util as u\ns = u.spec_from_file_location('run_conftest', {str(tests / 'conftest.py')!r})\n"
+        "m = u.module_from_spec(s)\ns.loader.exec_module(m)\ncluster = m.cluster\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(tmp_path),
+            str(tmp_path),
+        ],
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    killed = PrivateCluster(Path(told.read_text()), throwaway=True)
+    wait_until(lambda: not server_pids(killed) and not killed.home.exists(), 20)
 
 
 def test_nothing_is_left_after_destroy(home: Path) -> None:

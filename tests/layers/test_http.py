@@ -326,3 +326,14 @@ def test_gzip_of_json(client: TestClient) -> None:
     body = b"".join(answer.iter_raw())
     assert answer.headers["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(body))["lens"] == "duty"
+
+
+def test_times_and_codes_that_no_database_takes_are_refused_not_faults(client: TestClient) -> None:
+    for address in (
+        "/headline.json?as_of=9999-12-31T23:59:59-12:00",
+        "/towns.json?as_of=0001-01-01T00:00:00%2B14:00",
+        "/cell/%00.json",
+    ):
+        said = client.get(address)
+        assert said.status_code == 400, address
+        assert said.json()["error"]
