@@ -64,8 +64,11 @@ define install_packages
 	fi
 endef
 
+# ldconfig lies in /sbin, which is not on a plain account's PATH; grep reads to the end, since pipefail counts a cut-off list.
+LIBRARIES := PATH=$$PATH:/usr/sbin:/sbin ldconfig -p
+
 system:
-	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv; import ensurepip' 2>/dev/null && ldconfig -p | grep -q libGL.so.1 && ldconfig -p | grep -q libglib-2.0.so.0)
+	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv; import ensurepip' 2>/dev/null && $(LIBRARIES) | grep libGL.so.1 >/dev/null && $(LIBRARIES) | grep libglib-2.0.so.0 >/dev/null)
 
 system-test:
 	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1)
