@@ -183,11 +183,18 @@ class PrivateCluster:
         Safe to call at any time: a running server is left alone, a pid file left by a kill is removed, a busy port
         is replaced by a free one. Raises Refused with the reason and the log's last lines when it does not start.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise Refused(
+                f"不能建立文件夹 {self._folder} / The folder {self._folder} cannot be made: {fault.strerror}.\n"
+                "  Set GEOAPP_HOME to a folder that you may write to."
+            ) from None
         with self._locked():
             if (self.data / "PG_VERSION").exists():
                 self._check_version()
                 if self.is_running():
+                    self._make_database()  # a start that was killed may have come this far only
                     return False
             else:
                 self._initialise()
@@ -270,10 +277,11 @@ class PrivateCluster:
             )
         root = self._choose_root()
         root.mkdir(parents=True, exist_ok=True)
-        if self.data.exists():
-            shutil.rmtree(
-                self.data
-            )  # an initdb that was cut off: no PG_VERSION, so nothing was ever stored in it
+        # initdb writes PG_VERSION early: made beside and renamed when whole, a cut-off one is never taken for a cluster.
+        draft = root / "data.draft"
+        for unfinished in (draft, self.data):  # no PG_VERSION in data, so nothing was ever stored in it
+            if unfinished.exists():
+                shutil.rmtree(unfinished)
         account = self._account()
         if account:
             shutil.chown(root, account, account)
@@ -292,13 +300,14 @@ class PrivateCluster:
             shutil.chown(handed, account, account)
         try:
             done = self._run(
-                "initdb", "-D", str(self.data), "-U", ROLE, "--pwfile", str(handed), "--auth=scram-sha-256",
+                "initdb", "-D", str(draft), "-U", ROLE, "--pwfile", str(handed), "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C.UTF-8", *(["--no-sync"] if self.throwaway else []),
             )  # fmt: skip
         finally:
             handed.unlink(missing_ok=True)
         if done.returncode != 0:
-            raise Refused(f"initdb 失败 / initdb failed in {self.data}: {done.stderr.strip()}")
+            raise Refused(f"initdb 失败 / initdb failed in {draft}: {done.stderr.strip()}")
+        draft.rename(self.data)
 
     def _check_version(self) -> None:
         stored = (self.data / "PG_VERSION").read_text(encoding="utf-8").strip()

@@ -168,6 +168,35 @@ def test_an_initdb_that_was_cut_off_is_made_again(home: Path) -> None:
         private.destroy()
 
 
+def test_an_initdb_that_was_killed_after_its_version_file_is_made_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = PrivateCluster(home, throwaway=True)
+
+    def killed(_program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        folder = Path(arguments[arguments.index("-D") + 1])
+        folder.mkdir()
+        (folder / "PG_VERSION").write_text("15\n")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(private, "_run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            private.up()
+    try:
+        assert private.up() is True
+        assert one(private, "SELECT 1") == 1
+    finally:
+        private.destroy()
+
+
+def test_a_start_that_was_killed_before_the_database_was_made_is_completed(started: PrivateCluster) -> None:
+    with psycopg.connect(started.url("postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE geoapp")
+    assert started.up() is False
+    assert one(started, "SELECT 1") == 1
+
+
 def test_data_of_another_postgresql_is_refused_and_untouched(started: PrivateCluster) -> None:
     started.down()
     version = started.data / "PG_VERSION"
