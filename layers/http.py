@@ -35,6 +35,7 @@ NO_DATABASE = (
     "数据库没有应答，地图数据暂不可用；请稍后再试，或运行 geoapp db up / "
     "The database does not answer, so there is no map data now; try again, or run geoapp db up."
 )
+BAD_VALUE = "地址里的时间或编码不能用 / A time or code in the address cannot be used: times from 0002 to 9998, codes without odd characters."
 OLD_SCHEMA = "数据库结构与程序不符，请运行 geoapp db up / The database's schema is not this program's: run geoapp db up."
 
 
@@ -50,7 +51,10 @@ class HonestRoute(APIRoute):
                 return await plain(request)
             except Refused as refusal:
                 return _message(404, str(refusal))
+            except psycopg.DataError:
+                return _message(400, BAD_VALUE)
             except (
+                psycopg.errors.InvalidSchemaName,
                 psycopg.errors.UndefinedTable,
                 psycopg.errors.UndefinedFunction,
                 psycopg.errors.UndefinedColumn,
