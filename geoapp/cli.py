@@ -53,6 +53,19 @@ def main() -> None:
             err=True,
         )
         raise SystemExit(1) from None
+    except (
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedFunction,
+    ) as fault:
+        typer.secho(
+            f"数据库结构与程序不符 / The database's schema is not this program's: {fault.diag.message_primary}.\n"
+            "  Run: geoapp db up",
+            fg="red",
+            err=True,
+        )
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -3,8 +3,12 @@
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import SecretStr
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from geoapp.errors import Refused
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SQL_ROOT = REPOSITORY / "sql"
@@ -42,5 +46,20 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once. Raises Refused, naming the setting but not its value, for a wrong one."""
+    try:
+        found = Settings()
+    except ValidationError as fault:
+        wrong = "\n  ".join(f"GEOAPP_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors())
+        raise Refused(
+            f"设置有误（环境变量或 .env）/ A setting is wrong (environment or .env):\n  {wrong}"
+        ) from None
+    if found.database_url is not None:
+        try:
+            conninfo_to_dict(found.database_url.get_secret_value())
+        except ProgrammingError:  # its text would quote the password
+            raise Refused(
+                "GEOAPP_DATABASE_URL 不是 PostgreSQL 地址 / is not a PostgreSQL address.\n"
+                "  Write postgresql://user:password@host:5432/database; special characters in the password as %XX."
+            ) from None
+    return found

@@ -65,6 +65,10 @@ def _frame(connection: psycopg.Connection[dict[str, Any]], declared: Layer) -> g
         ).fetchall()
         if not row["type"].startswith("geometry")
     ]
+    if not columns:
+        raise Refused(
+            f"数据库里没有 {declared.source} / the database has no {declared.source}. Run: geoapp db up"
+        )
     query = sql.SQL("SELECT {columns}, ST_AsBinary(v.geom) AS geom FROM {view} AS v").format(
         columns=sql.SQL(", ").join(sql.SQL("v.{}").format(sql.Identifier(c)) for c in columns),
         view=sql.Identifier(schema, view),

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, text
 
@@ -27,6 +27,13 @@ def _configuration(connection: Connection, srid: int) -> Config:
     config.attributes["connection"] = connection
     config.attributes["srid"] = srid
     return config
+
+
+def _revisions() -> list[Script]:
+    """Every revision that this program knows, newest first."""
+    config = Config()
+    config.set_main_option("script_location", str(REVISIONS))
+    return list(ScriptDirectory.from_config(config).walk_revisions())
 
 
 def head() -> str:
@@ -65,6 +72,9 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
     Raises Refused when the database holds another zone, or a revision newer than this program.
     """
     _check_known(url)
+    if to not in {"head", "base", *(r.revision for r in _revisions())}:
+        known = ", ".join(reversed([r.revision for r in _revisions()]))
+        raise Refused(f"没有版本 {to} / there is no revision {to!r}. Known: base, {known}, head.")
     held = stored_srid(url)
     if held is not None and held != srid:
         raise Refused(
