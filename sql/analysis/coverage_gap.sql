@@ -89,8 +89,8 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         SELECT
             'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, s.cell_code, c.cell_no, s.town_code,
             NULL::double precision, NULL::double precision, s.last_visit_at, r.level,
-            CASE WHEN s.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (moment::date - s.last_visit_at::date) || ' 天前' END,
-            CASE WHEN s.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (moment::date - s.last_visit_at::date) || ' days ago' END,
+            CASE WHEN s.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (analysis.city_date(moment) - analysis.city_date(s.last_visit_at)) || ' 天前' END,
+            CASE WHEN s.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (analysis.city_date(moment) - analysis.city_date(s.last_visit_at)) || ' days ago' END,
             s.geom
         FROM analysis.site_at(moment) AS s
         JOIN risk AS r ON r.site_id = s.id

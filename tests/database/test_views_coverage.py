@@ -209,6 +209,14 @@ def test_red_site_is_due_within_thirty_days(town: Connection) -> None:
     assert [row["colour"] for row in gaps(town, "not_checked")] == ["red"]
 
 
+def test_days_since_a_check_are_days_of_the_city(town: Connection) -> None:
+    site = add_site(town, 600, 100, hazard="blue", people=5)
+    add_hazard(town, site, "major", AS_OF - DAY)
+    # 06:30 in the city, the day before in UTC.
+    add_visit(town, site, "patrol", AS_OF - 31 * DAY - 180 * MINUTE)
+    assert [row["detail_en"] for row in gaps(town, "not_checked")] == ["last check 31 days ago"]
+
+
 def test_coverage_of_a_cell(town: Connection) -> None:
     site = add_site(town, 600, 100, hazard="red", people=300)
     add_area(town, site, 600, 100, 100, 100)
