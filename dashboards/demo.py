@@ -51,6 +51,8 @@ class Service:
     _handle: IO[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._handle = self.log.open("ab")
         self.process = subprocess.Popen(
@@ -100,7 +102,8 @@ def run_demo(*, small: bool = False) -> None:
 
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false"}
     logs = configured.home_path / "logs"
-    address = f"http://{configured.host}:{configured.port}"
+    reached_at = "127.0.0.1" if configured.host in ("0.0.0.0", "::") else configured.host
+    address = f"http://{reached_at}:{configured.port}"
     web = Service("map", ["serve"], logs / "map.log", environment)
     farm = Service("camera farm", ["detect", "farm"], logs / "farm.log", environment)
     watch = Service("watch", ["detect", "run"], logs / "watch.log", environment)

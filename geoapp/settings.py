@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     basemap_approval_number: str = ""
     real_data: Path | None = None
     model: Path | None = None
-    source_url: str = "https://github.com/geoapp/geoapp"
+    # The AGPL offer: by default the running program hands out its own source.
+    source_url: str = "/source.tar.gz"
 
     @property
     def home_path(self) -> Path:
