@@ -179,8 +179,9 @@ class _Look:
                 "model_hash": self.observation.model_hash,
                 "box": list(hit.group.extent.corners),
             }
-            | self._place(hit.fix, change.class_name),
+            | self._place(hit.fix),
         )
+        self._find_permit(incident_id, change)
         self._link(incident_id, hit)
         self._keep_frame(incident_id, hit)
         return row
@@ -200,13 +201,14 @@ class _Look:
             },
         )
         if _is_better_placed(incident, hit, is_upgraded=change.is_upgraded):
-            self._execute("placed_incident", {"id": incident.id} | self._place(hit.fix, change.class_name))
+            self._execute("placed_incident", {"id": incident.id} | self._place(hit.fix))
+        self._find_permit(incident.id, change)
         self._link(incident.id, hit)
         if self._frame_is_worth_it(incident, change, hit):
             self._keep_frame(incident.id, hit)
         return row
 
-    def _place(self, fix: GroundFix, class_name: str) -> dict[str, Any]:
+    def _place(self, fix: GroundFix) -> dict[str, Any]:
         """Columns of the place: coordinates with their error, and what stands there."""
         where = {
             "x": fix.x,
@@ -214,15 +216,7 @@ class _Look:
             "srid": self.camera.srid,
             "ring": None if fix.ring is None else _polygon(fix.ring),
         }
-        found = self._execute(
-            "ground_place",
-            where
-            | {
-                "camera_id": self.camera.id,
-                "is_hot_work": FAMILY[class_name] == "hot_work",
-                "at": self.at,
-            },
-        )
+        found = self._execute("ground_place", where | {"camera_id": self.camera.id})
         assert found is not None
         return (
             where
@@ -234,6 +228,11 @@ class _Look:
                 "rotation_deg": fix.rotation_deg,
             }
         )
+
+    def _find_permit(self, incident_id: UUID, change: Change) -> None:
+        """Looked up at every look: work goes on past the end of its permit."""
+        if FAMILY[change.class_name] == "hot_work":
+            self._execute("permitted_incident", {"id": incident_id})
 
     def _link(self, incident_id: UUID, hit: Hit) -> None:
         self.connection.execute(

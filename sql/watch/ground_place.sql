@@ -1,4 +1,4 @@
--- What a point of the ground belongs to: cell, town, key risk area, site, and the hot-work permit of that time.
+-- What a point of the ground belongs to: cell, town, key risk area and site.
 -- A point in no cell has no cell: it is not moved into the nearest one.
 WITH spot AS (
     SELECT
@@ -30,24 +30,11 @@ sure_area AS (
     CROSS JOIN spot AS s
     WHERE ST_Covers(a.geom, s.point)
         OR ST_Area(ST_Intersection(a.geom, s.ellipse)) >= 0.1 * ST_Area(s.ellipse)
-),
--- Hot work that is allowed at this place and time; asked for arcs and sparks only.
-permit AS (
-    SELECT p.id
-    FROM registry.hot_work_permit AS p, spot AS s
-    WHERE %(is_hot_work)s
-        AND p.status IN ('approved', 'active', 'extended')
-        AND %(at)s::timestamptz >= p.starts_at
-        AND %(at)s::timestamptz < p.ends_at
-        AND ST_DWithin(p.geom, coalesce(s.ellipse, s.point), 0)
-    ORDER BY ST_Distance(p.geom, s.point), p.id
-    LIMIT 1
 )
 SELECT
     (SELECT code FROM cell) AS cell_code,
     coalesce((SELECT code FROM town), (SELECT substr(code, 1, 9) || '000' FROM cell), c.town_code) AS town_code,
     (SELECT id FROM sure_area) AS key_risk_area_id,
-    coalesce((SELECT site_id FROM sure_area), c.site_id) AS site_id,
-    (SELECT id FROM permit) AS permit_id
+    coalesce((SELECT site_id FROM sure_area), c.site_id) AS site_id
 FROM registry.camera AS c
 WHERE c.id = %(camera_id)s;

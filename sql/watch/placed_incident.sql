@@ -10,7 +10,6 @@ SET
     cell_code = %(cell_code)s,
     town_code = %(town_code)s,
     site_id = %(site_id)s,
-    key_risk_area_id = %(key_risk_area_id)s,
-    permit_id = coalesce(%(permit_id)s, i.permit_id)
+    key_risk_area_id = %(key_risk_area_id)s
 WHERE i.id = %(id)s
 RETURNING i.incident_no;

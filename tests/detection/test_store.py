@@ -320,3 +320,40 @@ def test_permit_of_that_place_and_time(
     (incident,) = incidents(ground)
     assert (incident["permit_id"] is not None) == expected
     assert incident["review"] == "unreviewed", "a permit is a hint; the review is for people"
+
+
+def test_work_that_goes_on_past_its_permit_is_not_under_it(ground: Connection, tmp_path: Path) -> None:
+    site, _ = add_site(ground, EAST + 1000 + FIRE[0], NORTH + FIRE[1], 3)
+    ground.execute(
+        """
+        INSERT INTO registry.hot_work_permit (permit_no, site_id, level, geom, starts_at, ends_at, status)
+        SELECT 'P' || p.n, %s, 'first', a.geom, p.starts_at, p.ends_at, 'active'
+        FROM registry.key_risk_area AS a,
+            (VALUES (1, %s::timestamptz, %s::timestamptz), (2, %s, %s)) AS p (n, starts_at, ends_at)
+        """,
+        (
+            site,
+            T0,
+            T0 + timedelta(seconds=15),
+            T0 + timedelta(seconds=25),
+            T0 + timedelta(seconds=35),
+        ),
+    )
+    arc = fire_at(*FIRE, class_name="welding_arc")
+    under = []
+    for seconds in (5, 10, 15, 30, 40):
+        look(ground, T0 + timedelta(seconds=seconds), [arc], tmp_path)
+        (incident,) = incidents(ground)
+        permit = ground.execute(
+            "SELECT permit_no FROM registry.hot_work_permit WHERE id = %s", (incident["permit_id"],)
+        ).fetchone()
+        under.append(permit and permit["permit_no"])
+    assert under == ["P1", "P1", None, "P2", None]
+    # The permit of another place says nothing here, however valid.
+    ground.execute(
+        "UPDATE registry.hot_work_permit SET ends_at = %s, geom = ST_Translate(geom, 500, 0)",
+        (T0 + timedelta(hours=1),),
+    )
+    look(ground, T0 + timedelta(seconds=50), [arc], tmp_path)
+    (incident,) = incidents(ground)
+    assert incident["permit_id"] is None
