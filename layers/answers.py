@@ -108,17 +108,7 @@ def town_summaries(connection: Connection, as_of: datetime | None = None) -> dic
 
 def extent(connection: Connection) -> list[float] | None:
     """West, south, east, north of all units and cells in EPSG:4326; None on an empty database."""
-    row = _one(
-        connection,
-        """
-        WITH box AS (
-            SELECT ST_Transform(ST_SetSRID(ST_Extent(u.geom_3857)::geometry, 3857), 4326) AS g
-            FROM (SELECT geom_3857 FROM territory.unit UNION ALL SELECT geom_3857 FROM territory.grid_cell) AS u
-        )
-        SELECT ST_XMin(g) AS west, ST_YMin(g) AS south, ST_XMax(g) AS east, ST_YMax(g) AS north FROM box
-        """,
-        {},
-    )
+    row = _one(connection, _query("extent"), {})
     if row is None or row["west"] is None:
         return None
     return [round(row[side], 6) for side in ("west", "south", "east", "north")]
