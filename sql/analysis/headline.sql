@@ -4,7 +4,7 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     name text, value double precision, numerator double precision, denominator double precision, unit text, as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
     WITH area AS MATERIALIZED (
-        SELECT a.town_code, a.seen_fraction FROM analysis.key_risk_area_at(moment) AS a
+        SELECT a.seen_fraction FROM analysis.key_risk_area_at(moment) AS a
     ),
     cell AS MATERIALIZED (
         SELECT r.level, r.cell_code FROM analysis.risk_cell_at(moment) AS r
@@ -54,14 +54,10 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     staffed AS (
         SELECT count(*) FILTER (WHERE g.worker_count = 0) AS without_worker, count(*) AS cells FROM grid AS g
     ),
-    town AS (
-        SELECT u.code FROM territory.unit AS u WHERE u.level = 'town' AND u.name_zh = '张堰镇'
-    ),
     figure (name, numerator, denominator, is_share, unit) AS (
         SELECT 'key_risk_area_total', count(*)::double precision, NULL::double precision, false, 'area' FROM area
         UNION ALL SELECT 'key_risk_area_seen_under_60',
             count(*) FILTER (WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))), count(*), false, 'area' FROM area AS a
-        UNION ALL SELECT 'key_risk_area_zhangyan', count(*) FILTER (WHERE a.town_code IN (SELECT t.code FROM town AS t)), count(*), false, 'area' FROM area AS a
         UNION ALL SELECT 'ground_in_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.km2 END, d.km2, false, 'km2' FROM ground AS g, district AS d
         UNION ALL SELECT 'ground_declared_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.declared_km2 END, g.km2, false, 'km2'
         FROM ground AS g, district AS d
