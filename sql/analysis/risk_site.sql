@@ -186,13 +186,14 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
         FROM unlicensed AS u CROSS JOIN k
         UNION ALL
         -- Other incidents: a confirmed one counts 1, an unreviewed one half its score for a day, false and permitted nothing.
+        -- Hot work under a permit of its place and time counts nothing until people have looked at it.
         SELECT
             i.site_id,
             CASE WHEN i.review = 'confirmed' THEN 'incident_confirmed' ELSE 'incident_unreviewed' END,
             k.w_incident
-            * CASE i.review
-                WHEN 'confirmed' THEN 1
-                WHEN 'unreviewed' THEN
+            * CASE
+                WHEN i.review = 'confirmed' THEN 1
+                WHEN i.review = 'unreviewed' AND NOT (i.class IN ('welding_arc', 'sparks') AND i.permit_id IS NOT NULL) THEN
                     CASE WHEN moment - i.last_seen_at < k.unreviewed_for THEN k.c_unreviewed * i.peak_score ELSE 0 END
                 ELSE 0
             END

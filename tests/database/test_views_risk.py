@@ -151,6 +151,31 @@ def test_dismissed_incident_counts_nothing(town: Connection, review: str) -> Non
     assert risk(town, site)["score"] == pytest.approx(before)
 
 
+@pytest.mark.parametrize(("class_", "review", "raw"), [
+    ("welding_arc", "unreviewed", 0), ("sparks", "unreviewed", 0),
+    ("fire", "unreviewed", 1.4), ("welding_arc", "confirmed", 4),
+])  # fmt: skip
+def test_hot_work_under_a_permit_counts_nothing_until_confirmed(
+    town: Connection, class_: str, review: str, raw: float
+) -> None:
+    site, camera = plant(town)
+    incident = add_incident(town, camera, site, AS_OF, class_=class_, review=review)
+    town.execute(
+        """
+        WITH permit AS (
+            INSERT INTO registry.hot_work_permit (permit_no, site_id, level, geom, starts_at, ends_at, status)
+            SELECT 'P1', s.id, 'first', ST_Buffer(s.geom, 20), %(t)s::timestamptz - interval '1 hour',
+                %(t)s::timestamptz + interval '1 hour', 'active'
+            FROM registry.site AS s WHERE s.id = %(site)s
+            RETURNING id
+        )
+        UPDATE watch.incident SET permit_id = permit.id FROM permit WHERE incident.id = %(incident)s
+        """,
+        {"t": AS_OF, "site": site, "incident": incident},
+    )
+    assert risk(town, site)["raw"] == pytest.approx(raw)
+
+
 def test_unreviewed_incident_expires_after_a_day(town: Connection) -> None:
     site, camera = plant(town)
     add_incident(town, camera, site, AS_OF - timedelta(hours=23), state="quiet")
