@@ -5,8 +5,10 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
     seen_fraction double precision, camera_count bigint, online_camera_count bigint, cell_code text,
     geom geometry(Polygon, :srid), geom_3857 geometry(Polygon, 3857)
 ) LANGUAGE sql STABLE AS $$
+    -- One that joins later is not there yet; without a date it counts as there.
     WITH area AS (
-        SELECT a.* FROM registry.key_risk_area AS a WHERE a.status = 'active'
+        SELECT a.* FROM registry.key_risk_area AS a
+        WHERE a.status = 'active' AND coalesce(a.onboarded_on <= (SELECT analysis.city_date(moment)), true)
     ),
     camera AS MATERIALIZED (
         SELECT c.id, c.is_online, c.sector FROM analysis.camera_at(moment) AS c WHERE c.sector IS NOT NULL

@@ -1,8 +1,9 @@
 """analysis.coverage_gap and its neighbours: every kind of gap on a town whose areas are known by hand."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -112,6 +113,29 @@ def test_key_risk_area_needs_sixty_percent(town: Connection, share: float, is_ga
     assert row["seen_m2"] == pytest.approx(10_000 * share)
     assert row["online_camera_count"] == 2
     assert [r["subject"] for r in gaps(town, "no_camera")] == (["key_risk_area"] if is_gap else [])
+
+
+def test_area_that_joins_later_is_not_there_yet(town: Connection) -> None:
+    site = add_site(town, 600, 100, hazard="blue", people=5)
+    for x, joined in [(600, "2026-11-22"), (700, "2026-11-23")]:
+        add_area(town, site, x, 100, 50, 50, onboarded=joined)
+    undated = add_area(town, site, 800, 100, 50, 50)
+    town.execute("UPDATE registry.key_risk_area SET onboarded_on = NULL WHERE id = %s", (undated,))
+    midnight = datetime(2026, 11, 23, tzinfo=ZoneInfo("Asia/Shanghai"))
+    for moment, dated in [(midnight - MINUTE, 1), (midnight, 2)]:
+        total = one(
+            town, "SELECT value FROM analysis.headline_at(%s) WHERE name = 'key_risk_area_total'", moment
+        )
+        listed = one(town, "SELECT count(*) AS n FROM analysis.key_risk_area_at(%s)", moment)
+        joined_by = one(town, "SELECT max(total_to_date) AS n FROM analysis.onboarding_year_at(%s)", moment)
+        assert (total["value"], listed["n"], joined_by["n"]) == (dated + 1, dated + 1, dated)
+        unseen = one(
+            town,
+            "SELECT count(*) AS n FROM analysis.coverage_gap_at(%s)"
+            " WHERE kind = 'no_camera' AND subject = 'key_risk_area'",
+            moment,
+        )
+        assert unseen["n"] == dated + 1
 
 
 def test_only_online_cameras_see(town: Connection) -> None:
