@@ -69,7 +69,10 @@ def once(
     config: Path | None = CONFIG,
     as_json: bool = JSON,
 ) -> None:
-    """看一遍 / One pass over the due cameras, or the given ones; or over a folder of pictures."""
+    """看一遍 / One pass over the due cameras, or the given ones; or over a folder of pictures.
+
+    Status 1 where a named camera is held by a running watch, or a look could not be written.
+    """
     from detection.config import read_config
     from detection.logs import configure_logs
     from detection.once import look_at_cameras, look_at_folder
@@ -77,9 +80,27 @@ def once(
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
     if folder is not None:
-        rows = look_at_folder(folder, _open_detector(rules), rules)
-    else:
-        rows = look_at_cameras(_database(), camera, _open_detector(rules), rules, settings().evidence_path)
+        _show_looks(look_at_folder(folder, _open_detector(rules), rules), as_json=as_json)
+        return
+    done = look_at_cameras(_database(), camera, _open_detector(rules), rules, settings().evidence_path)
+    if done.rows or as_json:
+        _show_looks(done.rows, as_json=as_json)
+    missed = []
+    if done.held:
+        missed.append(
+            f"另一个看护进程正在看 / a running watch holds these, try again soon: {', '.join(done.held)}"
+        )
+    if done.not_written:
+        missed.append(
+            f"看了但没能写入，见日志 / looked, but nothing was written, see the log: {', '.join(done.not_written)}"
+        )
+    if missed:
+        raise Refused("\n".join(missed))
+    if not done.rows:
+        _console.print("没有到期的摄像机 / Nothing was due: no camera waits for a look just now.")
+
+
+def _show_looks(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ from geoapp.database.connection import connect
 from geoapp.errors import Refused
 
 PASS_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass over cameras gave. rows: a look each, as written; the rest are gb_ids.
+
+    held: named cameras that another process was looking through. not_written: looked through, but nothing could be
+    stored (its reason is in the log).
+    """
+
+    rows: list[dict[str, Any]]
+    held: list[str]
+    not_written: list[str]
 
 
 def look_at_folder(folder: Path, detector: Detector, config: WatchConfig) -> list[dict[str, Any]]:
@@ -35,8 +49,8 @@ def look_at_folder(folder: Path, detector: Detector, config: WatchConfig) -> lis
 
 def look_at_cameras(
     url: str, gb_ids: Sequence[str], detector: Detector, config: WatchConfig, evidence_folder: Path
-) -> list[dict[str, Any]]:
-    """Scans the due cameras once (the given ones whether due or not); a row for each that could be written.
+) -> Pass:
+    """Scans the due cameras once (the given ones whether due or not).
 
     Raises Refused where a given camera is unknown or not connected, or no camera is connected at all.
     """
@@ -53,13 +67,15 @@ def look_at_cameras(
             missing = set(gb_ids) - set(watch.make_due(list(gb_ids)))
             if missing:
                 raise Refused(f"没有这些已接入的摄像机 / not connected: {', '.join(sorted(missing))}")
-        done = []
+        begun = []
         while claims := watch.claim(config.schedule.batch, only=gb_ids or None):
-            done += [watch.start(claim) for claim in claims]
+            begun += [(claim.camera.gb_id, watch.start(claim)) for claim in claims]
             watch.settle(PASS_LIMIT_S)
-        names = [str(stored.observation_id) for future in done if (stored := future.result(1.0)) is not None]
+    # After the watch has closed: it still writes what was on its way.
+    results = [(gb_id, future.result() if future.done() else None) for gb_id, future in begun]
+    names = [str(stored.observation_id) for _, stored in results if stored is not None]
     with connect(url) as connection:
-        return connection.execute(
+        rows = connection.execute(
             """
             SELECT c.gb_id AS what, o.observed, o.reason, o.boxes
             FROM watch.observation AS o
@@ -69,3 +85,6 @@ def look_at_cameras(
             """,
             (names,),
         ).fetchall()
+    written = {row["what"] for row in rows}
+    claimed = {gb_id for gb_id, _ in results}
+    return Pass(rows, held=sorted(set(gb_ids) - claimed), not_written=sorted(claimed - written))

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 import structlog
 from typer.testing import CliRunner, Result
-from watching import CameraServer, RedDetector, add_camera, fire_at, gb_id, picture, send, status
+from watching import CameraServer, RedDetector, add_camera, claim_one, fire_at, gb_id, picture, send, status
 
 from detection import commands
 from detection.config import read_config
@@ -66,6 +67,46 @@ def test_once_refuses_what_it_cannot_look_through(ground: Connection, server: Ca
     unknown = call("once", "--camera", gb_id(77))
     assert isinstance(unknown.exception, Refused)
     assert gb_id(77) in str(unknown.exception)
+
+
+def test_once_says_that_nothing_was_due(ground: Connection, server: CameraServer) -> None:
+    server.scripts["a"] = send(picture(1))
+    add_camera(ground, 1, server.url("a"), period_s=600)
+    assert call("once", "--camera", gb_id(1), "--json").exit_code == 0
+    idle = call("once")
+    assert idle.exit_code == 0
+    assert "Nothing was due" in idle.stderr
+    idle_json = call("once", "--json")
+    assert json.loads(idle_json.stdout) == []
+    assert "Nothing was due" in idle_json.stderr
+
+
+def test_once_names_a_camera_that_a_running_watch_holds(ground: Connection, server: CameraServer) -> None:
+    server.scripts["b"] = send(picture(1))
+    add_camera(ground, 1, server.url("a"), period_s=600)
+    claim_one(ground, datetime.now(UTC), owner="a running watch")
+    add_camera(ground, 2, server.url("b"), period_s=600)
+    done = call("once", "--camera", gb_id(1), "--camera", gb_id(2), "--json")
+    assert [row["what"] for row in json.loads(done.stdout)] == [gb_id(2)]
+    assert isinstance(done.exception, Refused)
+    assert "holds these" in str(done.exception)
+    assert gb_id(1) in str(done.exception)
+    assert gb_id(2) not in str(done.exception)
+    assert "a" not in server.asked
+
+
+def test_once_names_a_look_that_could_not_be_written(
+    ground: Connection, server: CameraServer, installation: Path
+) -> None:
+    server.scripts["a"] = send(picture(1, FIRE))
+    add_camera(ground, 1, server.url("a"), period_s=600)
+    (installation / "home").mkdir(exist_ok=True)
+    (installation / "home" / "evidence").write_text("a file where the folder should be")
+    done = call("once", "--camera", gb_id(1), "--json")
+    assert json.loads(done.stdout) == []
+    assert isinstance(done.exception, Refused)
+    assert "nothing was written" in str(done.exception)
+    assert gb_id(1) in str(done.exception)
 
 
 def test_once_over_a_folder_names_damaged_pictures(tmp_path: Path) -> None:
