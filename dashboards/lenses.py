@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from layers.registry import LegendClass, lens
+from layers.registry import LegendClass, layer, lens
 
 _HATCH: dict[str, dict[str, Any]] = {
     "/": {},
@@ -43,6 +43,11 @@ def lens_classes(name: str) -> list[dict[str, Any]]:
         return entries
     # A share is a quantity: one hue that grows darker; hatching is kept for cells without a grid worker.
     return [entry | {"hatch": None} for entry in reversed(entries)]
+
+
+def no_cell_class() -> dict[str, Any]:
+    """How ground in no cell that nobody has declared is painted, in the shape of lens_classes."""
+    return _entry(next(one for one in layer("no_cell").classes if one.id == "false"))
 
 
 def hatch_name(entry: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The first page: the map under one of three lenses, the figures, the leads, the towns."""
 
+import contextlib
 from typing import Any
 
 import dash_leaflet as dl
@@ -10,7 +11,7 @@ from psycopg_pool import PoolTimeout
 
 from dashboards import drawer, search, shell
 from dashboards.board import Board, Row, clock, number
-from dashboards.lenses import hatch_name, lens_classes
+from dashboards.lenses import hatch_name, lens_classes, no_cell_class
 from dashboards.state import LENSES, TOGGLES, ViewState
 from dashboards.texts import Language, either, group, t, word
 from geoapp.settings import settings
@@ -396,27 +397,26 @@ def town_list(rows: list[Row], lang: Language) -> list[Any]:
     ]
 
 
-def legend(counts: dict[str, Any] | None, lens: str, lang: Language, zone: str) -> list[Any]:
-    """Class, numeral, meaning and number of cells."""
+def legend(
+    counts: dict[str, Any] | None, lens: str, lang: Language, zone: str, head: dict[str, Row] | None = None
+) -> list[Any]:
+    """Class, numeral, meaning and number of cells; of coverage also the ground in no cell, as the strip of figures has it."""
     given = (counts or {}).get("counts", {}) if (counts or {}).get("lens") == lens else {}
     rows = []
     for entry in lens_classes(lens):
         n = given.get(str(entry["value"]))
         rows.append(
-            html.Li(
-                [
-                    html.I(
-                        entry.get("numeral", ""),
-                        className="chip" + hatch_name(entry) + ("" if entry["color"] else " void"),
-                        style={"--chip": entry["color"] or "transparent", "color": entry.get("ink", "#fff")},
-                    ),
-                    html.Span(entry["zh"] if lang == "zh" else entry["en"]),
-                    html.B("—" if n is None and not given else number(n or 0)),
-                ],
-                className="legend-row",
-                **shell.data(legend=entry["value"]),
+            _legend_row(
+                entry,
+                entry["value"],
+                entry["zh"] if lang == "zh" else entry["en"],
+                "—" if n is None and not given else number(n or 0),
             )
         )
+    if lens == "coverage":
+        ground = ((head or {}).get("ground_in_no_cell_km2") or {}).get("value")
+        shown = number(ground, 2) if ground is None else f"{number(ground, 2)} km²"
+        rows.append(_legend_row(no_cell_class(), "no_cell", t("figures.ground", lang), shown))
     from datetime import datetime
 
     as_of = (counts or {}).get("as_of") if given else None
@@ -427,6 +427,22 @@ def legend(counts: dict[str, Any] | None, lens: str, lang: Language, zone: str) 
         html.P(t(f"legend.{lens}_hatch", lang), className="legend-note"),
         html.P(note, className="legend-note"),
     ]
+
+
+def _legend_row(entry: dict[str, Any], key: str, name: str, shown: str) -> html.Li:
+    return html.Li(
+        [
+            html.I(
+                entry.get("numeral", ""),
+                className="chip" + hatch_name(entry) + ("" if entry["color"] else " void"),
+                style={"--chip": entry["color"] or "transparent", "color": entry.get("ink", "#fff")},
+            ),
+            html.Span(name),
+            html.B(shown),
+        ],
+        className="legend-row",
+        **shell.data(legend=key),
+    )
 
 
 # --- callbacks -------------------------------------------------------------------------------------------------------
@@ -470,11 +486,16 @@ def register(app: Dash, board: Board) -> None:
         Output("lens-question", "children"),
         Input("lens-counts", "data"),
         Input("lens", "value"),
+        Input("slow-tick", "data"),
         State("page-state", "data"),
     )
-    def show_legend(counts: dict[str, Any] | None, lens: str, page: dict[str, Any]) -> Any:
+    def show_legend(counts: dict[str, Any] | None, lens: str, _: Any, page: dict[str, Any]) -> Any:
+        head: dict[str, Row] = {}
+        if lens == "coverage":
+            with contextlib.suppress(*_AWAY):
+                head = board.headline()
         return (
-            legend(counts, lens, page["lang"], page["zone"]),
+            legend(counts, lens, page["lang"], page["zone"], head),
             t(f"lens.{lens}_question", page["lang"]),
         )
 

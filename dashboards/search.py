@@ -40,11 +40,14 @@ def wanted(text: str) -> dict[str, str]:
     return {"text": clean, "like": f"%{safe}%", "digits": f"%{digits}%" if is_code else ""}
 
 
-def option(row: Row, lang: Language) -> dict[str, str]:
-    """One line of the list: what it is, its name; the value is what the map must do."""
+def option(row: Row, lang: Language) -> dict[str, Any]:
+    """One line of the list: what it is, its name; the value is what the map must do. Without an outline: not to be chosen."""
     name = either(row, lang) or (cell_code(row["code"]) if row["kind"] == "cell" else row["code"])
     key = row["id"]
     if row["kind"] == "town":
+        if row["west"] is None:
+            label = f"{name}　{t('search.town_no_outline', lang)}"
+            return {"value": f"town:{key}", "label": label, "disabled": True}
         key = ",".join(f"{row[side]:.5f}" for side in ("west", "south", "east", "north"))
     return {"value": f"{row['kind']}:{key}", "label": f"{name}　{t('search.' + row['kind'], lang)}"}
 

@@ -85,7 +85,7 @@ COVERAGE = (
     LegendClass("clear", "#E9F1EA", "无盲区", "no gap"),
 )
 NO_CELL = (
-    LegendClass("false", "#1F1F1F", "无网格（未声明）", "in no cell (not declared)", "", "x"),
+    LegendClass("false", "#C2185B", "无网格（未声明）", "in no cell (not declared)", "", "x"),
     LegendClass("true", "#6B7280", "无网格（已声明）", "in no cell (declared)", "", "/"),
 )
 DUTY = (

@@ -2,7 +2,8 @@
 WITH found AS (
     SELECT 'town' AS kind, u.code AS id, u.name_zh, u.name_en, u.code AS code, 0 AS rank, ST_Transform(u.geom, 4326)::box3d AS box
     FROM territory.unit AS u
-    WHERE u.level = 'town' AND (u.name_zh ILIKE %(like)s OR u.name_en ILIKE %(like)s OR u.code LIKE %(digits)s)
+    WHERE u.level = 'town' AND (u.valid_to IS NULL OR u.valid_to > analysis.city_date(now()))
+        AND (u.name_zh ILIKE %(like)s OR u.name_en ILIKE %(like)s OR u.code LIKE %(digits)s)
     UNION ALL
     SELECT 'site', s.id::text, s.name_zh, '', coalesce(s.uscc, s.local_id, ''), 1, NULL
     FROM registry.site AS s

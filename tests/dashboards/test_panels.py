@@ -1,6 +1,7 @@
 """Panels as plain functions: what they say about figures, gaps and what is not known."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from dash import html
@@ -74,6 +75,38 @@ def test_legend_shows_every_class_with_numeral_and_count() -> None:
     risk = words(overview.legend(None, "risk", "en", ZONE))
     assert [n for n in ("I ", "II ", "III ", "IV ") if n not in risk] == []
     assert "—" in risk, "a count that has not come is not zero"
+
+
+def test_coverage_legend_has_the_ground_in_no_cell_as_the_strip_has_it() -> None:
+    head = {"ground_in_no_cell_km2": figure(6.4583), "sites_total": figure(3000)}
+    rows = [*overview.legend(None, "coverage", "en", ZONE, head)[0].children]
+    assert len(rows) == len(lenses.lens_classes("coverage")) + 1
+    chip, name, shown = rows[-1].children
+    assert words(name) == "Ground in no cell"
+    assert words(shown) == "6.46 km²"
+    assert words(shown).split()[0] in words(overview.figures(head, "en", ZONE))
+    assert "hatched cross" in chip.className
+    unknown = [*overview.legend(None, "coverage", "zh", ZONE, {})[0].children][-1]
+    assert words(unknown).split() == ["未划入网格的地面", "—"]
+    for other in ("risk", "duty"):
+        assert "Ground in no cell" not in words(overview.legend(None, other, "en", ZONE, head))
+
+
+def test_the_maps_script_paints_undeclared_ground_in_the_legends_colour() -> None:
+    script = (Path(overview.__file__).parent / "assets" / "20_symbols.js").read_text(encoding="utf-8")
+    paint = script[script.index("function noCell") : script.index("const levels")]
+    assert lenses.no_cell_class()["color"] in paint
+
+
+def test_a_town_without_outline_is_found_and_cannot_be_flown_to() -> None:
+    town = {"kind": "town", "id": "310116103", "code": "310116103", "name_zh": "新镇", "name_en": ""}
+    sides = ("west", "south", "east", "north")
+    nowhere = search.option(town | dict.fromkeys(sides), "zh")
+    assert nowhere["disabled"] is True
+    assert "新镇" in nowhere["label"]
+    placed = search.option(town | dict.fromkeys(sides, 121.3), "zh")
+    assert "disabled" not in placed
+    assert placed["value"] == "town:121.30000,121.30000,121.30000,121.30000"
 
 
 def test_coverage_gaps_are_hatched_and_only_calm_classes_are_faint() -> None:
