@@ -133,17 +133,23 @@ def event(row: dict[str, Any], *, replayed: bool = False) -> dict[str, Any]:
 
 
 async def _missed(url: str, after: int) -> list[dict[str, Any]]:
+    """Messages for what came after an outbox id; one of type reload where that is more than REPLAY_MAX rows."""
     async with await psycopg.AsyncConnection.connect(
         url, row_factory=dict_row, connect_timeout=CONNECT_TIMEOUT_S
     ) as connection:
         rows = await (
-            await connection.execute(read_sql("screens/outbox_after"), {"after": after, "limit": REPLAY_MAX})
+            await connection.execute(
+                read_sql("screens/outbox_after"), {"after": after, "limit": REPLAY_MAX + 1}
+            )
         ).fetchall()
+    # A page that was away for long asks for the state itself: the oldest rows of the gap would leave it silently old.
+    if len(rows) > REPLAY_MAX:
+        return [{"type": "reload"}]
     return [event(row, replayed=True) for row in rows]
 
 
 def router(stream: Stream) -> APIRouter:
-    """`/live`: messages of type event, beat and away, as JSON text; `?after=<outbox id>` replays what came later."""
+    """`/live`: messages of type event, beat, away and reload, as JSON text; `?after=<outbox id>` replays what came later."""
     routes = APIRouter()
 
     @routes.websocket("/live")

@@ -73,6 +73,11 @@
       if (!live.stale) set("fresh");
     } else if (event.type === "away") {
       banner("database", new Date(event.since));
+    } else if (event.type === "reload") {
+      // Too much was missed to be told one by one: everything is asked for anew. The next beat says from where to go on.
+      if (g.city && g.city.map) g.city.recovered();
+      tick("slow-tick", {});
+      tick("live-tick", {});
     } else if (event.type === "event") {
       if (live.seen.has(event.id)) return;
       live.seen.add(event.id);
