@@ -10,11 +10,13 @@ import dash_mantine_components as dmc
 import psycopg
 import structlog
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
-from fastapi import FastAPI
+from dash.backends._fastapi import reset_current_request, set_current_request
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
 from psycopg_pool import PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards import cameras, evidence, health, live, matrix, overview, search, shell
+from dashboards import cameras, evidence, health, live, matrix, overview, search, shell, source
 from dashboards.board import Board
 from dashboards.state import ViewState
 from dashboards.texts import t
@@ -57,6 +59,7 @@ def create_app(url: str | None = None) -> FastAPI:
     server.include_router(live.router(stream))
     server.include_router(evidence.router(pool, settings().evidence_path))
     server.include_router(health.router(pool, stream))
+    server.include_router(source.router())
 
     app = Dash(
         __name__,
@@ -100,8 +103,24 @@ def create_app(url: str | None = None) -> FastAPI:
     search.register(app, board)
     matrix.register(app, board)
     cameras.register(app, board)
+    _serve_pages(server, app, set(pages))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
     return server
+
+
+def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
+    """The page at its own paths, and with status 404 at any other that nothing before has answered.
+
+    Dash's own catch-all, added when the server starts, comes after this one and answers 200 to everything.
+    """
+
+    @server.get("/{path:path}", include_in_schema=False)
+    def page(path: str, request: Request) -> HTMLResponse:
+        token = set_current_request(request)  # as Dash's catch-all does: the index asks for the request
+        try:
+            return HTMLResponse(app.index(), status_code=200 if f"/{path}" in paths else 404)
+        finally:
+            reset_current_request(token)
 
 
 def _say(fault: Exception) -> None:

@@ -1,16 +1,25 @@
 """Evidence, health, headers and the live stream over HTTP, without a browser."""
 
 import contextlib
+import io
 import json
+import re
+import tarfile
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from screens import Site, open_incident
 from websockets.sync.client import ClientConnection, connect
+
+from dashboards.live import REPLAY_MAX
+from dashboards.source import archive
+from geoapp.database.sql_files import read_sql
+from geoapp.settings import REPOSITORY
 
 
 @pytest.fixture
@@ -87,6 +96,74 @@ def test_pages_carry_security_headers_and_no_secret(web: httpx.Client, site: Sit
         assert answer.headers["referrer-policy"] == "same-origin"
         assert password not in answer.text
         assert "postgresql://" not in answer.text
+
+
+def test_an_unknown_path_is_not_found_and_the_pages_are(web: httpx.Client) -> None:
+    for path in ("/", "/matrix", "/cameras", "/?lens=duty", "/matrix?lang=en"):
+        answer = web.get(path)
+        assert answer.status_code == 200, path
+        assert "_dash-" in answer.text
+    for path in ("/nope", "/docs", "/openapi.json", "/matrix/nope", "/assets/nope.js"):
+        assert web.get(path).status_code == 404, path
+    assert "_dash-" in web.get("/nope").text, "the page itself says that there is no such page"
+    assert web.get("/assets/app.css").status_code == 200
+    scripts = re.findall(r'src="(/[^"]+[.]js[^"]*)"', web.get("/").text)
+    assert len(scripts) > 5
+    for path in scripts:
+        answer = web.get(path)
+        assert answer.status_code == 200, path
+        assert "javascript" in answer.headers["content-type"]
+
+
+def test_search_leaves_out_towns_of_the_past(site: Site) -> None:
+    from dashboards.search import wanted
+
+    with site.connect() as connection, connection.transaction(force_rollback=True):
+        town = connection.execute(
+            "SELECT code, name_zh FROM territory.unit WHERE level = 'town' ORDER BY code LIMIT 1"
+        ).fetchone()
+        assert town is not None
+
+        def found(valid_to: str) -> bool:
+            connection.execute(
+                f"UPDATE territory.unit SET valid_to = {valid_to} WHERE code = %s", (town["code"],)
+            )
+            rows = connection.execute(read_sql("screens/search"), wanted(town["name_zh"])).fetchall()
+            return town["code"] in {row["id"] for row in rows if row["kind"] == "town"}
+
+        assert found("NULL")
+        assert found("analysis.city_date(now()) + 1")
+        assert not found("analysis.city_date(now())")
+
+
+def test_the_program_hands_out_its_own_source(web: httpx.Client) -> None:
+    answer = web.get("/source.tar.gz")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/gzip"
+    with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as tar:
+        names = {m.name.removeprefix("geoapp-source/") for m in tar.getmembers()}
+        own = tar.extractfile("geoapp-source/dashboards/app.py")
+        assert own is not None
+        assert own.read() == (REPOSITORY / "dashboards" / "app.py").read_bytes()
+    assert {"LICENSE", "README.md", "requirements.lock", "sql/screens/search.sql"} <= names
+    assert not [
+        n for n in names if any(part.startswith(".") or part == "__pycache__" for part in n.split("/"))
+    ]
+
+
+def test_the_source_holds_no_settings_links_or_caches(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("password")
+    (tmp_path / "LICENSE").write_text("AGPL")
+    for name in ("app.py", ".env", "__pycache__/app.pyc", "runs/frame.jpg", ".geoapp/db", "deep/more.sql"):
+        path = tmp_path / "geoapp" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (tmp_path / ".env").write_text("GEOAPP_DATABASE_URL=password")
+    (tmp_path / "geoapp" / "link.py").symlink_to(tmp_path / "secret")
+    with tarfile.open(fileobj=io.BytesIO(archive(tmp_path)), mode="r:gz") as tar:
+        names = sorted(tar.getnames())
+        assert {m.uname for m in tar.getmembers()} == {""}
+    assert names == [f"geoapp-source/{n}" for n in ("LICENSE", "geoapp/app.py", "geoapp/deep/more.sql")]
 
 
 def test_health_says_what_is_wrong(web: httpx.Client, site: Site) -> None:
@@ -177,3 +254,24 @@ def test_a_page_of_another_site_may_not_listen(site: Site) -> None:
 
     with pytest.raises(InvalidStatus), stream(site, origin="http://evil.example") as socket:
         socket.recv(timeout=2)
+
+
+def test_after_a_long_break_the_page_is_told_to_ask_for_everything(site: Site) -> None:
+    with stream(site) as socket:
+        first = told(socket, "beat")["last_id"]
+    with site.connect() as connection:
+        made = connection.execute(
+            "INSERT INTO watch.outbox (topic, dedupe_key, payload)"
+            " SELECT 'camera_health', 'long break ' || n, '{}' FROM generate_series(1, %s) AS n RETURNING id",
+            (REPLAY_MAX + 1,),
+        ).fetchall()
+    ids = sorted(row["id"] for row in made)
+    with stream(site) as socket:
+        while told(socket, "beat")["last_id"] < ids[-1]:
+            pass
+    with stream(site, f"?after={first}") as socket:
+        assert json.loads(socket.recv(timeout=5))["type"] == "reload", "not the oldest rows of the gap"
+        assert told(socket, "beat")["last_id"] >= ids[-1]
+    with stream(site, f"?after={ids[0]}") as socket:  # as many as are replayed: each is told
+        events = [json.loads(socket.recv(timeout=5)) for _ in range(REPLAY_MAX)]
+        assert [e["id"] for e in events] == ids[1:]
