@@ -45,9 +45,9 @@ def lens_classes(name: str) -> list[dict[str, Any]]:
     return [entry | {"hatch": None} for entry in reversed(entries)]
 
 
-def no_cell_class() -> dict[str, Any]:
-    """How ground in no cell that nobody has declared is painted, in the shape of lens_classes."""
-    return _entry(next(one for one in layer("no_cell").classes if one.id == "false"))
+def no_cell_class(*, declared: bool) -> dict[str, Any]:
+    """How ground in no cell is painted, in the shape of lens_classes."""
+    return _entry(next(one for one in layer("no_cell").classes if one.id == str(declared).lower()))
 
 
 def hatch_name(entry: dict[str, Any]) -> str:

@@ -414,9 +414,14 @@ def legend(
             )
         )
     if lens == "coverage":
-        ground = ((head or {}).get("ground_in_no_cell_km2") or {}).get("value")
+        ground, declared = (
+            ((head or {}).get(name) or {}).get("value")
+            for name in ("ground_in_no_cell_km2", "ground_declared_no_cell_km2")
+        )
+        # The map paints declared ground calmly: only where all of it is (to a square metre) may the legend do so too.
+        calm = ground is not None and declared is not None and ground - declared < 1e-6
         shown = number(ground, 2) if ground is None else f"{number(ground, 2)} km²"
-        rows.append(_legend_row(no_cell_class(), "no_cell", t("figures.ground", lang), shown))
+        rows.append(_legend_row(no_cell_class(declared=calm), "no_cell", t("figures.ground", lang), shown))
     from datetime import datetime
 
     as_of = (counts or {}).get("as_of") if given else None

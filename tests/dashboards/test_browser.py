@@ -220,3 +220,28 @@ def test_the_address_brings_back_the_view(open_page: Callable[..., Any], site: S
     drawn(again)
     centres = [p.evaluate("geoapp.city.map.getCenter()") for p in (page, again)]
     assert centres[0]["lng"] == pytest.approx(centres[1]["lng"], abs=1e-4)
+
+
+def test_told_to_reload_the_map_asks_for_incidents_cells_and_figures_anew(
+    open_page: Callable[..., Any], site: Site
+) -> None:
+    page = open_page("/?lens=coverage&lang=en")
+    until(page, "document.querySelector('[data-legend=no_cell] b')?.textContent.includes('km²')")
+    strip = page.locator("[data-figure=ground_in_no_cell_km2] b").inner_text()
+    assert page.locator("[data-legend=no_cell] b").inner_text() == f"{strip} km²"
+
+    page.wait_for_timeout(1500)
+    page.seen.clear()
+    page.wait_for_timeout(500)
+    assert not page.seen, "nothing is asked on a quiet map"
+    page.evaluate("geoapp.live.socket.onmessage({ data: JSON.stringify({ type: 'reload' }) })")
+    deadline = time.monotonic() + 10
+    wanted = ("/features/incident.geojson", "/lens/coverage.json", "/_dash-update-component")
+    while not all(any(part in url for url in page.seen) for part in wanted):
+        assert time.monotonic() < deadline, page.seen
+        page.wait_for_timeout(100)
+
+
+def test_an_unknown_address_says_so_on_the_page(open_page: Callable[..., Any]) -> None:
+    page = open_page("/nope?lang=en", map_ready=False)
+    until(page, "document.querySelector('.notice')?.textContent.includes('There is no such page')")

@@ -86,6 +86,11 @@ def test_coverage_legend_has_the_ground_in_no_cell_as_the_strip_has_it() -> None
     assert words(shown) == "6.46 km²"
     assert words(shown).split()[0] in words(overview.figures(head, "en", ZONE))
     assert "hatched cross" in chip.className
+    for km2, calm in ((6.4583, True), (6.1, False), (None, False)):
+        known = overview.legend(
+            None, "coverage", "en", ZONE, head | {"ground_declared_no_cell_km2": figure(km2)}
+        )
+        assert ("cross" not in [*known[0].children][-1].children[0].className) is calm
     unknown = [*overview.legend(None, "coverage", "zh", ZONE, {})[0].children][-1]
     assert words(unknown).split() == ["未划入网格的地面", "—"]
     for other in ("risk", "duty"):
@@ -95,7 +100,7 @@ def test_coverage_legend_has_the_ground_in_no_cell_as_the_strip_has_it() -> None
 def test_the_maps_script_paints_undeclared_ground_in_the_legends_colour() -> None:
     script = (Path(overview.__file__).parent / "assets" / "20_symbols.js").read_text(encoding="utf-8")
     paint = script[script.index("function noCell") : script.index("const levels")]
-    assert lenses.no_cell_class()["color"] in paint
+    assert lenses.no_cell_class(declared=False)["color"] in paint
 
 
 def test_a_town_without_outline_is_found_and_cannot_be_flown_to() -> None:
