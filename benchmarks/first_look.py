@@ -7,6 +7,7 @@ compare them within one run only.
 
 import argparse
 import dataclasses
+import math
 import shutil
 import statistics
 import tempfile
@@ -16,14 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from etl.sample_city.build import DEMO, build_sample_city
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from layers.http import router
 
+from etl.sample_city.build import DEMO, build_sample_city
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect, open_pool
 from geoapp.database.migrations import migrate
+from layers.http import router
 
 VIEWS = (
     "risk_site",
@@ -35,9 +36,18 @@ VIEWS = (
     "duty_cell",
     "headline",
 )
-# Tiles over Zhangyan, from the whole district to a street; (z, x, y) in the XYZ scheme.
-TILES = ((9, 428, 208), (11, 1714, 835), (13, 6856, 3341), (14, 13713, 6683))
+# Tiles over the seat of Zhangyan, from the whole district to a street.
+SEAT_LON, SEAT_LAT = 121.294, 30.804  # degrees, EPSG:4326
+ZOOMS = (9, 11, 13, 14)
 TILE_LAYERS = ("cell", "site", "key_risk_area", "camera_sector", "base")
+
+
+def tile_at(zoom: int) -> tuple[int, int, int]:
+    """The XYZ tile (z, x, y) of Web Mercator that holds the seat."""
+    across = 2**zoom
+    x = (SEAT_LON + 180) / 360 * across
+    y = (1 - math.asinh(math.tan(math.radians(SEAT_LAT))) / math.pi) / 2 * across
+    return zoom, int(x), int(y)
 
 
 def median_ms(work: Callable[[], Any], repeats: int) -> tuple[float, float]:
@@ -56,20 +66,22 @@ def rows_of(url: str, repeats: int) -> list[tuple[str, float, float]]:
     table: list[tuple[str, float, float]] = []
     with connect(url, autocommit=True) as connection:
         for view in VIEWS:
-            query = f"SELECT count(*) FROM (SELECT * FROM analysis.{view} OFFSET 0) AS v"
+            query = f"SELECT * FROM analysis.{view}"
             table.append(
                 (f"analysis.{view}", *median_ms(lambda q=query: connection.execute(q).fetchone(), repeats))
             )
         for layer in TILE_LAYERS:
-            for z, x, y in TILES:
+            for z, x, y in map(tile_at, ZOOMS):
                 query = f"SELECT tiles.{layer}({z}, {x}, {y})"
                 timed = median_ms(lambda q=query: connection.execute(q).fetchone(), repeats)
-                table.append((f"tiles.{layer} z{z}", *timed))
+                held = connection.execute(f"SELECT length(tiles.{layer}({z}, {x}, {y})) AS n").fetchone()
+                assert held is not None
+                table.append((f"tiles.{layer} z{z}, {(held['n'] or 0) / 1024:.0f} KiB", *timed))
     with open_pool(url) as pool:
         application = FastAPI()
         application.include_router(router(pool))
         client = TestClient(application)
-        path = "/tiles/cell/{}/{}/{}.mvt".format(*TILES[1])
+        path = "/tiles/cell/{}/{}/{}.mvt".format(*tile_at(11))
         etag = client.get(path).headers["etag"]
         table.append(("HTTP cell z11, in the cache", *median_ms(lambda: client.get(path), repeats)))
         table.append(
