@@ -10,7 +10,8 @@ PYTHON ?= python3
 # On machines where the plain torch wheel would bring CUDA: make demo PIP_OPTIONS="--extra-index-url <PyTorch's CPU index>"
 PIP_OPTIONS ?=
 RUN_PACKAGES := postgresql-15-postgis-3 python3-venv libgl1 libglib2.0-0
-TEST_PACKAGES := chromium fonts-noto-cjk
+# libatomic1: the browser driver of playwright is a program of its own that needs it.
+TEST_PACKAGES := chromium fonts-noto-cjk libatomic1
 WORKERS ?= 2
 
 .PHONY: help demo test test-long lint environment system system-test lock screenshots clean
@@ -71,7 +72,7 @@ system:
 	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv; import ensurepip' 2>/dev/null && $(LIBRARIES) | grep libGL.so.1 >/dev/null && $(LIBRARIES) | grep libglib-2.0.so.0 >/dev/null)
 
 system-test:
-	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1)
+	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1)
 
 lock:
 	@$(PY) -m pip install --disable-pip-version-check -q --dry-run --ignore-installed --report /dev/stdout -e '.[dev]' \

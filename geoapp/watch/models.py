@@ -82,7 +82,7 @@ class Incident(Base):
         Index("incident_seen_idx", text("last_seen_at DESC")),
         {
             "schema": "watch",
-            "comment": "One event in the world, as a lead (线索): it becomes evidence only by review. box = x1,y1,x2,y2 pixels of its last observation.",
+            "comment": "One event in the world, as a lead (线索): it becomes evidence only by review. box = x1,y1,x2,y2 pixels, the extent over its latest observations; the boxes of each frame are in watch.evidence.",
         },
     )
 
