@@ -342,6 +342,14 @@ class PrivateCluster:
         folder = self.socket_folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         account = self._account()
+        # The short folder lies where anybody may make one: a stranger's would see our connections.
+        owners = {os.geteuid()} | ({pwd.getpwnam(account).pw_uid} if account else set())
+        if folder.lstat().st_uid not in owners or folder.is_symlink():
+            raise Refused(
+                f"{folder} 属于别人 / {folder} belongs to somebody else.\n"
+                "  Remove it, or set GEOAPP_HOME to a shorter path; the data is untouched."
+            )
+        folder.chmod(0o700)
         if account:
             shutil.chown(folder, account, account)
 

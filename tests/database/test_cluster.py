@@ -156,6 +156,22 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one(home: Path) -> None:
         private.destroy()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder that is somebody else's")
+def test_a_strangers_socket_folder_is_refused(home: Path) -> None:
+    private = PrivateCluster(home / ("long" * 20), throwaway=True)
+    private.socket_folder.mkdir(mode=0o777)
+    os.chown(private.socket_folder, 65534, 65534)
+    try:
+        with pytest.raises(Refused, match="belongs to somebody else"):
+            private.up()
+        os.chown(private.socket_folder, 0, 0)
+        assert private.up() is True
+        assert private.socket_folder.stat().st_mode & 0o777 == 0o700
+    finally:
+        private.destroy()
+        shutil.rmtree(private.socket_folder, ignore_errors=True)
+
+
 def test_an_initdb_that_was_cut_off_is_made_again(home: Path) -> None:
     private = PrivateCluster(home, throwaway=True)
     half = home / "database" / "cluster" / "data"
