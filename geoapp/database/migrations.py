@@ -1,4 +1,5 @@
-"""The schema, up and down: Alembic for tables, then the definitions (views, functions) of sql/analysis and sql/tiles."""
+"""The schema, up and down: roles, Alembic for tables, then the definitions: views and functions of sql/analysis and
+sql/tiles, and who may do what on which rows (sql/access)."""
 
 import hashlib
 import re
@@ -94,6 +95,7 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
                 drop_definitions_of(url)
                 command.downgrade(config, to)
             else:
+                _make_roles(url)
                 command.upgrade(config, to)
             connection.commit()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
@@ -102,7 +104,29 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
         engine.dispose()
     if to == "head":
         apply_definitions(url, srid=srid)
+        _follow_accounts(url)
     return current(url)
+
+
+def _make_roles(url: str) -> None:
+    """The server's group roles, where they are missing. Raises Refused, with what to run, where this role may not make them."""
+    with connect(url) as connection:
+        try:
+            connection.execute(read_sql("access/roles").encode())
+        except psycopg.errors.InsufficientPrivilege as fault:
+            raise Refused(
+                f"缺少建立数据库角色的权限 / this database role may not make roles: {fault.diag.message_primary}.\n"
+                "  As a superuser run: ALTER ROLE <it> CREATEROLE   (or run sql/access/roles.sql yourself)."
+            ) from fault
+
+
+def _follow_accounts(url: str) -> None:
+    """Roles of accounts that this server does not know yet: after a restore on another one."""
+    with connect(url) as connection:
+        connection.execute(
+            "SELECT access.follow_role(a) FROM access.account AS a"
+            " WHERE NOT EXISTS (SELECT 1 FROM pg_roles AS r WHERE r.rolname = a.db_role)"
+        )
 
 
 def _is_older(to: str, now: str | None) -> bool:
@@ -127,9 +151,13 @@ def definitions_digest(srid: int) -> str:
 
 
 def apply_definitions(url: str, *, srid: int) -> bool:
-    """Replaces all views and functions of `analysis` and `tiles` in one transaction; False when they were current."""
+    """Replaces all views and functions of `analysis` and `tiles`, all policies and rights, in one transaction.
+
+    False when they were current.
+    """
     digest = definitions_digest(srid)
     with connect(url) as connection:
+        connection.execute("SELECT set_config('geoapp.batch', 'definitions', true)")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK + 1,))
         row = connection.execute(
             "SELECT obj_description('tiles'::regnamespace, 'pg_namespace') AS said"

@@ -6,6 +6,8 @@ from pathlib import Path
 from geoapp.errors import Refused
 from geoapp.settings import SQL_ROOT
 
+ACCESS_DEFINITIONS = ("policies", "grants")
+
 
 def read_sql(name: str, *, srid: int | None = None) -> str:
     """Text of `sql/<name>.sql`; `:srid` becomes the city's metric zone (EPSG code) where `srid` is given."""
@@ -22,7 +24,8 @@ def needs(path: Path) -> list[str]:
 
 
 def definition_files() -> list[Path]:
-    """Files of sql/analysis and sql/tiles in an order in which each runs after those that it needs.
+    """Files of sql/analysis and sql/tiles in an order in which each runs after those that it needs; then those of
+    sql/access that say who may do what on which rows.
 
     Raises Refused when two files need each other or a needed file is missing.
     """
@@ -36,6 +39,7 @@ def definition_files() -> list[Path]:
             raise Refused(f"sql/{key}.sql needs {', '.join(missing)}, which is not in sql/.")
         graph[key] = wanted
     try:
-        return [files[key] for key in TopologicalSorter(graph).static_order()]
+        ordered = [files[key] for key in TopologicalSorter(graph).static_order()]
     except CycleError as fault:
         raise Refused(f"sql/: definitions need each other in a circle: {fault.args[1]}") from fault
+    return [*ordered, *(SQL_ROOT / "access" / f"{name}.sql" for name in ACCESS_DEFINITIONS)]

@@ -1,0 +1,129 @@
+-- What each role may do, table by table. Rows are another matter (policies.sql): a right here reaches only the rows there.
+-- Everything is taken away first, so that this file alone says what holds.
+DO $$
+DECLARE
+    schema_name text;
+    group_name text;
+    groups constant text[] := ARRAY[
+        'geoapp_committee', 'geoapp_planner', 'geoapp_analyst', 'geoapp_duty_officer', 'geoapp_inspector', 'geoapp_enterprise',
+        'geoapp_admin'
+    ];
+    everybody constant text := array_to_string(groups, ', ');
+BEGIN
+    FOREACH schema_name IN ARRAY ARRAY[
+        'territory', 'registry', 'duty', 'watch', 'casework', 'inspection', 'access', 'analysis', 'staging', 'tiles'
+    ] LOOP
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM PUBLIC, geoapp_web, geoapp_watch, %s', schema_name, everybody);
+        EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC, geoapp_web, geoapp_watch, %s', schema_name, everybody);
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO geoapp_watch, geoapp_view, %s', schema_name, everybody);
+    END LOOP;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+    -- To look: the register and what was seen, for every role. Views of analysis read with the reader's own rights.
+    FOREACH schema_name IN ARRAY ARRAY['territory', 'duty', 'inspection', 'analysis'] LOOP
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s', schema_name, everybody);
+    END LOOP;
+    EXECUTE format(
+        'GRANT SELECT ON registry.key_risk_area, registry.camera, registry.camera_reach, registry.hot_work_permit,'
+        ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
+        ' watch.camera_health_event, watch.scan_due, watch.outbox TO %s', everybody
+    );
+    EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_reaching_camera TO %s', everybody);
+    EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'
+        ' is_demo, disabled_at, created_at, created_by) ON access.account TO %s', everybody);
+    EXECUTE format('GRANT UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO %s', everybody);
+    EXECUTE format('GRANT SELECT (id, account_id, method, created_at, last_used_at, idle_until, expires_at, ended_at, ended_why, ip, user_agent),'
+        ' UPDATE (ended_at, ended_why) ON access.session TO %s', everybody);
+    EXECUTE format('GRANT SELECT (id, account_id, name, scopes, created_at, created_by, expires_at, last_used_at, revoked_at),'
+        ' UPDATE (revoked_at) ON access.token TO %s', everybody);
+    EXECUTE format('GRANT SELECT ON access.audit TO %s', everybody);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION access.record, access.caller, watch.pulse TO geoapp_web, geoapp_watch, %s', everybody);
+
+    -- People's names and phones at firms, and holders of certificates: not for those who plan or analyse.
+    GRANT SELECT ON registry.site, registry.certificate
+    TO geoapp_committee, geoapp_duty_officer, geoapp_inspector, geoapp_enterprise, geoapp_admin;
+    EXECUTE (
+        SELECT format('GRANT SELECT (%s) ON registry.site TO geoapp_planner, geoapp_analyst', string_agg(quote_ident(a.attname), ', '))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'registry.site'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+            AND a.attname NOT IN ('contact_name', 'contact_phone')
+    );
+    EXECUTE (
+        SELECT format('GRANT SELECT (%s) ON registry.certificate TO geoapp_planner, geoapp_analyst', string_agg(quote_ident(a.attname), ', '))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'registry.certificate'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'holder_name'
+    );
+    -- Frames: that there is one is known to all who see the incident; to look at it needs its path.
+    GRANT SELECT ON watch.evidence TO geoapp_committee, geoapp_duty_officer, geoapp_inspector, geoapp_enterprise;
+    EXECUTE (
+        SELECT format('GRANT SELECT (%s) ON watch.evidence TO geoapp_planner, geoapp_analyst, geoapp_admin', string_agg(quote_ident(a.attname), ', '))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'watch.evidence'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'path'
+    );
+
+    -- To act.
+    GRANT INSERT (title, reason, town_code, proposal, state) ON territory.changeset TO geoapp_planner;
+    GRANT UPDATE (title, reason, proposal, state) ON territory.changeset TO geoapp_planner;
+    GRANT UPDATE (state, review_note) ON territory.changeset TO geoapp_committee;
+    GRANT INSERT (rule_code, unit_code, department_code, role, status, person_id, valid_from, valid_to, document_no),
+        UPDATE (status, person_id, valid_to, document_no) ON duty.assignment TO geoapp_committee;
+    GRANT UPDATE (review, review_reason) ON watch.incident TO geoapp_duty_officer;
+    GRANT INSERT (site_id, kind, done_at, person_id, outcome) ON inspection.visit TO geoapp_inspector, geoapp_enterprise;
+    GRANT INSERT (site_id, class, is_unlicensed_work, title_zh, title_en, found_at, found_by, deadline, state),
+        UPDATE (class, deadline, state, closed_at) ON inspection.hazard TO geoapp_inspector;
+    GRANT UPDATE (state) ON inspection.hazard TO geoapp_enterprise;
+    -- An admin keeps accounts, constants and imports; sees neither frames nor sealed values nor password hashes.
+    GRANT INSERT (login, name_zh, name_en, roles, scope, db_role, password_hash, password_set_at, must_change_password, oidc_subject),
+        UPDATE (name_zh, name_en, roles, scope, password_hash, password_set_at, must_change_password, oidc_subject, disabled_at),
+        SELECT (oidc_subject) ON access.account TO geoapp_admin;
+    GRANT SELECT, INSERT, DELETE ON access.account_area, access.account_site TO geoapp_admin;
+    GRANT INSERT (token_hash, account_id, name, scopes, expires_at) ON access.token TO geoapp_admin;
+    GRANT SELECT (subject_kind, subject_id, field, key_id, set_at, set_by), INSERT (subject_kind, subject_id, field, key_id, sealed),
+        DELETE ON access.secret TO geoapp_admin;
+    GRANT UPDATE (value) ON analysis.parameter TO geoapp_admin;
+    GRANT SELECT ON staging.batch, staging.rejected TO geoapp_admin;
+
+    GRANT EXECUTE ON FUNCTION access.record_export TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_enterprise;
+
+    -- The web process itself.
+    GRANT EXECUTE ON FUNCTION access.first_admin TO geoapp_web;
+    GRANT USAGE ON SCHEMA access, watch TO geoapp_web;
+    GRANT SELECT, UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO geoapp_web;
+    GRANT SELECT ON access.account_area, access.account_site TO geoapp_web;
+    GRANT SELECT, INSERT, UPDATE ON access.session, access.token TO geoapp_web;
+    GRANT SELECT, INSERT, DELETE ON access.sign_in_attempt, access.oidc_flow TO geoapp_web;
+    -- The watch: reads the register, writes what was seen.
+    GRANT SELECT ON ALL TABLES IN SCHEMA territory, registry, duty, inspection, analysis TO geoapp_watch;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA watch TO geoapp_watch;
+    GRANT SELECT ON access.secret TO geoapp_watch;
+END $$;
+
+-- Views belong to a role that owns no table and may pass by no policy. They read with the rights of whoever asks
+-- (security_invoker): the time-dependent ones are SQL functions, which PostgreSQL runs as the caller in any case.
+DO $$
+DECLARE
+    found record;
+BEGIN
+    GRANT CREATE ON SCHEMA analysis, tiles TO geoapp_view;
+    FOR found IN
+        SELECT c.oid::regclass AS name FROM pg_class AS c
+        WHERE c.relkind = 'v' AND c.relnamespace IN ('analysis'::regnamespace, 'tiles'::regnamespace)
+    LOOP
+        EXECUTE format('ALTER VIEW %s SET (security_invoker = true)', found.name);
+        EXECUTE format('ALTER VIEW %s OWNER TO geoapp_view', found.name);
+    END LOOP;
+    REVOKE CREATE ON SCHEMA analysis, tiles FROM geoapp_view;
+END $$;
+
+-- A box comparison of stored geometries cannot tell anything: marked leakproof, it may use its index before the policy is
+-- asked (without it a small map of a million sites reads the whole town). Needs a superuser; without one maps are slower.
+DO $$
+BEGIN
+    EXECUTE (
+        SELECT format('ALTER FUNCTION %s LEAKPROOF', o.oprcode::regprocedure)
+        FROM pg_operator AS o
+        WHERE o.oprname = '&&' AND o.oprleft = 'geometry'::regtype AND o.oprright = 'geometry'::regtype
+    );
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'geometry && is not leakproof: scoped maps read more rows. A superuser can run ALTER FUNCTION geometry_overlaps(geometry, geometry) LEAKPROOF';
+END $$;

@@ -1,0 +1,139 @@
+-- Which rows an account sees and may write: one line a table, one column a scope. Accounts of the whole district see every
+-- row (their policy is true, so it costs nothing and no index is lost); the others by their towns, communities or sites.
+-- {areas} the caller's towns or communities, {sites} its sites, {units} units it may read, {cameras} cameras it sees.
+-- Each is asked once a query, not once a row. A table of these schemas that is missing here is closed to everybody.
+DO $$
+DECLARE
+    areas constant text := 'ARRAY(SELECT a.area_code FROM access.my_area AS a)';
+    sites constant text := 'ARRAY(SELECT s.site_id FROM access.my_site AS s)';
+    units constant text := 'ARRAY(SELECT u.code FROM access.my_unit AS u)';
+    cameras constant text := 'ARRAY(SELECT c.id FROM registry.camera AS c)';
+    found record;
+    line record;
+    part record;
+    condition text;
+BEGIN
+    FOR found IN
+        SELECT p.polrelid::regclass AS name, p.polname FROM pg_policy AS p
+        JOIN pg_class AS c ON c.oid = p.polrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('territory', 'registry', 'duty', 'watch', 'casework', 'inspection', 'access', 'analysis', 'staging')
+    LOOP
+        EXECUTE format('DROP POLICY %I ON %s', found.polname, found.name);
+    END LOOP;
+    FOR found IN
+        SELECT c.oid::regclass AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p')
+            AND n.nspname IN ('territory', 'registry', 'duty', 'watch', 'casework', 'inspection', 'access', 'analysis', 'staging')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', found.name);
+    END LOOP;
+    FOR line IN
+        SELECT * FROM (VALUES
+            -- What everybody who has signed in may know: which city, its base map, the rules, versions, constants.
+            ('territory.city', 'true', 'true', 'true'),
+            ('territory.base_feature', 'true', 'true', 'true'),
+            ('territory.layer_version', 'true', 'true', 'true'),
+            ('territory.no_cell_made_from', 'true', 'true', 'true'),
+            ('duty.department', 'true', 'true', 'true'),
+            ('duty.rule', 'true', 'true', 'true'),
+            ('analysis.parameter', 'true', 'true', 'true'),
+            -- Ground.
+            ('territory.unit', 'code = ANY ({units})', 'code = ANY ({units})', 'code = ANY ({units})'),
+            ('territory.grid_cell', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})',
+                'code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
+            ('territory.grid_cell_history', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})', 'false'),
+            ('territory.no_cell_ground', 'town_code = ANY ({areas})', 'false', 'false'),
+            ('territory.no_cell_piece', 'town_code = ANY ({areas})', 'false', 'false'),
+            ('territory.changeset', 'town_code = ANY ({areas})', 'false', 'false'),
+            -- Who answers: for the own units and for those above them.
+            ('duty.person', 'unit_code IS NULL OR unit_code = ANY ({units})', 'unit_code IS NULL OR unit_code = ANY ({units})',
+                'unit_code IS NULL OR unit_code = ANY ({units})'),
+            ('duty.assignment', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
+            ('duty.unit_staff', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
+            ('duty.grid_staff', 'left(cell_code, 9) || ''000'' = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})',
+                'cell_code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
+            -- What stands there.
+            ('registry.site', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'id = ANY ({sites})'),
+            ('registry.key_risk_area', 'town_code = ANY ({areas})', 'site_id IN (SELECT s.id FROM registry.site AS s)',
+                'site_id = ANY ({sites})'),
+            ('registry.camera',
+                'town_code = ANY ({areas}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
+                'left(cell_code, 12) = ANY ({areas}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
+                'site_id = ANY ({sites}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))'),
+            ('registry.camera_reach', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('registry.certificate', 'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id IN (SELECT s.id FROM registry.site AS s)',
+                'site_id = ANY ({sites})'),
+            ('registry.hot_work_permit', 'site_id IN (SELECT s.id FROM registry.site AS s)',
+                'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id = ANY ({sites})'),
+            -- What was checked.
+            ('inspection.visit', 'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id IN (SELECT s.id FROM registry.site AS s)',
+                'site_id = ANY ({sites})'),
+            ('inspection.hazard', 'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id IN (SELECT s.id FROM registry.site AS s)',
+                'site_id = ANY ({sites})'),
+            -- What was seen.
+            ('watch.incident', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'site_id = ANY ({sites})'),
+            ('watch.incident_observation', 'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
+                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
+                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'),
+            ('watch.evidence', 'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
+                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
+                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'),
+            ('watch.observation', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('watch.observation_hour', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('watch.camera_health', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('watch.camera_health_event', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('watch.scan_due', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('watch.outbox',
+                'CASE WHEN incident_id IS NOT NULL THEN EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'
+                ' ELSE camera_id = ANY ({cameras}) END',
+                'CASE WHEN incident_id IS NOT NULL THEN EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'
+                ' ELSE camera_id = ANY ({cameras}) END',
+                'CASE WHEN incident_id IS NOT NULL THEN EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'
+                ' ELSE camera_id = ANY ({cameras}) END'),
+            -- Imports hold rows as they came: nobody but an admin (of the district) has rights on them.
+            ('staging.batch', 'false', 'false', 'false'),
+            ('staging.rejected', 'false', 'false', 'false')
+        ) AS t (name, town, community, site)
+    LOOP
+        EXECUTE format('CREATE POLICY district ON %s TO geoapp_scope_district USING (true)', line.name);
+        EXECUTE format('CREATE POLICY watch ON %s TO geoapp_watch USING (true)', line.name);
+        FOR part IN SELECT * FROM (VALUES ('town', line.town), ('community', line.community), ('site', line.site)) AS p (scope, rule) LOOP
+            condition := replace(replace(replace(replace(part.rule, '{areas}', areas), '{sites}', sites), '{units}', units), '{cameras}', cameras);
+            EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', part.scope, line.name, 'geoapp_scope_' || part.scope, condition);
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- Beyond area: what some roles may never write, whatever their rights (restrictive: it can only take away).
+CREATE POLICY enterprise_checks_itself ON inspection.visit AS RESTRICTIVE FOR INSERT TO geoapp_enterprise WITH CHECK (kind = 'self_check');
+CREATE POLICY inspector_checks_others ON inspection.visit AS RESTRICTIVE FOR INSERT TO geoapp_inspector WITH CHECK (kind <> 'self_check');
+CREATE POLICY enterprise_submits ON inspection.hazard AS RESTRICTIVE FOR UPDATE TO geoapp_enterprise
+USING (state IN ('assigned', 'fixing', 'rejected', 'submitted')) WITH CHECK (state IN ('fixing', 'submitted'));
+
+-- Accounts: the web process reads them to sign people in; an admin keeps them; everybody sees and keeps the own password.
+CREATE POLICY web ON access.account TO geoapp_web USING (true);
+CREATE POLICY admin ON access.account TO geoapp_admin USING (true);
+CREATE POLICY own ON access.account TO PUBLIC USING (db_role = current_user);
+CREATE POLICY web ON access.account_area TO geoapp_web USING (true);
+CREATE POLICY admin ON access.account_area TO geoapp_admin USING (true);
+CREATE POLICY web ON access.account_site TO geoapp_web USING (true);
+CREATE POLICY admin ON access.account_site TO geoapp_admin USING (true);
+CREATE POLICY web ON access.session TO geoapp_web USING (true);
+CREATE POLICY admin ON access.session TO geoapp_admin USING (true);
+CREATE POLICY own ON access.session TO PUBLIC USING (account_id = (SELECT m.id FROM access.my_account AS m));
+CREATE POLICY web ON access.token TO geoapp_web USING (true);
+CREATE POLICY admin ON access.token TO geoapp_admin USING (true);
+CREATE POLICY own ON access.token TO PUBLIC USING (account_id = (SELECT m.id FROM access.my_account AS m));
+CREATE POLICY web ON access.sign_in_attempt TO geoapp_web USING (true);
+CREATE POLICY web ON access.oidc_flow TO geoapp_web USING (true);
+-- Sealed values: the watch opens them with the key file; an admin may set and delete, never read (no SELECT on sealed).
+CREATE POLICY watch ON access.secret TO geoapp_watch USING (true);
+CREATE POLICY admin ON access.secret TO geoapp_admin USING (true);
+-- The audit: everybody the own records; an admin all; the committee what happened in its area. Only access.record() and
+-- triggers write.
+CREATE POLICY own ON access.audit FOR SELECT TO PUBLIC USING (db_role = current_user);
+CREATE POLICY admin ON access.audit FOR SELECT TO geoapp_admin USING (true);
+CREATE POLICY committee ON access.audit FOR SELECT TO geoapp_committee USING (
+    (SELECT m.scope FROM access.my_account AS m) = 'district'
+    OR town_code = ANY (ARRAY(SELECT a.area_code FROM access.my_area AS a))
+);
