@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     basemap_approval_number: str = ""
     real_data: Path | None = None
     model: Path | None = None
+    # Outside the database and outside its backups: what is sealed in the database opens with this file only.
+    key_file: Path | None = None
     # The AGPL offer: by default the running program hands out its own source.
     source_url: str = "/source.tar.gz"
 
@@ -45,6 +47,13 @@ class Settings(BaseSettings):
     def evidence_path(self) -> Path:
         """Folder of evidence frames; `watch.evidence.path` is relative to it."""
         return self.home_path / "evidence"
+
+    @property
+    def key_path(self) -> Path:
+        """The installation's key file, absolute."""
+        if self.key_file is not None:
+            return self.key_file.expanduser().resolve()
+        return self.home_path / "keys" / "installation.key"
 
 
 @lru_cache(maxsize=1)
