@@ -21,7 +21,9 @@ def scope_of(roles: Sequence[str], areas: Sequence[str], sites: Sequence[int]) -
     """
     unknown = [r for r in roles if r not in ROLES]
     if unknown or not roles:
-        raise Refused(f"没有这个角色 / no such role: {', '.join(unknown) or '—'}. Choose: {', '.join(ROLES)}.")
+        raise Refused(
+            f"没有这个角色 / no such role: {', '.join(unknown) or '—'}. Choose: {', '.join(ROLES)}."
+        )
     if "enterprise" in roles:
         if len(set(roles)) > 1:
             raise Refused("企业账号不能兼任其他角色 / an enterprise's account holds no other role.")
@@ -35,10 +37,13 @@ def scope_of(roles: Sequence[str], areas: Sequence[str], sites: Sequence[int]) -
         raise Refused(f"区划代码应为 12 位数字 / a unit's code has 12 digits: {', '.join(bad)}.")
     # A code that ends in zeros names the unit above: 6 zeros the county, 3 zeros a town.
     levels = {
-        "district" if code.endswith("000000") else "town" if code.endswith("000") else "community" for code in areas
+        "district" if code.endswith("000000") else "town" if code.endswith("000") else "community"
+        for code in areas
     }
     if len(levels) > 1:
-        raise Refused("一个账号的管辖区应为同一级 / the areas of an account are all towns or all communities.")
+        raise Refused(
+            "一个账号的管辖区应为同一级 / the areas of an account are all towns or all communities."
+        )
     scope = levels.pop() if levels else "district"
     if "admin" in roles and scope != "district":
         raise Refused("管理员管全区 / an admin is of the whole district: give no areas.")

@@ -23,12 +23,16 @@ def web_url(owner_url: str) -> str:
     login = f"geoapp_web_{key_fingerprint()}"
     password = hmac.new(derived("database/web"), login.encode(), "sha256").hexdigest()
     with connect(owner_url) as connection:
-        verifier = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+        verifier = connection.pgconn.encrypt_password(
+            password.encode(), login.encode(), b"scram-sha-256"
+        ).decode()
         connection.execute("SELECT pg_advisory_xact_lock(748116314)")
         found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
         verb = sql.SQL("ALTER" if found else "CREATE")
         connection.execute(
-            sql.SQL("{} ROLE {} LOGIN INHERIT PASSWORD {}").format(verb, sql.Identifier(login), sql.Literal(verifier))
+            sql.SQL("{} ROLE {} LOGIN INHERIT PASSWORD {}").format(
+                verb, sql.Identifier(login), sql.Literal(verifier)
+            )
         )
         connection.execute(sql.SQL("GRANT geoapp_web TO {}").format(sql.Identifier(login)))
     return make_conninfo(owner_url, user=login, password=password)

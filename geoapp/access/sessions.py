@@ -1,0 +1,87 @@
+"""Sessions of signed-in browsers: a random cookie, of which the database keeps only the SHA-256."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+from geoapp.access.caller import Caller, Connection
+from geoapp.database.sql_files import read_sql
+
+# An operation centre's screen stays open through a shift; a forgotten one ends within the half day.
+IDLE = timedelta(hours=2)
+ABSOLUTE = timedelta(hours=12)
+# The idle end is written again at most this often: a map asks for many tiles a second.
+SLIDE_EVERY = timedelta(minutes=1)
+COOKIE = "geoapp_session"
+CSRF_COOKIE = "_csrf_token"
+CSRF_HEADER = "X-CSRFToken"
+TOKEN_LENGTH = 43
+
+
+def token_hash(token: str) -> bytes:
+    """SHA-256 of a cookie's or API token's text: what the database keeps of it."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def csrf_of(token: str) -> str:
+    """The CSRF token of a session: it follows from the cookie's secret, so only the page's own origin can know it."""
+    return hmac.new(token.encode(), b"geoapp csrf", "sha256").hexdigest()
+
+
+def open_session(
+    connection: Connection,
+    account_id: int,
+    *,
+    method: str,
+    at: datetime,
+    ip: str | None = None,
+    user_agent: str | None = None,
+) -> str:
+    """Opens a session (method: password, oidc, demo or first_start) and returns the cookie's text, 43 characters.
+
+    `connection` is the web process's own (not acting). `at` is aware. It ends after IDLE without use, after ABSOLUTE in
+    any case.
+    """
+    token = secrets.token_urlsafe(32)
+    connection.execute(
+        "INSERT INTO access.session (token_hash, account_id, method, created_at, last_used_at, idle_until, expires_at, ip, user_agent)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            token_hash(token),
+            account_id,
+            method,
+            at,
+            at,
+            at + IDLE,
+            at + ABSOLUTE,
+            ip,
+            (user_agent or "")[:200],
+        ),
+    )
+    return token
+
+
+def caller_of_session(connection: Connection, token: str, at: datetime) -> Caller | None:
+    """The caller of a cookie at a moment, or None for one that is forged, ended, or of a disabled account."""
+    if len(token) != TOKEN_LENGTH or not token.isascii():
+        return None
+    row = connection.execute(
+        read_sql("access/session_caller").encode(), {"token_hash": token_hash(token), "at": at}
+    ).fetchone()
+    if row is None:
+        return None
+    if at - row["last_used_at"] > SLIDE_EVERY:
+        connection.execute(
+            "UPDATE access.session SET last_used_at = %(at)s, idle_until = %(until)s WHERE id = %(id)s",
+            {"at": at, "until": at + IDLE, "id": row["session_id"]},
+        )
+    return Caller.from_row(row)
+
+
+def end_session(connection: Connection, session_id: str, why: str, at: datetime) -> None:
+    """Ends a session at once (why: signed_out, password_changed, by_admin)."""
+    connection.execute(
+        "UPDATE access.session SET ended_at = %s, ended_why = %s WHERE id = %s AND ended_at IS NULL",
+        (at, why, session_id),
+    )
