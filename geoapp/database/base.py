@@ -70,9 +70,9 @@ def projected(column: str) -> Computed:
     return Computed(f"ST_Transform({column}, 3857)", persisted=True)
 
 
-def gist(name: str, column: str) -> Index:
+def gist(name: str, *columns: str) -> Index:
     """A spatial index."""
-    return Index(name, column, postgresql_using="gist")
+    return Index(name, *columns, postgresql_using="gist")
 
 
 class Batch(Base):

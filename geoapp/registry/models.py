@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import ForeignKey, Identity, Index, text
+from sqlalchemy import Computed, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, TRUE, Base, Big, gist, mercator, metric, projected
@@ -18,6 +18,8 @@ class Site(Base):
         gist("site_geom_3857_idx", "geom_3857"),
         gist("site_geom_idx", "geom"),
         Index("site_town_idx", "town_code"),
+        Index("site_community_idx", text('"left"(cell_code, 12)')),
+        gist("site_town_geom_3857_idx", "town_code", "geom_3857"),
         {"schema": "registry"},
     )
 
@@ -61,6 +63,7 @@ class KeyRiskArea(Base):
     __table_args__ = (
         gist("key_risk_area_geom_3857_idx", "geom_3857"),
         gist("key_risk_area_geom_idx", "geom"),
+        Index("key_risk_area_site_idx", "site_id"),
         {
             "schema": "registry",
             "comment": "重点风险源区域: an area inside a site that the watch must see. onboarded_on = the day it joined the network.",
@@ -94,6 +97,7 @@ class Camera(Base):
         gist("camera_geom_idx", "geom"),
         gist("camera_sector_3857_idx", "sector_3857"),
         gist("camera_sector_idx", "sector"),
+        Index("camera_site_idx", "site_id"),
         {"schema": "registry"},
     )
 
@@ -130,6 +134,26 @@ class Camera(Base):
     retired_on: Mapped[date | None]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
     batch_id: Mapped[Big | None]
+
+
+class CameraReach(Base):
+    """Communities whose cells a camera's sector touches; kept by triggers on camera and grid_cell."""
+
+    __tablename__ = "camera_reach"
+    __table_args__ = (
+        Index("camera_reach_town_idx", "town_code"),
+        Index("camera_reach_community_idx", "community_code"),
+        {
+            "schema": "registry",
+            "comment": "Derived: communities whose cells a camera's sector touches. Kept by triggers on camera and grid_cell.",
+        },
+    )
+
+    camera_id: Mapped[Big] = mapped_column(
+        ForeignKey("registry.camera.id", ondelete="CASCADE"), primary_key=True
+    )
+    community_code: Mapped[str] = mapped_column(primary_key=True)
+    town_code: Mapped[str] = mapped_column(Computed("left(community_code, 9) || '000'", persisted=True))
 
 
 class Certificate(Base):

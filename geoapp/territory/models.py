@@ -1,12 +1,18 @@
 """The ground: the city, its units and grid cells, and what is derived from them."""
 
 from datetime import date, datetime
+from typing import Any
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import Computed, ForeignKey, Identity, Index, text
+from sqlalchemy import Computed, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, ONE, TRUE, Base, Big, gist, mercator, metric, projected
+
+
+def town_of_community() -> Computed:
+    """The generated code of the town that a community belongs to."""
+    return Computed("left(community_code, 9) || '000'", persisted=True)
 
 
 class City(Base):
@@ -66,6 +72,7 @@ class GridCell(Base):
     __tablename__ = "grid_cell"
     __table_args__ = (
         Index("grid_cell_community_idx", "community_code"),
+        Index("grid_cell_town_idx", "town_code"),
         gist("grid_cell_geom_3857_idx", "geom_3857"),
         gist("grid_cell_geom_idx", "geom"),
         {"schema": "territory"},
@@ -85,6 +92,7 @@ class GridCell(Base):
     edited_by: Mapped[str] = mapped_column(server_default=text("CURRENT_USER"))
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
     batch_id: Mapped[Big | None]
+    town_code: Mapped[str | None] = mapped_column(town_of_community())
 
 
 class GridCellHistory(Base):
@@ -104,6 +112,7 @@ class GridCellHistory(Base):
     valid_from: Mapped[datetime]
     valid_to: Mapped[datetime]
     edited_by: Mapped[str]
+    town_code: Mapped[str | None] = mapped_column(town_of_community())
 
 
 class NoCellGround(Base):
@@ -191,3 +200,32 @@ class NoCellMadeFrom(Base):
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=TRUE)
     versions: Mapped[str]
     made_at: Mapped[datetime]
+
+
+class Changeset(Base):
+    """网格调整方案: a proposed change of cells, that somebody else than its planner reviews."""
+
+    __tablename__ = "changeset"
+    __table_args__ = (
+        Index("changeset_town_idx", "town_code", "state"),
+        {
+            "schema": "territory",
+            "comment": "网格调整方案: a proposed change of cells. planned_by and reviewed_by are never the same account.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    title: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default=EMPTY)
+    town_code: Mapped[str] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    proposal: Mapped[dict[str, Any] | None] = mapped_column(
+        comment="The cells that would stand there instead, as GeoJSON (EPSG:4326)."
+    )
+    state: Mapped[str] = mapped_column(server_default=text("'draft'::text"))
+    planned_by: Mapped[str] = mapped_column(String, server_default=text("CURRENT_USER"))
+    planned_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    reviewed_by: Mapped[str | None] = mapped_column(String)
+    reviewed_at: Mapped[datetime | None]
+    review_note: Mapped[str | None]

@@ -76,6 +76,10 @@ class Incident(Base):
     __tablename__ = "incident"
     __table_args__ = (
         Index("incident_cell_idx", "cell_code", "first_seen_at"),
+        Index("incident_community_idx", text('"left"(cell_code, 12)')),
+        Index("incident_town_idx", "town_code", text("last_seen_at DESC")),
+        Index("incident_site_idx", "site_id"),
+        gist("incident_town_geom_3857_idx", "town_code", "geom_3857"),
         gist("incident_geom_3857_idx", "geom_3857"),
         gist("incident_geom_idx", "geom"),
         Index("incident_live_idx", "camera_id", "class", postgresql_where=text("(state <> 'closed'::text)")),
@@ -197,3 +201,5 @@ class Outbox(Base):
     dedupe_key: Mapped[str] = mapped_column(unique=True)
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    incident_id: Mapped[UUID | None]
+    camera_id: Mapped[Big | None]
