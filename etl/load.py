@@ -14,6 +14,7 @@ import psycopg
 import shapely
 from numpy.typing import NDArray
 
+from etl.batch import batch, record_batch
 from etl.frames import Frame, parse_frame
 from etl.ground import Ground
 from etl.manifest import City, Manifest, Section
@@ -169,38 +170,51 @@ def load(
     results: list[SectionResult] = []
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOAD_LOCK,))
-        _store_city(connection, manifest.city, into_sample=into_sample)
-        ground = Ground(connection, manifest.city)
-        for section in manifest.in_order():
-            try:
-                results.append(_load_section(connection, section, ground, folder, say))
-            except (psycopg.IntegrityError, psycopg.DataError) as fault:
-                raise Refused(
-                    f"{section.name}, {section.file}: 数据库拒收 / the database refused it: {str(fault).splitlines()[0]}\n"
-                    "  什么都没有导入 / nothing of this manifest was stored."
-                ) from fault
-            ground.forget()
-        if any(r.section in ("units", "grid") and r.stored + r.repaired for r in results):
-            say("行政区边界 / outlines")
-            results[0].notices += _derive_outlines(ground)
-            moved = connection.execute(read_sql("staging/place_again").encode()).fetchone()
-            assert moved is not None
-            if moved["sites"] or moved["cameras"]:
-                results[0].notices.append(
-                    f"因边界或网格改变，{moved['sites']} 个场所、{moved['cameras']} 个摄像头换了网格或镇 / cell or town put right for "
-                    f"{moved['sites']} site(s) and {moved['cameras']} camera(s)"
-                )
-        for result in results:
-            if result.section == "grid":
-                say("网格核对 / grid")
-                result.notices += _grid_notices(ground)
-                break
+        with batch(connection, f"load:{manifest.city.code}"):
+            _load_all(connection, manifest, folder, results, into_sample=into_sample, say=say)
         if dry_run:
             connection.rollback()
             return results
         if keep is not None:
             _keep_repairs(keep, results)
     return results
+
+
+def _load_all(
+    connection: psycopg.Connection[dict[str, Any]],
+    manifest: Manifest,
+    folder: Path,
+    results: list[SectionResult],
+    *,
+    into_sample: bool,
+    say: Say,
+) -> None:
+    _store_city(connection, manifest.city, into_sample=into_sample)
+    ground = Ground(connection, manifest.city)
+    for section in manifest.in_order():
+        try:
+            results.append(_load_section(connection, section, ground, folder, say))
+        except (psycopg.IntegrityError, psycopg.DataError) as fault:
+            raise Refused(
+                f"{section.name}, {section.file}: 数据库拒收 / the database refused it: {str(fault).splitlines()[0]}\n"
+                "  什么都没有导入 / nothing of this manifest was stored."
+            ) from fault
+        ground.forget()
+    if any(r.section in ("units", "grid") and r.stored + r.repaired for r in results):
+        say("行政区边界 / outlines")
+        results[0].notices += _derive_outlines(ground)
+        moved = connection.execute(read_sql("staging/place_again").encode()).fetchone()
+        assert moved is not None
+        if moved["sites"] or moved["cameras"]:
+            results[0].notices.append(
+                f"因边界或网格改变，{moved['sites']} 个场所、{moved['cameras']} 个摄像头换了网格或镇 / cell or town put right for "
+                f"{moved['sites']} site(s) and {moved['cameras']} camera(s)"
+            )
+    for result in results:
+        if result.section == "grid":
+            say("网格核对 / grid")
+            result.notices += _grid_notices(ground)
+            break
 
 
 def _store_city(connection: psycopg.Connection[dict[str, Any]], city: City, *, into_sample: bool) -> None:
@@ -491,11 +505,15 @@ def _close_batch(
                 assert reason.code in REASONS
                 said = (reason.code, reason.field, _plain(reason.zh), _plain(reason.en))
                 copy.write_row((result.batch_id, int(table.row_no[row]), *said, columns))
-    connection.execute(
+    closed = connection.execute(
         "UPDATE staging.batch SET rows_stored = %s, rows_unchanged = %s, rows_repaired = %s, rows_rejected = %s,"
-        " finished_at = clock_timestamp() WHERE id = %s",
+        " finished_at = clock_timestamp() WHERE id = %s RETURNING file_sha256",
         (result.stored, result.unchanged, result.repaired, result.rejected, result.batch_id),
-    )
+    ).fetchone()
+    assert closed is not None
+    counted = ("section", "file", "rows_in", "stored", "unchanged", "repaired", "rejected")
+    detail = {name: getattr(result, name) for name in counted} | {"file_sha256": closed["file_sha256"]}
+    record_batch(connection, "load", "staging.batch", result.batch_id, detail)
     _hint_at_the_frame(result)
     result.rejected_rows = [
         {

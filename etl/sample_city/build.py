@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from etl.batch import batch, record_batch
 from etl.sample_city import base_map, duty, facts, incidents, inspection, sites, watching
 from etl.sample_city.copying import copy_rows
 from etl.sample_city.inspection import CHINA
@@ -71,7 +72,10 @@ def build_sample_city(
     tell = progress or (lambda step, share: None)
     with connection.transaction():
         _refuse_second_city(connection)
-        counts = _fill(connection, size, seed, as_of, farm_url, tell)
+        with batch(connection, "sample_city"):
+            counts = _fill(connection, size, seed, as_of, farm_url, tell)
+            made = {"seed": seed, "as_of": as_of.isoformat(), "rows": counts}
+            record_batch(connection, "sample_city", "territory.city", facts.COUNTY, made)
         tell("analyze", 0.97)
         connection.execute("ANALYZE")
     tell("done", 1.0)
