@@ -1,0 +1,21 @@
+-- Audit records that the reader may see (the policies of access.audit say which), newest first; NULL parameters do not limit.
+-- The town's names come along where the reader may read the unit.
+SELECT
+    a.id, a.at, a.db_role, a.account_id, a.login, a.action, a.ok, a.subject, a.subject_id, a.town_code,
+    u.name_zh AS town_zh, u.name_en AS town_en, a.before, a.after, a.reason, a.detail, host(a.ip) AS ip
+FROM access.audit AS a
+LEFT JOIN territory.unit AS u ON u.code = a.town_code
+WHERE (%(since)s::timestamptz IS NULL OR a.at >= %(since)s)
+    AND (%(until)s::timestamptz IS NULL OR a.at < %(until)s)
+    AND (%(login)s::text IS NULL OR starts_with(coalesce(a.login, a.db_role), %(login)s))
+    AND (%(action)s::text IS NULL OR a.action = %(action)s)
+    AND (%(subject)s::text IS NULL OR a.subject = %(subject)s)
+    AND (%(town)s::text IS NULL OR a.town_code = %(town)s)
+    AND (NOT %(refused_only)s OR NOT a.ok)
+    AND (
+        %(like)s::text IS NULL OR a.subject_id ILIKE %(like)s OR a.reason ILIKE %(like)s OR host(a.ip) LIKE %(like)s
+        OR a.before::text ILIKE %(like)s OR a.after::text ILIKE %(like)s OR a.detail::text ILIKE %(like)s
+    )
+    AND (%(before_id)s::bigint IS NULL OR a.id < %(before_id)s)
+ORDER BY a.id DESC
+LIMIT %(limit)s
