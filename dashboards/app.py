@@ -12,14 +12,17 @@ import structlog
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dash.backends._fastapi import reset_current_request, set_current_request
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from psycopg_pool import PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards import cameras, evidence, health, live, matrix, overview, search, shell, source
 from dashboards.board import Board
+from dashboards.gate import Gate, gate_hosts
 from dashboards.state import ViewState
 from dashboards.texts import t
+from geoapp.access.caller import Forbidden, NotSignedIn
+from geoapp.access.web_role import web_url
 from geoapp.database.connection import database_url, open_pool
 from geoapp.settings import settings
 from layers.http import router as layer_router
@@ -34,16 +37,21 @@ THEME = {
 }
 
 
-def create_app(url: str | None = None) -> FastAPI:
-    """The ASGI application over the database at `url` (libpq; default: this installation's, started if need be).
+def create_app(url: str | None = None, *, listening_on: str | None = None) -> FastAPI:
+    """The ASGI application over the database at `url` (libpq, the owner's; default: this installation's, started if need be).
+
+    It connects as the web process (geoapp/access/web_role.py), which reads nothing of the city by itself: each request
+    takes its caller's role. listening_on: the server's address where it is not GEOAPP_HOST.
 
     Raises geoapp.errors.Refused when the private database cannot be started. A database that goes away later stops
     nothing: pages say since when they are old, and go on when it is back.
     """
     where = url or database_url()
-    pool = open_pool(where, size=8, name="dashboards")
+    as_web = web_url(where)
+    pool = open_pool(as_web, size=8, name="dashboards")
+    gate_pool = open_pool(as_web, size=4, name="gate")
     board = Board(pool)
-    stream = live.Stream(where)
+    stream = live.Stream(as_web)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,8 +61,10 @@ def create_app(url: str | None = None) -> FastAPI:
         with contextlib.suppress(asyncio.CancelledError):
             await listening
         pool.close()
+        gate_pool.close()
 
     server = FastAPI(title="GeoApp", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    _answer_refusals(server)
     server.include_router(layer_router(pool))
     server.include_router(live.router(stream))
     server.include_router(evidence.router(pool, settings().evidence_path))
@@ -104,8 +114,28 @@ def create_app(url: str | None = None) -> FastAPI:
     matrix.register(app, board)
     cameras.register(app, board)
     _serve_pages(server, app, set(pages))
+    server.add_middleware(Gate, pool=gate_pool, hosts=gate_hosts(listening_on))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
     return server
+
+
+def _answer_refusals(server: FastAPI) -> None:
+    """What the database or a rule refuses, as one plain sentence."""
+
+    def answer(status: int, text: str) -> JSONResponse:
+        return JSONResponse({"error": text}, status, {"Cache-Control": "no-store"})
+
+    @server.exception_handler(NotSignedIn)
+    async def stranger(_: Request, refusal: NotSignedIn) -> JSONResponse:
+        return answer(401, str(refusal))
+
+    @server.exception_handler(Forbidden)
+    async def forbidden(_: Request, refusal: Forbidden) -> JSONResponse:
+        return answer(403, str(refusal))
+
+    @server.exception_handler(psycopg.errors.InsufficientPrivilege)
+    async def no_right(_: Request, __: psycopg.errors.InsufficientPrivilege) -> JSONResponse:
+        return answer(403, "这个角色不能这样做 / this role does not do this.")
 
 
 def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
@@ -164,12 +194,24 @@ class SafeHeaders:
             (b"referrer-policy", b"same-origin"),
             (b"x-frame-options", b"DENY"),
             (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A browser that has come by TLS once does not come without it any more.
+        secure = (
+            [(b"strict-transport-security", b"max-age=31536000")] if scope.get("scheme") == "https" else []
+        )
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self.headers]
+                held = message.get("headers", [])
+                names = {name.lower(): value for name, value in held}
+                page = names.get(b"content-type", b"").startswith(b"text/html")
+                # What a page shows belongs to whoever is signed in: no copy stays in a shared browser.
+                kept = [(b"cache-control", b"no-store")] if page and b"cache-control" not in names else []
+                message["headers"] = [*held, *self.headers, *secure, *kept]
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -28,6 +28,17 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8050
     farm_port: int = 8051
+    # Names under which the map may be asked for, separated by commas (default: loopback names and `host`; * = any).
+    allowed_hosts: str = ""
+    # Addresses of reverse proxies whose X-Forwarded-* headers are believed, separated by commas (default: none).
+    trusted_proxies: str = ""
+    # Set by `geoapp demo` for the processes that it starts: sign-in with one click, on this machine only.
+    demo: bool = False
+    # Sign-in at an OpenID Connect provider, offered when issuer and client are set.
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = ""
     basemap_url: str | None = None
     basemap_attribution: str = ""
     basemap_approval_number: str = ""

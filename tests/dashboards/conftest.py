@@ -12,9 +12,10 @@ import psycopg
 import pytest
 import uvicorn
 from psycopg import sql
-from screens import ARGUMENTS, CHROMIUM, Site, drawn
+from screens import ARGUMENTS, CHROMIUM, Site, add_people, drawn
 
 from geoapp.database.cluster import PrivateCluster
+from geoapp.database.connection import connect
 from geoapp.settings import settings
 
 
@@ -37,6 +38,8 @@ def site(
     patch.setenv("GEOAPP_HOME", str(home))
     patch.delenv("GEOAPP_BASEMAP_URL", raising=False)
     settings.cache_clear()
+    with connect(cluster.url(name)) as owner:
+        people = add_people(owner)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -49,7 +52,9 @@ def site(
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.05)
     assert server.started
-    yield Site(f"http://127.0.0.1:{port}", cluster.url(name), home, name, cluster.url("postgres"))
+    running = Site(f"http://127.0.0.1:{port}", cluster.url(name), home, name, cluster.url("postgres"), people)
+    yield running
+    running.close()
     server.should_exit = True
     thread.join(15)
     patch.undo()
@@ -73,11 +78,20 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, site: Site) -> Iterator[Callable[..., Any]]:
-    """Opens a path in a fresh context; at the end, no page may have asked another host or thrown an error."""
+    """Opens a path in a fresh context, signed in as `login` (None: a stranger); at the end, no page may have asked another host or thrown an error."""
     contexts, outside, errors = [], [], []
 
-    def open_it(path: str, width: int = 1440, height: int = 900, *, map_ready: bool = True) -> Any:
+    def open_it(
+        path: str,
+        width: int = 1440,
+        height: int = 900,
+        *,
+        map_ready: bool = True,
+        login: str | None = "committee",
+    ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": height})
+        if login is not None:
+            site.sign_in(context, login)
         contexts.append(context)
         page = context.new_page()
         page.seen = []

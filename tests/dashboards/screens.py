@@ -6,16 +6,19 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import cv2
+import httpx
 import numpy as np
 import psycopg
 from psycopg import sql
 
+from geoapp.access.accounts import add_account
+from geoapp.access.sessions import CSRF_COOKIE, CSRF_HEADER, csrf_of, open_session
 from geoapp.database.connection import connect
 
 CHROMIUM = "/usr/bin/chromium"
@@ -31,15 +34,102 @@ ARGUMENTS = [
 ]
 
 
+@dataclass(frozen=True)
+class People:
+    """Accounts for tests, by login: every role of the contract, and their places.
+
+    committee, analyst and admin are of the whole district; planner, duty_officer and inspector of `town`; neighbour is a
+    duty officer of `other_town`; community is an inspector of `community_code`, in `town`; enterprise has `own_site`, in
+    `town`, which has a key risk area and a camera; other_enterprise has `other_site`, in `other_town`.
+    """
+
+    ids: dict[str, int]
+    town: str
+    other_town: str
+    community_code: str
+    own_site: int
+    other_site: int
+
+
+def add_people(owner: psycopg.Connection[dict[str, Any]]) -> People:
+    """Makes the accounts of People in a sample city, through the owner's connection."""
+    rows = owner.execute(
+        "SELECT s.id, s.town_code, left(s.cell_code, 12) AS community FROM registry.site AS s"
+        " WHERE s.town_code IS NOT NULL AND s.cell_code IS NOT NULL ORDER BY"
+        " EXISTS (SELECT FROM registry.key_risk_area AS k WHERE k.site_id = s.id)"
+        "   AND EXISTS (SELECT FROM registry.camera AS c WHERE c.site_id = s.id) DESC,"
+        " EXISTS (SELECT FROM registry.key_risk_area AS k WHERE k.site_id = s.id) DESC, s.id"
+    ).fetchall()
+    own = rows[0]
+    other = next(row for row in rows if row["town_code"] != own["town_code"])
+    town, elsewhere = own["town_code"], other["town_code"]
+    made = {
+        "committee": add_account(owner, "committee", "安委会测试", ["committee"]),
+        "analyst": add_account(owner, "analyst", "分析员测试", ["analyst"]),
+        "admin": add_account(owner, "admin", "管理员测试", ["admin"]),
+        "planner": add_account(owner, "planner", "编制员测试", ["planner"], areas=[town]),
+        "duty_officer": add_account(owner, "duty_officer", "值班员测试", ["duty_officer"], areas=[town]),
+        "inspector": add_account(owner, "inspector", "检查员测试", ["inspector"], areas=[town]),
+        "neighbour": add_account(owner, "neighbour", "邻镇值班员", ["duty_officer"], areas=[elsewhere]),
+        "community": add_account(owner, "community", "社区检查员", ["inspector"], areas=[own["community"]]),
+        "enterprise": add_account(owner, "enterprise", "企业测试", ["enterprise"], sites=[own["id"]]),
+        "other_enterprise": add_account(
+            owner, "other_enterprise", "另一企业", ["enterprise"], sites=[other["id"]]
+        ),
+    }
+    return People(made, town, elsewhere, own["community"], own["id"], other["id"])
+
+
 @dataclass
 class Site:
-    """A running GeoApp: where it is, its database, its evidence folder."""
+    """A running GeoApp: where it is, its database (`url` is the owner's), its evidence folder, its people."""
 
     base: str
     url: str
     home: Path
     database: str
     admin_url: str
+    people: People
+    _clients: list[httpx.Client] = field(default_factory=list)
+
+    def cookie(self, login: str) -> str:
+        """The cookie of a new session of this account, opened as the sign-in does it."""
+        with connect(self.url) as owner:
+            return open_session(
+                owner, self.people.ids[login], method="password", at=datetime.now(UTC), ip="127.0.0.1"
+            )
+
+    def client(self, login: str | None = "committee", **options: Any) -> httpx.Client:
+        """An HTTP client that is signed in (None: a stranger) and sends the CSRF header. Closed with the site."""
+        client = httpx.Client(base_url=self.base, timeout=20, **options)
+        if login is not None:
+            token = self.cookie(login)
+            client.cookies.set("geoapp_session", token, domain="127.0.0.1")
+            client.cookies.set(CSRF_COOKIE, csrf_of(token), domain="127.0.0.1")
+            client.headers[CSRF_HEADER] = csrf_of(token)
+        self._clients.append(client)
+        return client
+
+    def sign_in(self, context: Any, login: str) -> None:
+        """Gives a browser's context (Playwright) the cookies of a new session."""
+        token = self.cookie(login)
+        context.add_cookies(
+            [
+                {
+                    "name": "geoapp_session",
+                    "value": token,
+                    "url": self.base,
+                    "httpOnly": True,
+                    "sameSite": "Lax",
+                },
+                {"name": CSRF_COOKIE, "value": csrf_of(token), "url": self.base, "sameSite": "Lax"},
+            ]
+        )
+
+    def close(self) -> None:
+        """Closes the clients."""
+        for client in self._clients:
+            client.close()
 
     def connect(self) -> psycopg.Connection[dict[str, Any]]:
         return connect(self.url, autocommit=True)

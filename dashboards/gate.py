@@ -1,0 +1,530 @@
+"""The gate before everything: who asks, and nobody else. Pure ASGI, so that what lies behind runs as the caller."""
+
+import hmac
+import ipaddress
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, quote, urlsplit
+
+import psycopg
+from anyio import CapacityLimiter, fail_after, to_thread
+from prometheus_client import Counter
+from psycopg_pool import PoolTimeout
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from geoapp.access.caller import Caller, Connection, Pool, acting, calling
+from geoapp.access.sessions import COOKIE, CSRF_COOKIE, CSRF_HEADER, caller_of_session, csrf_of
+from geoapp.access.tokens import caller_of_token
+from geoapp.errors import Refused
+from geoapp.settings import settings
+
+Found = TypeVar("Found")
+
+# Paths that answer without an account; each of them checks for itself what it needs. Assets are not among them.
+SIGN_IN_PATHS = frozenset(
+    {"/signin", "/signin/demo", "/signin/oidc", "/signin/oidc/callback", "/first-start"}
+)
+# What an account reaches whose password was set by somebody else: the page where it is changed, and what that page is made of.
+MUST_CHANGE_PATHS = ("/account", "/signout", "/assets/", "/_dash-component-suites/")
+EXPORT_PREFIX = "/export"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+BODY_MAX = 2_000_000
+SIGN_IN_BODY_MAX = 8_000
+BODY_WITHIN_S = 20.0
+# A stream that is open asks again this often whether its session still lasts.
+RECHECK_S = 10.0
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+REFUSALS = Counter("geoapp_refusals", "Requests that the gate refused, by reason", ["why"], registry=None)
+_TEXTS = {
+    "no_session": "请先登录 / sign in first.",
+    "forged_cookie": "请先登录 / sign in first.",
+    "bad_token": "令牌不能用 / this token cannot be used.",
+    "token_scope": "令牌没有这个用途 / this token is not for that.",
+    "csrf": "请求不是从本站页面发出，刷新页面再试 / the request did not come from this site's page: reload and try again.",
+    "must_change_password": "请先修改密码 / change your password first.",
+    "too_large": "请求过大 / the request is too large.",
+    "too_slow": "请求没有发完 / the request was not sent in time.",
+    "host": "不认识这个主机名，管理员可在 GEOAPP_ALLOWED_HOSTS 中加入 / this host name is not known: an admin can add it to GEOAPP_ALLOWED_HOSTS.",
+    "away": "数据库没有应答，请稍后再试 / the database does not answer: try again.",
+    "metrics": "Not Found",
+}
+
+
+class TooLarge(Refused):
+    """The body is longer than this path takes."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the gate reads of a request. Header names in lower case; cookies in the order in which they were sent."""
+
+    path: str
+    query: str
+    method: str
+    scheme: str
+    client: str | None
+    headers: dict[str, str]
+    cookies: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Asked":
+        """From an ASGI scope of type http or websocket."""
+        headers: dict[str, str] = {}
+        cookies: list[tuple[str, str]] = []
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            if name == "cookie":
+                for part in value.split(";"):
+                    key, _, held = part.strip().partition("=")
+                    cookies.append((key, held))
+            else:
+                headers.setdefault(name, value)
+        return cls(
+            path=scope["path"],
+            query=scope.get("query_string", b"").decode("latin-1"),
+            method=scope.get("method", "GET"),
+            scheme=scope.get("scheme", "http"),
+            client=scope["client"][0] if scope.get("client") else None,
+            headers=headers,
+            cookies=tuple(cookies),
+        )
+
+    @property
+    def https(self) -> bool:
+        """Whether the browser came over TLS (as the server or a trusted proxy says)."""
+        return self.scheme in ("https", "wss")
+
+    def cookie(self, name: str) -> str | None:
+        """The first cookie of this name."""
+        return next((value for key, value in self.cookies if key == name), None)
+
+    @property
+    def session(self) -> str | None:
+        """The session cookie that holds for this scheme."""
+        return self.cookie(session_cookie_name(self.https))
+
+    @property
+    def ip(self) -> str | None:
+        """The client's address where it is one (a test's client has a name)."""
+        try:
+            return str(ipaddress.ip_address(self.client or ""))
+        except ValueError:
+            return None
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a person's browser asks for a page."""
+        return (
+            self.method in ("GET", "HEAD")
+            and "text/html" in self.headers.get("accept", "")
+            and not self.path.startswith("/_dash")
+        )
+
+    @property
+    def from_this_machine(self) -> bool:
+        """A loopback client that no proxy stands before, asking for a loopback name (which no foreign page can do)."""
+        forwarded = any(name == "forwarded" or name.startswith("x-forwarded-") for name in self.headers)
+        return (
+            self.ip is not None
+            and ipaddress.ip_address(self.ip).is_loopback
+            and not forwarded
+            and host_name(self.headers.get("host", "")) in LOOPBACK_NAMES
+        )
+
+    @property
+    def from_this_site(self) -> bool:
+        """What the browser says of the page that asks: the same origin, or nothing at all."""
+        if self.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        origin = self.headers.get("origin")
+        return origin is None or urlsplit(origin).netloc == self.headers.get("host", "")
+
+
+def host_name(host: str) -> str:
+    """The name of a Host header in lower case, without the port and the brackets of IPv6."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def allowed_hosts(listening_on: str, configured: str) -> frozenset[str] | None:
+    """Host names that are answered; None = any.
+
+    configured: GEOAPP_ALLOWED_HOSTS, separated by commas. Without it: loopback names and the address listened on; all
+    names where that is every address of the machine, since nobody can say under which names it is known.
+    """
+    named = {
+        host_name(part.strip()) or part.strip().lower() for part in configured.split(",") if part.strip()
+    }
+    if "*" in named:
+        return None
+    if named:
+        return frozenset(named | LOOPBACK_NAMES)
+    if listening_on in ("0.0.0.0", "::", ""):
+        return None
+    return LOOPBACK_NAMES | {listening_on.lower()}
+
+
+def session_cookie_name(https: bool) -> str:
+    """`__Host-` over TLS: such a cookie cannot be set by another host or over plain HTTP."""
+    return f"__Host-{COOKIE}" if https else COOKIE
+
+
+def signed_in_cookies(token: str, *, https: bool) -> list[str]:
+    """Set-Cookie values of a new session: the secret for the server alone, the CSRF token for the page's script."""
+    secure = "; Secure" if https else ""
+    return [
+        f"{session_cookie_name(https)}={token}; Path=/; HttpOnly; SameSite=Lax{secure}",
+        csrf_cookie(token, https=https),
+    ]
+
+
+def csrf_cookie(token: str, *, https: bool) -> str:
+    """Set-Cookie value of the CSRF token, which Dash's script sends back as a header."""
+    return f"{CSRF_COOKIE}={csrf_of(token)}; Path=/; SameSite=Lax{'; Secure' if https else ''}"
+
+
+def cleared_cookies(*, https: bool) -> list[str]:
+    """Set-Cookie values that take a session out of the browser."""
+    secure = "; Secure" if https else ""
+    return [
+        f"{session_cookie_name(https)}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}",
+        f"{CSRF_COOKIE}=; Path=/; Max-Age=0; SameSite=Lax{secure}",
+    ]
+
+
+class Gate:
+    """Resolves the session's cookie or the API token to a caller, and lets nobody else through.
+
+    `pool` belongs to the gate alone, so that a check never waits behind a map's slow question; it connects as the web
+    process, which by itself reads accounts and sessions only. Behind the gate, `current_caller()` is the one who asks;
+    `scope["state"]["csrf"]` is the session's CSRF token, for forms (field `csrf`).
+    """
+
+    def __init__(self, app: ASGIApp, pool: Pool, *, hosts: frozenset[str] | None) -> None:
+        self.app = app
+        self.pool = pool
+        self.hosts = hosts
+        self._has_accounts = False
+        self._limiter: CapacityLimiter | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    # -- http ------------------------------------------------------------------------------------------------
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Asked.of(scope)
+        caller: Caller | None = None
+        answer: Response | None = None
+        try:
+            if not self._host_is_known(asked):
+                answer = self._refuse("host", 400, asked)
+            elif not _answers_strangers(asked):
+                caller = await self._caller(asked)
+                body = b""
+                # A stranger's body is read on the sign-in's paths only, and there at most 8 KB.
+                if asked.method not in SAFE_METHODS and (caller or asked.path in SIGN_IN_PATHS):
+                    most = SIGN_IN_BODY_MAX if asked.path in SIGN_IN_PATHS else BODY_MAX
+                    receive, body = await _whole_body(asked, receive, most)
+                if asked.path not in SIGN_IN_PATHS:
+                    answer = await self._refusal(asked, caller, body)
+        except TooLarge:
+            answer = self._refuse("too_large", 413, asked)
+        except TimeoutError:
+            answer = self._refuse("too_slow", 408, asked)
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+            answer = self._refuse("away", 503, asked)
+        if answer is not None:
+            await answer(scope, receive, send)
+            return
+        if caller is not None and caller.session_id is not None and asked.session is not None:
+            scope.setdefault("state", {})["csrf"] = csrf_of(asked.session)
+            send = _keeping_csrf(asked, asked.session, send)
+        with calling(caller):
+            await self.app(scope, receive, send)
+
+    async def _refusal(self, asked: Asked, caller: Caller | None, body: bytes) -> Response | None:
+        """Why this request does not pass, as an answer; None where it does."""
+        if caller is None:
+            return await self._stranger(asked)
+        if caller.token_id is not None:
+            return self._token_refused(asked, caller)
+        must = self._must_change(asked, caller)
+        if must is not None:
+            return must
+        if asked.method not in SAFE_METHODS and not self._csrf_holds(asked, body):
+            await self._on_record(caller, asked, "csrf")
+            return self._refuse("csrf", 403, asked)
+        return None
+
+    def _host_is_known(self, asked: Asked) -> bool:
+        return self.hosts is None or host_name(asked.headers.get("host", "")) in self.hosts
+
+    async def _stranger(self, asked: Asked) -> Response:
+        """The answer to somebody who has not signed in; it is the same for what is there and what is not."""
+        if asked.path == "/metrics" and asked.headers.get("authorization") is None:
+            return self._refuse("metrics", 404, asked)
+        if asked.headers.get("authorization") is not None:
+            return self._refuse("bad_token", 401, asked)
+        if asked.path == "/signout":
+            return with_cookies(RedirectResponse("/signin", 303), cleared_cookies(https=asked.https))
+        if not asked.wants_page:
+            return self._refuse("no_session" if asked.session is None else "forged_cookie", 401, asked)
+        if not await self._any_account():
+            return RedirectResponse("/first-start", 303)
+        REFUSALS.labels("no_session" if asked.session is None else "forged_cookie").inc()
+        wanted = quote(asked.path, safe="/") + (f"?{asked.query}" if asked.query else "")
+        to = "/signin" if wanted == "/" else f"/signin?next={quote(wanted, safe='/')}"
+        answer = RedirectResponse(to + _language(asked, "&" if "?" in to else "?"), 303)
+        answer.headers["Cache-Control"] = "no-store"
+        return with_cookies(answer, cleared_cookies(https=asked.https) if asked.session else [])
+
+    def _token_refused(self, asked: Asked, caller: Caller) -> Response | None:
+        held = caller.token_scopes or ()
+        if asked.path == "/metrics":
+            wanted = "metrics"
+        elif asked.method not in SAFE_METHODS:
+            wanted = "write"
+        else:
+            wanted = "export" if is_export(asked.path) else "read"
+        if wanted in held and not caller.must_change_password:
+            return None
+        return self._refuse("token_scope", 403, asked)
+
+    def _must_change(self, asked: Asked, caller: Caller) -> Response | None:
+        if not caller.must_change_password or _under(asked.path, MUST_CHANGE_PATHS):
+            return None
+        if asked.wants_page:
+            return RedirectResponse("/account" + _language(asked, "?"), 303)
+        return self._refuse("must_change_password", 403, asked)
+
+    @staticmethod
+    def _csrf_holds(asked: Asked, body: bytes) -> bool:
+        if asked.session is None or not asked.from_this_site:
+            return False
+        sent = asked.headers.get(CSRF_HEADER.lower())
+        if sent is None:
+            sent = form_fields(asked, body).get("csrf", "")
+        return hmac.compare_digest(sent.encode(), csrf_of(asked.session).encode())
+
+    def _refuse(self, why: str, status: int, asked: Asked) -> Response:
+        REFUSALS.labels(why).inc()
+        headers = {"Cache-Control": "no-store"}
+        if status == 503:
+            headers["Retry-After"] = "5"
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if asked.wants_page:
+            answer: Response = HTMLResponse(plain_page(_TEXTS[why]), status, headers)
+        else:
+            answer = JSONResponse({"error": _TEXTS[why]}, status, headers)
+        forged = why == "forged_cookie"
+        return with_cookies(answer, cleared_cookies(https=asked.https) if forged else [])
+
+    # -- websocket -------------------------------------------------------------------------------------------
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Asked.of(scope)
+        try:
+            caller = await self._caller(asked)
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+            caller = None
+        why = None
+        if not self._host_is_known(asked):
+            why = "host"
+        elif caller is None:
+            why = "no_session"
+        elif caller.token_id is not None and "read" not in (caller.token_scopes or ()):
+            why = "token_scope"
+        elif caller.must_change_password:
+            why = "must_change_password"
+        elif caller.session_id is not None and not asked.from_this_site:
+            why = "csrf"
+        if why is not None:
+            REFUSALS.labels(why).inc()
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+        with calling(caller):
+            await self.app(scope, receive, self._while_signed_in(asked, send))
+
+    def _while_signed_in(self, asked: Asked, send: Send) -> Send:
+        """Sends as long as the session lasts, and then closes: nobody goes on listening after signing out."""
+        checked_at = time.monotonic()
+
+        async def checking(message: Message) -> None:
+            nonlocal checked_at
+            if message["type"] == "websocket.send" and time.monotonic() - checked_at > RECHECK_S:
+                checked_at = time.monotonic()
+                try:
+                    ended = await self._caller(asked) is None
+                except (psycopg.Error, PoolTimeout):
+                    ended = False  # the stream itself says that the database is away
+                if ended:
+                    await send({"type": "websocket.close", "code": 4401, "reason": "signed out"})
+                    raise OSError("the session has ended")  # Starlette takes it as a reader who has gone
+            await send(message)
+
+        return checking
+
+    # -- the database ----------------------------------------------------------------------------------------
+
+    async def _caller(self, asked: Asked) -> Caller | None:
+        authorization, session = asked.headers.get("authorization"), asked.session
+        if authorization is not None:
+            kind, _, token = authorization.partition(" ")
+            if kind.lower() != "bearer":
+                return None
+            return await self._ask(lambda c: caller_of_token(c, token, datetime.now(UTC)))
+        if session is None:
+            return None
+        return await self._ask(lambda c: caller_of_session(c, session, datetime.now(UTC)))
+
+    async def _any_account(self) -> bool:
+        # Accounts are disabled, never deleted: once there is one, there always is.
+        if not self._has_accounts:
+            self._has_accounts = await self._ask(any_account)
+        return self._has_accounts
+
+    async def _on_record(self, caller: Caller, asked: Asked, why: str) -> None:
+        def record() -> None:
+            with acting(self.pool, caller) as connection:
+                connection.execute(
+                    "SELECT access.record('refused', 'path', %s, detail => %s, ok => false, ip => %s::inet)",
+                    (asked.path[:200], json.dumps({"why": why, "method": asked.method}), asked.ip),
+                )
+
+        await to_thread.run_sync(record, limiter=self._threads())
+
+    async def _ask(self, question: Callable[[Connection], Found]) -> Found:
+        def in_thread() -> Found:
+            with self.pool.connection() as connection:
+                return question(connection)
+
+        return await to_thread.run_sync(in_thread, limiter=self._threads())
+
+    def _threads(self) -> CapacityLimiter:
+        # Threads of its own: pages that wait for the database do not keep others from being checked.
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self.pool.max_size)
+        return self._limiter
+
+
+def _answers_strangers(asked: Asked) -> bool:
+    """Health for whoever asks; figures for this machine, without a token."""
+    if asked.path == "/healthz":
+        return asked.method in SAFE_METHODS
+    return asked.path == "/metrics" and "authorization" not in asked.headers and asked.from_this_machine
+
+
+def any_account(connection: Connection) -> bool:
+    """Whether there is an account at all (else the first start asks for an admin)."""
+    row = connection.execute("SELECT EXISTS (SELECT FROM access.account) AS found").fetchone()
+    return bool(row and row["found"])
+
+
+def is_export(path: str) -> bool:
+    """Whether a path takes data out."""
+    return _under(path, (EXPORT_PREFIX,))
+
+
+def form_fields(asked: Asked, body: bytes) -> dict[str, str]:
+    """First values of a posted form (application/x-www-form-urlencoded, UTF-8); {} for anything else."""
+    if not asked.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        return {}
+    try:
+        found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=200, errors="strict")
+    except (UnicodeDecodeError, ValueError):
+        return {}
+    return {name: values[0] for name, values in found.items()}
+
+
+def with_cookies(answer: Response, cookies: Iterable[str]) -> Response:
+    """The answer with Set-Cookie headers added."""
+    for cookie in cookies:
+        answer.headers.append("set-cookie", cookie)
+    return answer
+
+
+def plain_page(text: str) -> str:
+    """A page of one sentence, without scripts; `text` is ours, never a visitor's."""
+    chinese, _, english = text.partition(" / ")
+    return (
+        '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GeoApp</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        '<body style="font:16px/1.6 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1.5rem">'
+        f'<p>{chinese}</p><p lang="en">{english}</p>'
+    )
+
+
+def _under(path: str, prefixes: Iterable[str]) -> bool:
+    return any(path == p or path.startswith(p if p.endswith("/") else f"{p}/") for p in prefixes)
+
+
+def _language(asked: Asked, join: str) -> str:
+    return f"{join}lang=en" if "en" in parse_qs(asked.query).get("lang", []) else ""
+
+
+def _keeping_csrf(asked: Asked, token: str, send: Send) -> Send:
+    """Gives the page its CSRF cookie again where it was lost or is not this session's."""
+    held = asked.cookie(CSRF_COOKIE)
+    if not asked.wants_page or (
+        held is not None and hmac.compare_digest(held.encode(), csrf_of(token).encode())
+    ):
+        return send
+
+    async def giving(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            cookie = (b"set-cookie", csrf_cookie(token, https=asked.https).encode())
+            message["headers"] = [*message.get("headers", []), cookie]
+        await send(message)
+
+    return giving
+
+
+async def _whole_body(asked: Asked, receive: Receive, most: int) -> tuple[Receive, bytes]:
+    """The body, at most `most` bytes, and a `receive` that gives it again. Raises TooLarge."""
+    declared = asked.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared[:12]) > most:
+        raise TooLarge(_TEXTS["too_large"])
+    parts, length, ended = [], 0, False
+    with fail_after(BODY_WITHIN_S):
+        while not ended:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            part = message.get("body", b"")
+            length += len(part)
+            if length > most:
+                raise TooLarge(_TEXTS["too_large"])
+            parts.append(part)
+            ended = not message.get("more_body", False)
+    body = b"".join(parts)
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again, body
+
+
+def gate_hosts(listening_on: str | None = None) -> frozenset[str] | None:
+    """Host names of this installation's settings; `listening_on` where the server was told another address."""
+    configured: Any = settings()
+    return allowed_hosts(listening_on or configured.host, configured.allowed_hosts)
