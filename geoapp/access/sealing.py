@@ -10,7 +10,7 @@ import hmac
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,9 @@ __all__ = [
     "key_fingerprint",
     "keyed_hash",
     "keys",
+    "keys_in_use",
     "put_secret",
+    "put_secrets",
     "rotate",
     "seal",
     "secret_of",
@@ -82,6 +84,11 @@ def derived(label: str) -> bytes:
 def key_fingerprint() -> str:
     """Names the key file that is in use, 16 hex digits; unlike a key's id, it stays through rotations."""
     return hashlib.sha256(_purpose(keys().derive, "fingerprint")).hexdigest()[:16]
+
+
+def keys_in_use(connection: Connection | None = None) -> list[str]:
+    """Ids of the sealing keys in the key file, the one that seals first. As `keys` otherwise."""
+    return [_key_id(key) for key in keys(connection).seal]
 
 
 def seal(value: str, context: str, *, under: KeyFile | None = None) -> tuple[str, bytes]:
@@ -141,29 +148,56 @@ def put_secret(
     kind, field: what it belongs to and which part, "camera" and "password"; by: who set it. Raises Refused for a
     value that is blank, longer than 10 000 characters or holds control characters, and KeyFileRefused.
     """
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    context = _context(kind, subject_id, field)
+    return bool(put_secrets(connection, kind, {subject_id: {field: value}}, by))
+
+
+def put_secrets(
+    connection: Connection, kind: str, given: Mapping[str, Mapping[str, str | SecretStr]], by: str
+) -> set[str]:
+    """`put_secret` for many subjects of one kind, {id: {field: value}}; ids of those with a new or changed secret."""
+    places = {}
+    for subject_id, fields in given.items():
+        for field, value in fields.items():
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            _refuse_unsealable(text, _context(kind, subject_id, field))
+            places[subject_id, field] = text
+    if not places:
+        return set()
+    # Before the keys are read: a rotation that is at work has them changed when it lets go.
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_ROTATION_LOCK,))
+    held = keys(connection)
+    stored = connection.execute(
+        "SELECT subject_id, field, key_id, sealed FROM access.secret WHERE subject_kind = %s AND subject_id = ANY(%s)",
+        (kind, list(given)),
+    ).fetchall()
+    for row in stored:
+        place = row["subject_id"], row["field"]
+        if place not in places:
+            continue
+        try:
+            opened = unseal(row["key_id"], bytes(row["sealed"]), _context(kind, *place), under=held)
+        except SecretUnreadable:
+            continue  # what no key opens is replaced
+        if opened.get_secret_value() == places[place]:
+            del places[place]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO access.secret (subject_kind, subject_id, field, key_id, sealed, set_at, set_by)"
+            " VALUES (%s, %s, %s, %s, %s, now(), %s) ON CONFLICT (subject_kind, subject_id, field) DO UPDATE"
+            " SET key_id = excluded.key_id, sealed = excluded.sealed, set_at = excluded.set_at, set_by = excluded.set_by",
+            [
+                (kind, *place, *seal(text, _context(kind, *place), under=held), by)
+                for place, text in places.items()
+            ],
+        )
+    return {subject_id for subject_id, _ in places}
+
+
+def _refuse_unsealable(text: str, context: str) -> None:
     if not text or len(text) > _LONGEST_VALUE or any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise Refused(
             f"{context}: 为空、过长或含控制字符 / is blank, too long or holds control characters; nothing was stored."
         )
-    # Before the keys are read: a rotation that is at work has them changed when it lets go.
-    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_ROTATION_LOCK,))
-    held = keys(connection)
-    try:
-        stored = secret_of(connection, kind, subject_id, field)
-    except SecretUnreadable:
-        stored = None  # what no key opens is replaced
-    if stored is not None and stored.get_secret_value() == text:
-        return False
-    key_id, sealed = seal(text, context, under=held)
-    connection.execute(
-        "INSERT INTO access.secret (subject_kind, subject_id, field, key_id, sealed, set_at, set_by)"
-        " VALUES (%s, %s, %s, %s, %s, now(), %s) ON CONFLICT (subject_kind, subject_id, field) DO UPDATE"
-        " SET key_id = excluded.key_id, sealed = excluded.sealed, set_at = excluded.set_at, set_by = excluded.set_by",
-        (kind, subject_id, field, key_id, sealed, by),
-    )
-    return True
 
 
 def secret_of(connection: Connection, kind: str, subject_id: str, field: str) -> SecretStr | None:

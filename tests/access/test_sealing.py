@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
-from geoapp.access import key_file, sealing
+from geoapp.access import key_file, sealing, secret_commands
 from geoapp.access.key_file import KeyFile, KeyFileRefused
 from geoapp.access.sealing import SecretUnreadable
 from geoapp.database.connection import connect
@@ -359,3 +360,78 @@ def test_a_rotation_stops_at_a_value_that_does_not_open(store: Connection) -> No
     with pytest.raises(SecretUnreadable):
         sealing.rotate(store)
     assert settings().key_path.read_bytes() == before
+
+
+# -- the command line -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def camera(store: Connection) -> str:
+    store.execute(
+        "INSERT INTO registry.camera (gb_id, name_zh, geom) VALUES (%s, '测试', ST_SetSRID(ST_MakePoint(620000, 3410000), 4549))",
+        (GB_ID,),
+    )
+    return GB_ID
+
+
+def call(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(secret_commands.app, list(arguments), input=typed)
+
+
+def test_a_password_is_set_from_standard_input_and_listed_without_its_value(camera: str) -> None:
+    done = call("set", "camera", camera, "--username", "operator7", "--json", typed="S3cret! ok\n")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["changed"] == ["password", "username"]
+    listed = call("list", "--json")
+    rows = json.loads(listed.stdout)
+    assert [(r["id"], r["field"], r["is_readable"]) for r in rows] == [
+        (camera, "password", True),
+        (camera, "username", True),
+    ]
+    table = call("list")
+    for said in (done.output, listed.output, table.output):
+        assert "S3cret" not in said
+        assert "operator7" not in said
+    with connect() as connection:
+        held = sealing.secrets_of(connection, "camera", camera, ["username", "password"])
+    assert {f: v.get_secret_value() for f, v in held.items()} == {
+        "username": "operator7",
+        "password": "S3cret! ok",
+    }
+
+
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(camera: str) -> None:
+    for words in (("S3cret!",), ("--password", "S3cret!"), ("--password=S3cret!",)):
+        done = call("set", "camera", camera, "--username", "admin", *words, typed="other\n")
+        assert done.exit_code != 0
+        assert "never given on the command line" in str(done.exception)
+        assert "S3cret!" not in done.output + str(done.exception)
+    assert call("list", "--json").stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("camera", "31011600001320009999", "--username", "a"), "There is no camera"),
+        (("kamera", GB_ID, "--username", "a"), "unknown kind"),
+        (("camera", GB_ID), "name the account"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_in_words(camera: str, words: tuple[str, ...], why: str) -> None:
+    done = call("set", *words, typed="S3cret!\n")
+    assert isinstance(done.exception, Refused)
+    assert why in str(done.exception)
+
+
+def test_rotation_and_forgetting_on_the_command_line(camera: str) -> None:
+    call("set", "camera", camera, "--username", "admin", typed="S3cret!\n")
+    before = json.loads(call("list", "--json").stdout)
+    rotated = json.loads(call("rotate", "--json").stdout)
+    after = json.loads(call("list", "--json").stdout)
+    assert rotated["resealed"] == 2
+    assert {r["key_id"] for r in after} == {rotated["key_id"]} != {r["key_id"] for r in before}
+    settings().key_path.unlink()
+    assert [r["is_readable"] for r in json.loads(call("list", "--json").stdout)] == [False, False]
+    assert not settings().key_path.exists()
+    assert len(json.loads(call("forget-unreadable", "--json").stdout)["removed"]) == 2
+    assert isinstance(call("forget", "camera", camera).exception, Refused)
