@@ -7,10 +7,18 @@ from dash import html
 
 from dashboards.board import Row, offset
 from dashboards.state import ViewState
-from dashboards.texts import Language, group, t
+from dashboards.texts import Language, group, t, word
+from geoapp.access.caller import Caller, caller_or_none
 from geoapp.settings import settings
 
 PAGES = {"/": "nav.overview", "/matrix": "nav.matrix", "/cameras": "nav.cameras"}
+# Roles whose work is on a page; others are not led there. What they may read is not decided here but by the database.
+USED_BY = {
+    "/matrix": {"committee", "planner", "analyst", "duty_officer", "inspector", "admin"},
+    "/cameras": {"committee", "planner", "analyst", "duty_officer", "admin"},
+}
+# Pages that are closed to whoever may not do this.
+NEEDED_ACTION = {"/accounts": "manage_accounts"}
 
 
 def data(**attributes: object) -> dict[str, Any]:
@@ -26,12 +34,15 @@ def icon(name: str) -> html.I:
 def top_bar(state: ViewState, path: str, city: Row | None, tool: Any = None) -> html.Header:
     """Title, sample flag, page links, live state, language, theme."""
     lang = state.lang
-    kept = f"?lang={lang}" + (f"&theme={state.theme}" if state.theme else "")
+    kept = keep(state)
+    caller = caller_or_none()
     other: Language = "zh" if lang == "en" else "en"
     name = "" if city is None else str(city["name_en"] if lang == "en" else city["name_zh"])
     flag = []
     if city is not None and city["is_generated"]:
         flag = [html.Span(t("app.sample", lang), className="sample-flag", title=t("app.sample_hint", lang))]
+    if caller is not None and caller.is_demo:
+        flag.append(html.Span(t("access.demo", lang), className="sample-flag demo-flag"))
     links = [
         html.A(
             t(key, lang),
@@ -40,6 +51,7 @@ def top_bar(state: ViewState, path: str, city: Row | None, tool: Any = None) -> 
             **({"aria-current": "page"} if to == path else {}),
         )
         for to, key in PAGES.items()
+        if is_used(to, caller)
     ]
     return html.Header(
         [
@@ -71,9 +83,108 @@ def top_bar(state: ViewState, path: str, city: Row | None, tool: Any = None) -> 
                 type="button",
                 **{"aria-label": t("app.theme", lang), **data(theme_switch="1")},
             ),
+            *([user_menu(state, path, city, caller)] if caller else []),
         ],
         className="top-bar",
     )
+
+
+def keep(state: ViewState) -> str:
+    """The query string that carries language and theme to another page."""
+    return f"?lang={state.lang}" + (f"&theme={state.theme}" if state.theme else "")
+
+
+def is_used(path: str, caller: Caller | None) -> bool:
+    """Whether a link to the page helps this caller."""
+    return caller is None or path not in USED_BY or bool(USED_BY[path] & set(caller.roles))
+
+
+def may_open(path: str, caller: Caller | None) -> bool:
+    """Whether the page is open to this caller."""
+    return caller is None or path not in NEEDED_ACTION or caller.may(NEEDED_ACTION[path])
+
+
+def role_words(caller: Caller, lang: Language) -> str:
+    """The caller's roles in words."""
+    return " · ".join(word("role", role, lang) for role in caller.roles)
+
+
+def area_words(caller: Caller, city: Row | None, lang: Language, longest: int = 2) -> str:
+    """The caller's area in words; of more than `longest` names the first, and how many there are."""
+    if caller.scope == "district":
+        return t("scope.district", lang)
+    names = [] if city is None else list(city.get(f"own_areas_{lang}") or [])
+    # Without the database there are no names; codes are better than nothing.
+    names = names or [*caller.areas, *map(str, caller.sites)]
+    if len(names) > longest:
+        return t("scope.more", lang, name=names[0], n=len(names))
+    return ("、" if lang == "zh" else ", ").join(names)
+
+
+def user_menu(state: ViewState, path: str, city: Row | None, caller: Caller) -> html.Details:
+    """Who is signed in, with role and area; the pages about accounts; sign out. Opens by key as by pointer."""
+    lang, kept = state.lang, keep(state)
+    name = (caller.name_en if lang == "en" else "") or caller.name_zh
+    who = f"{role_words(caller, lang)} · {area_words(caller, city, lang)}"
+    sees_more = bool({"admin", "committee"} & set(caller.roles))
+    entries = [("/account", "access.own_account")]
+    if may_open("/accounts", caller):
+        entries.append(("/accounts", "access.accounts"))
+    entries.append(("/audit", "access.audit" if sees_more else "access.own_audit"))
+    links = [
+        html.Li(
+            html.A(
+                t(key, lang),
+                href=f"{to}{kept}",
+                className="menu-line" + (" here" if to == path else ""),
+                **({"aria-current": "page"} if to == path else {}),
+            )
+        )
+        for to, key in entries
+    ]
+    if caller.is_demo:
+        links.append(html.Li(html.A(t("access.switch", lang), href=f"/signin{kept}", className="menu-line")))
+    return html.Details(
+        [
+            html.Summary(
+                [
+                    html.Span(name[:1].upper(), className="person-mark", **{"aria-hidden": "true"}),
+                    html.Span([html.B(name), html.Small(who)], className="person"),
+                ],
+                title=f"{name} · {who}",
+            ),
+            html.Div(
+                [
+                    html.P([html.B(name), html.Small(f"{caller.login} · {who}")], className="menu-who"),
+                    html.Ul(links),
+                    html.Form(
+                        html.Button(t("access.sign_out", lang), type="submit", className="menu-line"),
+                        action="/signout",
+                        method="post",
+                        **data(csrf="1"),
+                    ),
+                ],
+                className="menu panel",
+            ),
+        ],
+        id="user-menu",
+        className="user-menu",
+    )
+
+
+def scope_line(state: ViewState, city: Row | None) -> list[html.Div]:
+    """On every page of a caller whose area is not the whole district: the figures are not the district's."""
+    caller = caller_or_none()
+    if caller is None or caller.scope == "district":
+        return []
+    return [
+        html.Div(
+            t("scope.only", state.lang, area=area_words(caller, city, state.lang, longest=3)),
+            id="scope-line",
+            className="scope-line",
+            role="note",
+        )
+    ]
 
 
 def foot(state: ViewState, city: Row | None) -> html.Footer:
@@ -118,6 +229,7 @@ def frame(state: ViewState, path: str, city: Row | None, body: list[Any], tool: 
                 hidden=True,
                 **data(texts=_json(group("live", lang))),
             ),
+            *scope_line(state, city),
             *body,
             foot(state, city),
             html.Div(
