@@ -23,12 +23,13 @@ WIDE, PHONE = (1440, 900), (390, 844)
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: file stem, address, size in pixels, and what is done before it is taken."""
+    """One picture: file stem, address, size in pixels, what is done before it is taken, and as whom ("" = nobody yet)."""
 
     name: str
     path: str
     size: tuple[int, int] = WIDE
     act: str = ""
+    role: str = "committee"
 
 
 PICTURES = (
@@ -41,6 +42,11 @@ PICTURES = (
     Picture("incident-en-dark", "/?lang=en&theme=dark&lens=risk", act="incident"),
     Picture("cameras-zh", "/cameras?lang=zh&theme=light"),
     Picture("matrix-en", "/matrix?lang=en&theme=light"),
+    Picture("sign-in-zh", "/signin?lang=zh&theme=light", role=""),
+    Picture("sign-in-en-dark", "/signin?lang=en&theme=dark", role=""),
+    Picture("town-officer-zh", "/?lang=zh&theme=light&lens=risk", act="incident", role="duty_officer"),
+    Picture("accounts-zh", "/accounts?lang=zh&theme=light", role="admin"),
+    Picture("audit-en", "/audit?lang=en&theme=light", role="admin"),
     Picture("phone-zh", "/?lang=zh&theme=light&lens=risk", PHONE),
     Picture("phone-incident-en", "/?lang=en&theme=dark&lens=risk", PHONE, "incident"),
 )
@@ -76,13 +82,15 @@ def take(base_url: str, out_dir: Path, only: set[str] | None = None) -> list[Pat
 def _one(browser: Any, base_url: str, out_dir: Path, picture: Picture) -> Path:
     width, height = picture.size
     page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1)
+    if picture.role:
+        _sign_in(page, base_url, picture.role)
     page.goto(base_url + picture.path)
     if picture.path.startswith("/?"):
         _until(page, "document.documentElement.dataset.map === 'ready'", 40)
         _until(page, "document.documentElement.dataset.lens && document.querySelector('[data-figure]')", 40)
         _until(page, "Object.values(geoapp.city.tiles.cell._tiles).every(t => t.loaded)", 40)
-    else:
-        _until(page, "document.querySelector('.table-card table')", 40)
+    elif picture.role:
+        _until(page, "document.querySelector('main table, .table-card table')", 40)
     if picture.act == "incident":
         chosen = "document.querySelector('.incident-row.open, .incident-row.quiet')"
         _until(page, chosen, 90)
@@ -108,6 +116,18 @@ def _one(browser: Any, base_url: str, out_dir: Path, picture: Picture) -> Path:
     page.screenshot(path=str(path), animations="disabled", timeout=90_000)
     page.close()
     return path
+
+
+def _sign_in(page: Any, base_url: str, role: str) -> None:
+    """As the demo's account of a role, by its button."""
+    page.goto(f"{base_url}/signin")
+    button = page.locator(f"form[action^='/signin/demo'] button[value='{role}']")
+    if button.count() == 0:
+        raise Refused(
+            f"{base_url}/signin 没有演示登录 / offers no demo sign-in: the pictures are taken from a running geoapp demo."
+        )
+    button.first.click()
+    page.wait_for_url(lambda url: "/signin" not in url)
 
 
 def _until(page: Any, expression: str, seconds: float) -> None:
