@@ -33,7 +33,11 @@ DROP FUNCTION watch.pulse;
 DROP TRIGGER outbox_names_subject ON watch.outbox;
 DROP FUNCTION watch.outbox_subject;
 ALTER TABLE watch.outbox DROP COLUMN incident_id, DROP COLUMN camera_id;
-DROP VIEW access.my_reaching_camera;
+DROP VIEW access.my_reaching_camera, access.my_key_risk_area;
+DROP TRIGGER incidents_follow_site ON registry.site;
+DROP TRIGGER incident_put_down ON watch.incident;
+DROP FUNCTION registry.site_moved, watch.incident_put_down;
+ALTER TABLE watch.incident DROP COLUMN site_town_code, DROP COLUMN site_community_code;
 DROP TRIGGER camera_reach_insert ON territory.grid_cell;
 DROP TRIGGER camera_reach_update ON territory.grid_cell;
 DROP TRIGGER camera_reach_delete ON territory.grid_cell;
@@ -43,7 +47,7 @@ DROP FUNCTION registry.camera_reached;
 DROP TABLE registry.camera_reach;
 DROP INDEX watch.incident_town_geom_3857_idx, registry.site_town_geom_3857_idx, registry.key_risk_area_site_idx,
     registry.camera_site_idx, watch.incident_site_idx, watch.incident_town_idx, watch.incident_community_idx,
-    registry.site_community_idx;
+    registry.site_community_idx, registry.site_over_border_idx;
 ALTER FUNCTION watch.tell_live() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.keep_cell_version() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.bump_layer() SECURITY INVOKER RESET ALL;
@@ -57,4 +61,4 @@ DROP INDEX territory.grid_cell_town_idx;
 ALTER TABLE territory.grid_cell DROP COLUMN town_code;
 DROP TABLE access.audit, access.secret, access.oidc_flow, access.sign_in_attempt, access.token, access.session,
     access.account_site, access.account_area, access.account CASCADE;
-DROP FUNCTION IF EXISTS access.first_admin, access.record_export, access.actions_of, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;
+DROP FUNCTION IF EXISTS access.health, access.metrics, access.first_admin, access.record_export, access.actions_of, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;

@@ -290,7 +290,7 @@ BEGIN
     LOOP
         EXECUTE format(
             'CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW'
-            ' WHEN (coalesce(current_setting(''geoapp.batch'', true), '''') = '''' OR current_user <> %L)'
+            ' WHEN (coalesce(current_setting(''geoapp.batch'', true), '''') = '''' OR access.caller() <> %L)'
             ' EXECUTE FUNCTION access.audit_row(%L%s)',
             watched.name, current_user, watched.key, watched.masked
         );
@@ -430,6 +430,9 @@ ALTER TABLE territory.grid_cell ADD COLUMN town_code text GENERATED ALWAYS AS (l
 CREATE INDEX grid_cell_town_idx ON territory.grid_cell (town_code);
 ALTER TABLE territory.grid_cell_history ADD COLUMN town_code text GENERATED ALWAYS AS (left(community_code, 9) || '000') STORED;
 CREATE INDEX site_community_idx ON registry.site ((left(cell_code, 12)));
+-- A site or camera near a border may be another town's than the cell it stands in: it is seen by both.
+CREATE INDEX site_over_border_idx ON registry.site ((left(cell_code, 9) || '000'))
+WHERE town_code IS DISTINCT FROM left(cell_code, 9) || '000';
 CREATE INDEX incident_community_idx ON watch.incident ((left(cell_code, 12)));
 CREATE INDEX incident_town_idx ON watch.incident (town_code, last_seen_at DESC);
 CREATE INDEX incident_site_idx ON watch.incident (site_id);
@@ -438,6 +441,48 @@ CREATE INDEX key_risk_area_site_idx ON registry.key_risk_area (site_id);
 -- Tiles of one town among many: the town and the box in one index.
 CREATE INDEX site_town_geom_3857_idx ON registry.site USING gist (town_code, geom_3857);
 CREATE INDEX incident_town_geom_3857_idx ON watch.incident USING gist (town_code, geom_3857);
+
+-- An incident is seen where it lies and where the site stands that it is put down to: it raises that site's risk. These
+-- two columns are filled only where the site is elsewhere.
+ALTER TABLE watch.incident ADD COLUMN site_town_code text, ADD COLUMN site_community_code text;
+COMMENT ON COLUMN watch.incident.site_town_code IS 'Derived: town of its site (or of its key risk area''s site), where that is not town_code.';
+COMMENT ON COLUMN watch.incident.site_community_code IS 'Derived: community of its site, where that is not the community of cell_code.';
+CREATE INDEX incident_site_town_idx ON watch.incident (site_town_code) WHERE site_town_code IS NOT NULL;
+CREATE INDEX incident_site_community_idx ON watch.incident (site_community_code) WHERE site_community_code IS NOT NULL;
+
+CREATE FUNCTION watch.incident_put_down() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.site_town_code := NULL;
+    NEW.site_community_code := NULL;
+    IF NEW.site_id IS NOT NULL OR NEW.key_risk_area_id IS NOT NULL THEN
+        SELECT nullif(s.town_code, NEW.town_code), nullif(left(s.cell_code, 12), left(NEW.cell_code, 12))
+        INTO NEW.site_town_code, NEW.site_community_code
+        FROM registry.site AS s
+        WHERE s.id = coalesce(NEW.site_id, (SELECT a.site_id FROM registry.key_risk_area AS a WHERE a.id = NEW.key_risk_area_id));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER incident_put_down BEFORE INSERT OR UPDATE OF site_id, key_risk_area_id, town_code, cell_code ON watch.incident
+FOR EACH ROW EXECUTE FUNCTION watch.incident_put_down();
+
+-- The site moves, or is another town's from now on.
+CREATE FUNCTION registry.site_moved() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE watch.incident AS i SET site_id = i.site_id
+    WHERE i.site_id = NEW.id
+        OR (i.site_id IS NULL AND i.key_risk_area_id IN (SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = NEW.id));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER incidents_follow_site AFTER UPDATE OF town_code, cell_code ON registry.site
+FOR EACH ROW WHEN (OLD.town_code IS DISTINCT FROM NEW.town_code OR OLD.cell_code IS DISTINCT FROM NEW.cell_code)
+EXECUTE FUNCTION registry.site_moved();
+UPDATE watch.incident AS i SET
+    site_town_code = nullif(s.town_code, i.town_code),
+    site_community_code = nullif(left(s.cell_code, 12), left(i.cell_code, 12))
+FROM registry.site AS s LEFT JOIN registry.key_risk_area AS a ON a.site_id = s.id
+WHERE s.id = i.site_id OR (i.site_id IS NULL AND a.id = i.key_risk_area_id);
 
 -- A camera belongs to every area that it looks into, not only to the one where its pole stands: otherwise a town's
 -- coverage would be reckoned without the neighbour's camera that sees into it.
@@ -495,7 +540,33 @@ INSERT INTO registry.camera_reach (camera_id, community_code)
 SELECT DISTINCT k.id, c.community_code
 FROM registry.camera AS k JOIN territory.grid_cell AS c ON c.geom && k.sector AND ST_Intersects(c.geom, k.sector);
 
--- Cameras that stand elsewhere but look into the caller's area, or onto an enterprise's own key risk areas.
+-- Key risk areas of the caller: those that lie in its area, and those of its sites wherever they lie.
+CREATE VIEW access.my_key_risk_area AS
+WITH mine AS (
+    SELECT a.id, a.scope FROM access.account AS a WHERE a.db_role = current_user AND a.disabled_at IS NULL
+)
+SELECT k.id
+FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id
+JOIN registry.key_risk_area AS k ON k.town_code = r.area_code
+WHERE m.scope = 'town'
+UNION
+SELECT k.id
+FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id
+JOIN territory.grid_cell AS c ON c.community_code = r.area_code
+JOIN registry.key_risk_area AS k ON k.geom && c.geom AND ST_Intersects(c.geom, ST_PointOnSurface(k.geom))
+WHERE m.scope = 'community'
+UNION
+SELECT k.id
+FROM registry.key_risk_area AS k JOIN registry.site AS s ON s.id = k.site_id
+WHERE EXISTS (
+    SELECT 1 FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id
+    WHERE r.area_code = CASE m.scope WHEN 'town' THEN s.town_code WHEN 'community' THEN left(s.cell_code, 12) END
+) OR EXISTS (
+    SELECT 1 FROM mine AS m JOIN access.account_site AS r ON r.account_id = m.id WHERE r.site_id = s.id
+);
+COMMENT ON VIEW access.my_key_risk_area IS '本人管辖的重点风险源区域; key risk areas in the caller''s area or of its sites.';
+
+-- Cameras that stand elsewhere but look into the caller's cells, onto its key risk areas, or at its sites in no cell.
 CREATE VIEW access.my_reaching_camera AS
 WITH mine AS (
     SELECT a.id, a.scope FROM access.account AS a WHERE a.db_role = current_user AND a.disabled_at IS NULL
@@ -509,10 +580,23 @@ FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id JOIN registr
 WHERE m.scope = 'community'
 UNION
 SELECT k.id
-FROM mine AS m
-JOIN access.account_site AS s ON s.account_id = m.id
-JOIN registry.key_risk_area AS a ON a.site_id = s.site_id
+FROM access.my_key_risk_area AS m
+JOIN registry.key_risk_area AS a ON a.id = m.id
 JOIN registry.camera AS k ON k.sector && a.geom AND ST_Intersects(k.sector, a.geom)
+UNION
+SELECT k.id
+FROM mine AS m
+JOIN access.account_area AS r ON r.account_id = m.id
+JOIN registry.site AS s ON s.town_code = r.area_code
+    AND (s.cell_code IS NULL OR s.town_code IS DISTINCT FROM left(s.cell_code, 9) || '000')
+JOIN registry.camera AS k ON k.sector && s.geom AND ST_Intersects(k.sector, s.geom)
+WHERE m.scope = 'town'
+UNION
+SELECT k.id
+FROM mine AS m
+JOIN access.account_site AS r ON r.account_id = m.id
+JOIN registry.site AS s ON s.id = r.site_id
+JOIN registry.camera AS k ON k.sector && s.geom AND ST_Intersects(k.sector, s.geom)
 WHERE m.scope = 'site';
 COMMENT ON VIEW access.my_reaching_camera IS '看得到本人管辖范围的摄像机; cameras whose sector touches the caller''s area, wherever they stand.';
 
@@ -575,7 +659,7 @@ COMMENT ON FUNCTION access.record_export IS '导出并留痕; records an export 
 
 -- What a database role may do, by the names that screens use: read off the rights themselves, never kept twice.
 CREATE FUNCTION access.actions_of(wanted name) RETURNS text[]
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$  -- the web process may not enter the schemas
     SELECT array_remove(ARRAY[
         CASE WHEN has_column_privilege($1, 'watch.evidence', 'path', 'SELECT') THEN 'look_at_evidence' END,
         CASE WHEN has_column_privilege($1, 'watch.incident', 'review', 'UPDATE') THEN 'review_incident' END,
@@ -591,3 +675,33 @@ LANGUAGE sql STABLE AS $$
     ], NULL)
 $$;
 COMMENT ON FUNCTION access.actions_of IS '某数据库角色可做的事; what a database role may do, read off its rights.';
+
+-- What the web process may say to a supervisor without taking anybody's role: no row of the city, only its state.
+CREATE FUNCTION access.health() RETURNS TABLE (revision text, city_code text, last_try_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT
+        (SELECT v.version_num::text FROM public.alembic_version AS v),
+        (SELECT c.code FROM territory.city AS c),
+        (SELECT max(h.last_try_at) FROM watch.camera_health AS h);
+END $$;
+REVOKE EXECUTE ON FUNCTION access.health FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION access.health TO geoapp_web;
+COMMENT ON FUNCTION access.health IS '数据库版本、城市、最近一次巡查尝试; revision, city and last try of the watch, for /healthz.';
+
+-- Incidents are counted as in analysis.headline.
+CREATE FUNCTION access.metrics() RETURNS TABLE (name text, value double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'incidents_open', count(*)::double precision FROM analysis.event AS e WHERE e.state <> 'closed'
+    UNION ALL SELECT 'incidents_unreviewed', count(*) FROM analysis.event AS e WHERE e.review = 'unreviewed'
+    UNION ALL SELECT 'cameras_observed', count(*) FROM watch.camera_health AS h WHERE h.observed
+    UNION ALL SELECT 'cameras_unobserved', count(*) FROM watch.camera_health AS h WHERE NOT h.observed
+    UNION ALL SELECT 'cameras_due_total', count(*) FROM watch.scan_due AS d
+    UNION ALL SELECT 'scan_delay_seconds', extract(epoch FROM now() - min(d.next_due_at)) FROM watch.scan_due AS d WHERE d.next_due_at < now()
+    UNION ALL SELECT 'open_sessions', count(*) FROM access.session AS s WHERE s.ended_at IS NULL AND s.idle_until > now() AND s.expires_at > now();
+END $$;
+REVOKE EXECUTE ON FUNCTION access.metrics FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION access.metrics TO geoapp_web;
+COMMENT ON FUNCTION access.metrics IS '供 Prometheus 的全区计数，不含任何明细; counts over the whole city for /metrics, no row of it.';
