@@ -41,13 +41,14 @@ def run(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
     from detection.sources.http_snapshot import HttpSnapshot
     from detection.watch import run as run_watch
     from detection.watch import utc_now
+    from geoapp.access.service_role import running_watch_url
 
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
-    _database()
+    _watch_database()
     detector = _open_detector(rules)
     summary = run_watch(
-        _running_database,
+        running_watch_url,
         stop=_stop_on_signals(),
         source=HttpSnapshot(rules.fetch, clock=utc_now),
         detector=detector,
@@ -82,7 +83,7 @@ def once(
     if folder is not None:
         _show_looks(look_at_folder(folder, _open_detector(rules), rules), as_json=as_json)
         return
-    done = look_at_cameras(_database(), camera, _open_detector(rules), rules, settings().evidence_path)
+    done = look_at_cameras(_watch_database(), camera, _open_detector(rules), rules, settings().evidence_path)
     if done.rows or as_json:
         _show_looks(done.rows, as_json=as_json)
     missed = []
@@ -148,23 +149,35 @@ def farm(
     run_farm(_database(), host=host, port=settings().farm_port, seed=seed)
 
 
+def _watch_database() -> str:
+    """URL of the city's database for the watch's own login (started where it is private).
+
+    Raises Refused where it holds no schema.
+    """
+    from geoapp.access.service_role import watch_url
+
+    if settings().watch_database_url is None:
+        _database()  # roles come with the schema
+    return _with_schema(watch_url())
+
+
 def _database() -> str:
-    """URL of the city's database (started where it is private). Raises Refused where it holds no schema."""
-    from geoapp.database.connection import connect, database_url
-
-    url = database_url()
-    with connect(url) as connection:
-        found = connection.execute("SELECT to_regclass('watch.scan_due') AS t").fetchone()
-    if found is None or found["t"] is None:
-        raise Refused("数据库还没有结构 / The database holds no schema yet. Run: geoapp db up")
-    return url
-
-
-def _running_database() -> str:
-    """Where the database is now. A server that somebody stopped on purpose is not started again by the watch."""
+    """URL of the city's database for its owner (started where it is private). Raises Refused where it holds no schema."""
     from geoapp.database.connection import database_url
 
-    return database_url(start=False)
+    return _with_schema(database_url())
+
+
+def _with_schema(url: str) -> str:
+    from geoapp.database.connection import connect
+
+    with connect(url) as connection:
+        found = connection.execute(
+            "SELECT FROM pg_class AS c WHERE c.relname = 'scan_due' AND c.relnamespace = to_regnamespace('watch')"
+        ).fetchone()
+    if found is None:
+        raise Refused("数据库还没有结构 / The database holds no schema yet. Run: geoapp db up")
+    return url
 
 
 def _open_detector(rules: WatchConfig) -> Detector:

@@ -21,8 +21,10 @@ class Settings(BaseSettings):
 
     home: Path = Path(".geoapp")
     database_url: SecretStr | None = None
-    # The web process's own login, where it may not know the owner's (default: made by the owner, see access/web_role.py).
+    # The web process's own login, where it may not know the owner's (default: made by the owner, see access/service_role.py).
     web_database_url: SecretStr | None = None
+    # The same for the watch.
+    watch_database_url: SecretStr | None = None
     pg_bin: Path | None = None
     metric_srid: int = 4549
     host: str = "127.0.0.1"

@@ -92,9 +92,20 @@ BEGIN
     GRANT SELECT ON access.account_area, access.account_site TO geoapp_web;
     GRANT SELECT, INSERT, UPDATE ON access.session, access.token TO geoapp_web;
     GRANT SELECT, INSERT, DELETE ON access.sign_in_attempt, access.oidc_flow TO geoapp_web;
-    -- The watch: reads the register, writes what was seen.
-    GRANT SELECT ON ALL TABLES IN SCHEMA territory, registry, duty, inspection, analysis TO geoapp_watch;
-    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA watch TO geoapp_watch;
+    -- The watch: reads the ground and the cameras, writes what was seen; no account, no firm, no person, no review.
+    GRANT SELECT ON territory.city, territory.unit, territory.grid_cell, registry.camera, registry.key_risk_area,
+        registry.hot_work_permit TO geoapp_watch;
+    GRANT SELECT ON ALL TABLES IN SCHEMA watch TO geoapp_watch;
+    GRANT INSERT ON watch.scan_due, watch.observation, watch.observation_hour, watch.camera_health, watch.camera_health_event,
+        watch.incident_observation, watch.evidence, watch.outbox TO geoapp_watch;
+    GRANT UPDATE ON watch.scan_due, watch.observation_hour, watch.camera_health TO geoapp_watch;
+    GRANT DELETE ON watch.scan_due, watch.observation, watch.outbox TO geoapp_watch;
+    EXECUTE (
+        SELECT format('GRANT INSERT (%1$s), UPDATE (%1$s) ON watch.incident TO geoapp_watch', string_agg(quote_ident(a.attname), ', '))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'watch.incident'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+            AND a.attname NOT IN ('review', 'review_reason', 'reviewed_by', 'reviewed_at')
+    );
     GRANT SELECT ON access.secret TO geoapp_watch;
 END $$;
 
