@@ -315,6 +315,19 @@ BEGIN
     END IF;
     EXECUTE format('ALTER ROLE %I %s CONNECTION LIMIT 4', account.db_role,
         CASE WHEN account.has_sql_login AND account.disabled_at IS NULL THEN 'LOGIN' ELSE 'NOLOGIN' END);
+    -- Who signs in to SQL shares the server: defaults of the session, which its owner may change, but for temp_file_limit.
+    IF account.has_sql_login AND account.disabled_at IS NULL THEN
+        EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', account.db_role, '60s');
+        EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', account.db_role, '10min');
+        EXECUTE format('ALTER ROLE %I SET work_mem = %L', account.db_role, '16MB');
+        BEGIN
+            EXECUTE format('ALTER ROLE %I SET temp_file_limit = %L', account.db_role, '1GB');
+        EXCEPTION WHEN insufficient_privilege THEN NULL;  -- only a superuser may set a limit that holds
+        END;
+    ELSE
+        EXECUTE format('ALTER ROLE %I PASSWORD NULL', account.db_role);
+        EXECUTE format('ALTER ROLE %I RESET ALL', account.db_role);
+    END IF;
     FOR held IN
         SELECT g.rolname FROM pg_auth_members AS m
         JOIN pg_roles AS g ON g.oid = m.roleid JOIN pg_roles AS r ON r.oid = m.member
