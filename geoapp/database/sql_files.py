@@ -6,7 +6,7 @@ from pathlib import Path
 from geoapp.errors import Refused
 from geoapp.settings import SQL_ROOT
 
-ACCESS_DEFINITIONS = ("policies", "grants")
+ACCESS_DEFINITIONS = ("policies", "grants", "lockdown")
 
 
 def read_sql(name: str, *, srid: int | None = None) -> str:
