@@ -8,8 +8,10 @@ import numpy as np
 import pyproj
 import shapely
 
+from etl.kept_aside import shown_value
 from etl.readers import Table, read_table
 from etl.reasons import REASONS
+from geoapp.access.redaction import redact
 
 __all__ = ["describe"]
 
@@ -44,8 +46,9 @@ def describe(path: Path, *, layer: str | None = None, encoding: str | None = Non
 
 def _column(name: str, values: Any) -> dict[str, Any]:
     given = [v for v in values if v is not None]
-    examples = [str(v)[:30] for v in dict.fromkeys(given)][:3]
-    return {"name": name, "blank": len(values) - len(given), "examples": examples}
+    # Redacted before it is cut: half a secret has no form that could be known.
+    examples = [shown_value(name, str(v))[:30] for v in list(dict.fromkeys(given))[:3]]
+    return {"name": redact(name), "blank": len(values) - len(given), "examples": examples}
 
 
 def _of_geometry(table: Table, problems: list[str]) -> list[str]:

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from etl.batch import batch, record_batch
 from etl.frames import Frame, parse_frame
 from etl.ground import Ground
+from etl.kept_aside import column_names, plain, row_as_json
 from etl.manifest import City, Manifest, Section
 from etl.readers import Table, read_table
-from etl.reasons import REASONS, Findings
+from etl.reasons import REASONS, Findings, Repair
 from etl.sections import PREPARE, TARGETS, Values
 from etl.store import upsert
+from geoapp.access import sealing
+from geoapp.access.redaction import redact
 from geoapp.database import migrations
 from geoapp.database.connection import connect
 from geoapp.database.sql_files import read_sql
@@ -32,9 +35,6 @@ __all__ = ["SectionResult", "load", "open_store"]
 
 # Two imports into one database would count each other's rows; any constant that nothing else locks.
 _LOAD_LOCK = 748_116_312
-_LONGEST_VALUE = 20_000
-_PASSWORD = re.compile(r"//[^/@\s]+@")
-_UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
 # Tables that views or triggers fill by themselves: rows there are no data of anybody's.
 _DERIVED = ("layer_version", "no_cell_piece", "no_cell_made_from")
 Say = Callable[[str], None]
@@ -196,7 +196,7 @@ def _load_all(
             results.append(_load_section(connection, section, ground, folder, say))
         except (psycopg.IntegrityError, psycopg.DataError) as fault:
             raise Refused(
-                f"{section.name}, {section.file}: 数据库拒收 / the database refused it: {str(fault).splitlines()[0]}\n"
+                f"{section.name}, {section.file}: 数据库拒收 / the database refused it: {redact(str(fault).splitlines()[0])}\n"
                 "  什么都没有导入 / nothing of this manifest was stored."
             ) from fault
         ground.forget()
@@ -272,8 +272,10 @@ def _load_section(
     _refuse_repeats(table, values, findings, TARGETS[section.name].key)
     batch_id = _open_batch(connection, section, path, table, frame)
     outcome = _store(connection, section, values, findings, ground, batch_id)
+    _seal_credentials(connection, section, values, findings, outcome, batch_id)
     return _close_batch(
         connection,
+        section,
         SectionResult(
             section=section.name,
             file=path.name,
@@ -289,7 +291,7 @@ def _load_section(
             frame=frame.name if frame else None,
             frame_from=frame_from,
             unused_columns=[
-                c
+                redact(c)
                 for c in table.columns
                 if c not in section.named_columns().values() and c not in section.where
             ],
@@ -319,7 +321,7 @@ def _refuse_missing_columns(section: Section, table: Table) -> None:
             hint = f"; 是不是 / did you mean {near[0]!r}?" if near else ""
             wrong.append(f"  {section.name}.{key}: 没有列 {column!r} / no column {column!r}{hint}")
     if wrong:
-        held = ", ".join(present) or "没有任何属性列 / no columns at all"
+        held = ", ".join(column_names(table)) or "没有任何属性列 / no columns at all"
         notes = "".join(f"\n  {notice}" for notice in table.notices)
         raise Refused(
             f"{table.path.name}: 清单里写的列文件里没有 / columns of the manifest are not in the file:\n"
@@ -455,6 +457,29 @@ def _store(
     return outcome
 
 
+def _seal_credentials(
+    connection: psycopg.Connection[dict[str, Any]],
+    section: Section,
+    values: Values,
+    findings: Findings,
+    outcome: NDArray[np.object_],
+    batch_id: int,
+) -> None:
+    """Seals the credentials of the rows that are stored. A blank takes no stored one away."""
+    given = {
+        values[TARGETS[section.name].key][row]: fields
+        for row, fields in findings.secrets.items()
+        if outcome[row] != "rejected"
+    }
+    if not given:
+        return
+    changed = sealing.put_secrets(connection, "camera", given, f"load, batch {batch_id}")
+    findings.notices.append(
+        f"{len(given)} 个摄像头的账号口令已加密保存（{len(changed)} 个是新的或有变化） / credentials of {len(given)} camera(s) sealed, "
+        f"{len(changed)} of them new or changed; `geoapp secret list` shows which"
+    )
+
+
 def _by_key(
     section: Section,
     values: Values,
@@ -483,6 +508,7 @@ def _by_key(
 
 def _close_batch(
     connection: psycopg.Connection[dict[str, Any]],
+    section: Section,
     result: SectionResult,
     table: Table,
     findings: Findings,
@@ -500,10 +526,10 @@ def _close_batch(
         "COPY staging.rejected (batch_id, row_no, reason_code, field, reason_zh, reason_en, columns) FROM STDIN"
     ) as copy:
         for row in sorted(findings.reasons):
-            columns = _row_as_json(table, row)
+            columns = row_as_json(table, row, section, findings)
             for reason in findings.reasons[row]:
                 assert reason.code in REASONS
-                said = (reason.code, reason.field, _plain(reason.zh), _plain(reason.en))
+                said = (reason.code, reason.field, plain(reason.zh), plain(reason.en))
                 copy.write_row((result.batch_id, int(table.row_no[row]), *said, columns))
     closed = connection.execute(
         "UPDATE staging.batch SET rows_stored = %s, rows_unchanged = %s, rows_repaired = %s, rows_rejected = %s,"
@@ -519,18 +545,24 @@ def _close_batch(
         {
             "row_no": int(table.row_no[row]),
             "reasons": [
-                {**reason._asdict(), "zh": _plain(reason.zh), "en": _plain(reason.en)}
+                {**reason._asdict(), "zh": plain(reason.zh), "en": plain(reason.en)}
                 for reason in findings.reasons[row]
             ],
         }
         for row in sorted(findings.reasons)
     ]
     result.repaired_rows = [
-        {"row_no": int(table.row_no[row]), **change._asdict()}
+        {"row_no": int(table.row_no[row]), **_repair_as_json(change)}
         for row in np.flatnonzero(mended & written)
         for change in findings.repairs[int(row)]
     ]
     return result
+
+
+def _repair_as_json(change: Repair) -> dict[str, str]:
+    if change.field == "geometry":
+        return change._asdict()
+    return change._replace(before=redact(change.before), after=redact(change.after))._asdict()
 
 
 def _hint_at_the_frame(result: SectionResult) -> None:
@@ -548,22 +580,6 @@ def _hint_at_the_frame(result: SectionResult) -> None:
             f"{misplaced / result.rows_in:.0%} 的行位置不对，先核对 frame（现为 {result.frame}）和坐标列 / {misplaced / result.rows_in:.0%} of the rows "
             f"are out of place: check `frame` (now {result.frame}) and the coordinate columns first, unless the file is of a wider area"
         )
-
-
-def _plain(text: str) -> str:
-    """Text that PostgreSQL takes: bytes that fitted no encoding are shown as the replacement character."""
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
-def _row_as_json(table: Table, row: int) -> str:
-    """All columns of a row as the file has them (passwords in addresses starred), its geometry as WKT in the file's frame."""
-    shown: dict[str, str | None] = {
-        _plain(name): None if values[row] is None else _PASSWORD.sub("//***@", _plain(values[row]))
-        for name, values in table.columns.items()
-    }
-    if table.geometry is not None and table.geometry[row] is not None:
-        shown["geometry"] = shapely.to_wkt(table.geometry[row], rounding_precision=-1)[:_LONGEST_VALUE]
-    return json.dumps(shown, ensure_ascii=False)
 
 
 def _derive_outlines(ground: Ground) -> list[str]:

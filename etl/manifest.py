@@ -202,6 +202,8 @@ class CameraColumns(_Strict):
     height_px: Column | None = None
     max_range_m: Column | None = None
     snapshot_url: Column | None = None
+    username: Column | None = None
+    password: Column | None = None
     period_s: Column | None = None
     public_place: Column | None = None
     legal_basis: Column | None = None
@@ -209,7 +211,11 @@ class CameraColumns(_Strict):
 
 
 class Cameras(Section):
-    """Cameras: points with a GB/T 28181 number and, where known, the pose."""
+    """Cameras: points with a GB/T 28181 number and, where known, the pose.
+
+    `username` and `password` are sealed (geoapp/access/sealing.py) and stand in no table and no listing; so are an
+    account and password that `snapshot_url` holds.
+    """
 
     name: ClassVar[str] = "cameras"
     border_tolerance_m: float = Field(default=0.0, ge=0, le=2000)

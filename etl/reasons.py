@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SecretStr
+
+from geoapp.access.redaction import redact
 
 __all__ = ["REASONS", "REPAIRS", "Finding", "Findings", "Repair"]
 
@@ -81,8 +84,13 @@ REASONS: dict[str, tuple[str, str]] = {
     "unknown_rule": ("库中没有责任规则 {found}", "names a duty rule that is not in the register: {found}"),
     "unknown_department": ("库中没有部门 {found}", "names a department that is not in the register: {found}"),
     "address_has_password": (
-        "地址里有账号密码",
-        "the address holds a user name or password; keep them out of the register",
+        "地址里的账号口令无法拆开，请另列 username、password 两列，并把地址中的 @ 写成 %40",
+        "the address may hold a password and cannot be taken apart; give user name and password in columns of their own, "
+        "and write an @ in the path as %40",
+    ),
+    "credential_invalid": (
+        "账号或口令过长或含控制字符",
+        "its user name or password is too long or holds control characters",
     ),
 }
 
@@ -91,6 +99,9 @@ REPAIRS: dict[str, tuple[str, str]] = {
     "unit_code_padded": ("代码补足 12 位", "code was filled up to 12 digits"),
     "uscc_tidied": ("信用代码改为半角大写", "credit code was put in half-width capitals"),
 }
+
+# They quote cell and division codes, one in some hundreds of which passes for an ID number.
+_OF_CODES = frozenset({"same_ground", "parent_missing", "parent_mismatch", "unit_elsewhere"})
 
 
 class Finding(NamedTuple):
@@ -119,6 +130,8 @@ class Findings:
         self.reasons: dict[int, list[Finding]] = defaultdict(list)
         self.repairs: dict[int, list[Repair]] = defaultdict(list)
         self.notices: list[str] = []
+        # Credentials of a row, by field: sealed when the row is stored, written nowhere else.
+        self.secrets: dict[int, dict[str, SecretStr]] = defaultdict(dict)
 
     def reject(self, mask: NDArray[np.bool_], code: str, field: str | None, **values: Any) -> None:
         """Sets the masked rows (shape (n,)) aside. `values` fill the sentence: arrays of shape (n,) or constants."""
@@ -127,9 +140,9 @@ class Findings:
             self.reject_row(int(row), code, field, **filled)
 
     def reject_row(self, row: int, code: str, field: str | None, **values: Any) -> None:
-        """Sets one row aside."""
+        """Sets one row aside. What is quoted from the row is redacted: ID numbers stand in all kinds of columns."""
         zh, en = REASONS[code]
-        filled = {k: str(v)[:120] for k, v in values.items()}
+        filled = {k: (str(v) if code in _OF_CODES else redact(str(v)))[:120] for k, v in values.items()}
         self.reasons[row].append(Finding(code, field, zh.format(**filled), en.format(**filled)))
 
     def repair(self, row: int, code: str, field: str, before: str, after: str) -> None:

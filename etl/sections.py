@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
 from etl import checks
+from etl.addresses import split_address
 from etl.frames import Frame
 from etl.ground import Ground
 from etl.manifest import Cameras, Departments, DutyRules, Grid, KeyRiskAreas, Sites, Units
 from etl.readers import Table
 from etl.reasons import Findings
 from etl.store import Target
+from geoapp.access import sealing
 from geoapp.registry.identifiers import camera_gb_id_problem, division_level, division_parent, read_cell_code
 
 __all__ = ["PREPARE", "TARGETS", "Values"]
@@ -493,10 +496,10 @@ def _cameras(
             text = checks.texts(table, column, default="10" if field == "period_s" else None)
             values[field] = checks.numbers(text, findings, column, low=low, high=high, whole=whole)
     if columns.snapshot_url:
-        url = checks.texts(table, columns.snapshot_url)
-        given = np.array([u is not None and bool(re.search(r"//[^/]*@", u)) for u in url], dtype=bool)
-        findings.reject(given, "address_has_password", columns.snapshot_url)
-        values["snapshot_url"] = url
+        values["snapshot_url"] = _addresses(table, columns.snapshot_url, findings)
+    for field, column in (("username", columns.username), ("password", columns.password)):
+        if column:
+            _take_credentials(checks.texts(table, column), field, column, findings)
     if columns.public_place:
         said = checks.texts(table, columns.public_place)
         values["public_place"] = checks.flags(said, findings, columns.public_place, default=False)
@@ -506,6 +509,41 @@ def _cameras(
         day = checks.texts(table, columns.installed_on)
         values["installed_on"] = checks.dates(day, findings, columns.installed_on)
     return values
+
+
+def _addresses(table: Table, column: str, findings: Findings) -> NDArray[np.object_]:
+    """The addresses as they may be stored; an account and password that one holds go to the row's secrets."""
+    url = checks.texts(table, column)
+    taken = []
+    for row in np.flatnonzero(~checks.blank(url)):
+        try:
+            address = split_address(url[row])
+        except ValueError:
+            url[row] = None
+            findings.reject_row(int(row), "address_has_password", column)
+            continue
+        url[row] = address.text
+        for field, value in (("username", address.username), ("password", address.password)):
+            if value is not None:
+                findings.secrets[int(row)][field] = SecretStr(value)
+        if address.username is not None or address.password is not None:
+            taken.append(int(table.row_no[row]))
+    if taken:
+        shown = ", ".join(map(str, taken[:5])) + (" …" if len(taken) > 5 else "")
+        findings.notices.append(
+            f"{len(taken)} 行的地址里有账号口令，已取出另行加密，登记的地址不含它们 / row(s) had an account or password in the address: "
+            f"taken out and sealed, the address is stored without (rows {shown}). Whoever has the file has them"
+        )
+    return url
+
+
+def _take_credentials(given: NDArray[np.object_], field: str, column: str, findings: Findings) -> None:
+    """A column of accounts or passwords into the rows' secrets, before what an address held."""
+    for row in np.flatnonzero(~checks.blank(given)):
+        if sealing.is_sealable(given[row]):
+            findings.secrets[int(row)][field] = SecretStr(given[row])
+        else:
+            findings.reject_row(int(row), "credential_invalid", column)
 
 
 def _departments(

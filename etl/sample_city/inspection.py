@@ -13,6 +13,7 @@ from etl.sample_city.duty import Duty
 from etl.sample_city.planar import Floats, Ints
 from etl.sample_city.sites import Sites
 from etl.sample_city.watching import Cameras, KeyRiskAreas
+from geoapp.access.sealing import hash_under
 
 CHINA = timezone(timedelta(hours=8))
 PATROL_DAYS = {"red": 30, "orange": 60, "yellow": 90, "blue": 182, None: 182}
@@ -282,7 +283,13 @@ def build_certificates(
 
 
 def _hash(seed: int, what: str, number: int) -> str:
-    return hashlib.sha256(f"geoapp sample city {seed} {what} {number}".encode()).hexdigest()
+    """A keyed hash as the register has it, of a number that nobody bears.
+
+    The key comes from the seed and not from the installation's key file: the sample city must be the same wherever it
+    is made, and there is no person behind these numbers whom a secret key would protect.
+    """
+    demo_key = hashlib.sha256(f"geoapp sample city {seed}: demo key, not a secret".encode()).digest()
+    return hash_under(demo_key, f"{what} {number}")
 
 
 def build_permits(

@@ -33,6 +33,7 @@ __all__ = [
     "forget_secrets",
     "forget_unreadable",
     "hash_under",
+    "is_sealable",
     "key_fingerprint",
     "keyed_hash",
     "keys",
@@ -193,8 +194,13 @@ def put_secrets(
     return {subject_id for subject_id, _ in places}
 
 
+def is_sealable(text: str) -> bool:
+    """Whether a text can be a secret: not blank, at most 10 000 characters, no control characters."""
+    return 0 < len(text) <= _LONGEST_VALUE and not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+
+
 def _refuse_unsealable(text: str, context: str) -> None:
-    if not text or len(text) > _LONGEST_VALUE or any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+    if not is_sealable(text):
         raise Refused(
             f"{context}: 为空、过长或含控制字符 / is blank, too long or holds control characters; nothing was stored."
         )

@@ -512,7 +512,7 @@ def test_cameras_key_risk_areas_and_duty_tables(empty_url, district):
             "高",
             400,
             "S7",
-            "http://me:pw@10.0.0.1/",
+            "http://me:p/w@10.0.0.1/",
         ),
     ):
         rows.append(["" if value is None else value for value in row])
