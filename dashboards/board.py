@@ -1,37 +1,49 @@
-"""What the screens read: rows of the analysts' views, shared for a few seconds by all open maps."""
+"""What the screens read: rows of the analysts' views under the caller's role, shared for a few seconds by all who may
+see the same."""
 
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
-from psycopg_pool import ConnectionPool
-
+from geoapp.access.caller import Pool, acting, current_caller
 from geoapp.database.sql_files import read_sql
 
 Row = dict[str, Any]
-Pool = ConnectionPool[psycopg.Connection[Row]]
 
 # A board that is read by many maps at once is asked for once; it is never older than this.
 KEPT_S = 10.0
+# Answers that are kept, over all scopes together: a firm's are a row each, so this is little memory.
+KEPT_MAX = 512
+
+
+@dataclass
+class _Kept:
+    """Rows of one query for one scope, and who is asking."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    at: float = float("-inf")
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass
 class Board:
-    """Reads `sql/screens/*.sql` through a pool. Any method raises psycopg.Error or PoolTimeout when the database is away."""
+    """Reads `sql/screens/*.sql` through the web process's pool, under the role of the request's caller.
+
+    Any method raises NotSignedIn where there is no caller, and psycopg.Error or PoolTimeout when the database is away.
+    """
 
     pool: Pool
-    _kept: dict[str, tuple[float, list[Row]]] = field(default_factory=dict)
-    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _kept: OrderedDict[tuple[str, str], _Kept] = field(default_factory=OrderedDict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def rows(self, name: str, **parameters: object) -> list[Row]:
-        """Rows of `sql/screens/<name>.sql`."""
-        with self.pool.connection() as connection:
-            return connection.execute(read_sql(f"screens/{name}"), parameters).fetchall()
+        """Rows of `sql/screens/<name>.sql` that the caller may see."""
+        with acting(self.pool) as connection:
+            return connection.execute(read_sql(f"screens/{name}").encode(), parameters).fetchall()
 
     def row(self, name: str, **parameters: object) -> Row | None:
         """The first row of `sql/screens/<name>.sql`, or None."""
@@ -41,13 +53,16 @@ class Board:
     def shared(self, name: str, *, kept_s: float = KEPT_S) -> list[Row]:
         """Rows of a query without parameters, at most `kept_s` seconds old; concurrent callers wait for one query."""
         with self._guard:
-            lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
-            at, rows = self._kept.get(name, (float("-inf"), []))
-            if time.monotonic() - at > kept_s:
-                rows = self.rows(name)
-                self._kept[name] = (time.monotonic(), rows)
-            return rows
+            key = (current_caller().scope_key, name)
+            kept = self._kept.setdefault(key, _Kept())
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        with kept.lock:
+            if time.monotonic() - kept.at > kept_s:
+                kept.rows = self.rows(name)
+                kept.at = time.monotonic()
+            return kept.rows
 
     def city(self) -> Row | None:
         """The city (names, code, timezone, is_generated) with its extent in degrees, or None where there is none yet."""

@@ -10,6 +10,7 @@ from dash import html
 from dashboards import shell
 from dashboards.board import Board, Row, cell_code, clock, number
 from dashboards.texts import Language, catalogue, either, t, word
+from geoapp.access.caller import acting
 from layers import answers
 
 Place = dict[str, Any]
@@ -372,7 +373,7 @@ def _no_cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[An
 
 
 def _cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None] | None:
-    with board.pool.connection() as connection:
+    with acting(board.pool) as connection:
         found = answers.cell_details(connection, key)
     if found is None:
         return None

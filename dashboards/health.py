@@ -1,63 +1,90 @@
-"""`/healthz` for a supervisor and `/metrics` for Prometheus on the same machine."""
+"""`/healthz` for a supervisor and `/metrics` for Prometheus: from the web process itself, without anybody's role."""
 
-from typing import Any
+import ipaddress
 
 import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from dashboards.live import Stream
+from geoapp.access.caller import Pool, caller_or_none
 from geoapp.database.migrations import head
-from geoapp.database.sql_files import read_sql
-
-_LOOPBACK = {"127.0.0.1", "::1", "testclient"}
 
 
-def router(pool: ConnectionPool[psycopg.Connection[dict[str, Any]]], stream: Stream) -> APIRouter:
-    """`/healthz`: 200 when the database answers at the program's revision, else 503; `/metrics`: loopback only, else 404."""
+def router(pool: Pool, stream: Stream) -> APIRouter:
+    """`/healthz`: 200 when the database answers at the program's revision, else 503; `/metrics`: loopback, an admin, or a
+    token for metrics, else 404.
+
+    A stranger hears of `/healthz` its status alone; this machine and an admin also the revision, the city and the watch.
+    """
     routes = APIRouter()
 
     @routes.get("/healthz")
-    def healthz() -> Response:
-        try:
-            with pool.connection() as connection:
-                row = connection.execute(read_sql("screens/health")).fetchone() or {}
-        except (psycopg.OperationalError, PoolTimeout):
-            return JSONResponse({"status": "away", "database": False}, status_code=503)
-        except psycopg.Error:
-            return JSONResponse({"status": "no schema", "database": True}, status_code=503)
-        current = row.get("revision") == head()
-        body = {
-            "status": "ok" if current else "schema differs",
-            "database": True,
-            "revision": row.get("revision"),
-            "city": row.get("city_code"),
-            "watch_last_try_at": row["last_try_at"].isoformat() if row.get("last_try_at") else None,
-            "open_maps": len(stream.subscribers),
-        }
-        return JSONResponse(body, status_code=200 if current else 503)
+    def healthz(request: Request) -> Response:
+        status, details = _state(pool)
+        body: dict[str, object] = {"status": "ok" if status == "ok" else "ill"}
+        if is_this_machine(request) or _is_admin():
+            body = {"status": status, **details, "open_maps": stream.open_maps}
+        return JSONResponse(body, 200 if status == "ok" else 503, {"Cache-Control": "no-store"})
 
     @routes.get("/metrics", include_in_schema=False)
     def metrics(request: Request) -> Response:
-        if request.client is None or request.client.host not in _LOOPBACK:
+        caller = caller_or_none()
+        by_token = caller is not None and "metrics" in (caller.token_scopes or ())
+        if not (is_this_machine(request) or by_token or _is_admin()):
             return PlainTextResponse("Not Found", status_code=404)
-        registry = CollectorRegistry()
-        Gauge("geoapp_open_maps", "Browsers on the live stream", registry=registry).set(
-            len(stream.subscribers)
-        )
-        Gauge("geoapp_outbox_last_id", "Newest outbox id told", registry=registry).set(stream.last_id)
-        reachable = Gauge("geoapp_database_up", "1 when the database answers", registry=registry)
-        try:
-            with pool.connection() as connection:
-                row = connection.execute(read_sql("screens/metrics")).fetchone() or {}
-            reachable.set(1)
-            for name, value in row.items():
-                if value is not None:
-                    Gauge(f"geoapp_{name}", name.replace("_", " "), registry=registry).set(float(value))
-        except (psycopg.Error, PoolTimeout):
-            reachable.set(0)
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(_gauges(pool, stream)), media_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def is_this_machine(request: Request) -> bool:
+    """Whether a program of this machine asks, and no proxy for somebody else."""
+    if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
+        return False
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_admin() -> bool:
+    caller = caller_or_none()
+    return caller is not None and caller.token_id is None and "admin" in caller.roles
+
+
+def _state(pool: Pool) -> tuple[str, dict[str, object]]:
+    """(ok, away, no schema or schema differs; what this machine may know of it)."""
+    try:
+        with pool.connection() as connection:
+            row = connection.execute("SELECT * FROM access.health()").fetchone() or {}
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+        return "away", {"database": False}
+    except psycopg.Error:
+        return "no schema", {"database": True}
+    return "ok" if row.get("revision") == head() else "schema differs", {
+        "database": True,
+        "revision": row.get("revision"),
+        "city": row.get("city_code"),
+        "watch_last_try_at": row["last_try_at"].isoformat() if row.get("last_try_at") else None,
+    }
+
+
+def _gauges(pool: Pool, stream: Stream) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Gauge("geoapp_open_maps", "Browsers on the live stream", registry=registry).set(stream.open_maps)
+    Gauge("geoapp_outbox_last_id", "Newest outbox id told", registry=registry).set(stream.last_id)
+    reachable = Gauge("geoapp_database_up", "1 when the database answers", registry=registry)
+    try:
+        with pool.connection() as connection:
+            rows = connection.execute("SELECT * FROM access.metrics()").fetchall()
+        reachable.set(1)
+    except (psycopg.Error, PoolTimeout):
+        reachable.set(0)
+        return registry
+    for row in rows:
+        if row["value"] is not None:
+            Gauge(f"geoapp_{row['name']}", row["name"].replace("_", " "), registry=registry).set(row["value"])
+    return registry

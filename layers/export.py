@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 import shapely
 from psycopg import sql
 
+from geoapp.access.caller import ROLES
 from geoapp.errors import Refused
 from layers.answers import lens_classes
 from layers.registry import LAYERS, LENSES, Layer, layer
@@ -26,35 +28,51 @@ def exportable() -> list[str]:
 def export_layer(connection: psycopg.Connection[dict[str, Any]], name: str, target: Path) -> int:
     """Writes a layer to `target` and returns the number of features; the file's ending decides the format.
 
-    Geometry is in the city's metric zone (EPSG code in the file), for GeoJSON in EPSG:4326. Times are UTC, lists and
-    objects are written as JSON text. `cell` carries the classes of the three lenses. An existing file is replaced only
-    after the new one is complete. Raises Refused for an unknown layer or ending, and where the folder is missing.
+    Rows are those that the connection's role may see. Geometry is in the city's metric zone (EPSG code in the file), for
+    GeoJSON in EPSG:4326. Times are UTC, lists and objects are written as JSON text. `cell` carries the classes of the
+    three lenses. An existing file is replaced only after the new one is complete. Raises Refused for an unknown layer or
+    ending, and where the folder is missing.
     """
-    declared = layer(name)
+    driver_of(target.suffix)
+    if not target.parent.is_dir():
+        raise Refused(f"没有文件夹 {target.parent} / no folder {target.parent}: make it first.")
+    frame = layer_frame(connection, exported_layer(name))
+    write_frame(frame, name, target)
+    return len(frame)
+
+
+def exported_layer(name: str, roles: Iterable[str] = ROLES) -> Layer:
+    """The declaration of a layer that is handed out as a file; raises Refused for any other."""
+    declared = layer(name, roles)
     if not declared.export:
         raise Refused(
             f"图层 {name} 不能导出 / layer {name!r} is not exported. Choose: {', '.join(exportable())}."
         )
-    driver = FORMATS.get(target.suffix.lower())
+    return declared
+
+
+def driver_of(ending: str) -> str:
+    """The GDAL driver of a file's ending (with its dot); raises Refused for an unknown one."""
+    driver = FORMATS.get(ending.lower())
     if driver is None:
-        raise Refused(
-            f"不认识的格式 {target.suffix!r} / unknown ending {target.suffix!r}: use {', '.join(FORMATS)}."
-        )
-    if not target.parent.is_dir():
-        raise Refused(f"没有文件夹 {target.parent} / no folder {target.parent}: make it first.")
-    frame = _frame(connection, declared)
-    if driver == "GeoJSON":
-        frame = frame.to_crs(4326)
+        raise Refused(f"不认识的格式 {ending!r} / unknown ending {ending!r}: use {', '.join(FORMATS)}.")
+    return driver
+
+
+def write_frame(frame: gpd.GeoDataFrame, name: str, target: Path) -> None:
+    """Writes the rows of layer_frame() as layer `name`; the target is there when it is complete, not before."""
+    driver = driver_of(target.suffix)
     partial = target.with_name(f".{target.stem}.part{target.suffix}")
     try:
-        frame.to_file(partial, driver=driver, layer=name, engine="pyogrio", index=False)
+        shown = frame.to_crs(4326) if driver == "GeoJSON" else frame
+        shown.to_file(partial, driver=driver, layer=name, engine="pyogrio", index=False)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    return len(frame)
 
 
-def _frame(connection: psycopg.Connection[dict[str, Any]], declared: Layer) -> gpd.GeoDataFrame:
+def layer_frame(connection: psycopg.Connection[dict[str, Any]], declared: Layer) -> gpd.GeoDataFrame:
+    """The rows of a layer that the connection's role may see, in the city's metric zone."""
     schema, view = declared.source.split(".")
     columns = [
         row["attname"]

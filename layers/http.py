@@ -1,35 +1,53 @@
-"""The layers over HTTP: a FastAPI router over a pool of connections. No database answer, no picture: it says 503."""
+"""The layers over HTTP: a FastAPI router over a pool of connections, under the caller's database role.
+
+No caller, no row: 401. No database answer, no picture: 503.
+"""
 
 import gzip
 import hashlib
+import ipaddress
 import json
+import os
+import secrets
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import psycopg
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
+from starlette.concurrency import run_in_threadpool
 
+from geoapp.access.caller import Caller, Forbidden, NotSignedIn, Pool, acting, caller_or_none, current_caller
 from geoapp.errors import Refused
 from layers import answers
-from layers.registry import LAYERS, Layer, layer, lens
-from layers.tiles import TileCopies, layer_version, make_tile, tile_address
-
-Pool = ConnectionPool[psycopg.Connection[dict[str, Any]]]
+from layers.export import driver_of, exported_layer, layer_frame, write_frame
+from layers.registry import Layer, layer, layers_for, lens
+from layers.tiles import TileCopies, layer_version, make_tile, scope_of, tile_address
 
 MVT = "application/vnd.mapbox-vector-tile"
 # The browser asks every time and mostly hears 304: what it shows is never older than its last question.
 REVALIDATE = "private, max-age=0, must-revalidate"
-# Answers over the whole city are computed at most once in this many seconds for all browsers together.
+# What is answered follows from who asks: no cache may give it to anybody else.
+VARY = "Accept-Encoding, Cookie, Authorization"
+# Answers over the whole city are computed at most once in this many seconds for all who may see the same.
 ANSWER_AGE_S = 5.0
+ANSWERS_LIMIT_BYTES = 64_000_000
 INCIDENTS_SINCE = timedelta(hours=24)
+# More rows than this, or any column about a person, leave the house only with a reason.
+ROWS_WITHOUT_REASON = 1000
+REASON_MIN, REASON_MAX = 4, 500
 
 NO_DATABASE = (
     "数据库没有应答，地图数据暂不可用；请稍后再试，或运行 geoapp db up / "
@@ -37,65 +55,167 @@ NO_DATABASE = (
 )
 BAD_VALUE = "地址里的时间或编码不能用 / A time or code in the address cannot be used: times from 0002 to 9998, codes without odd characters."
 OLD_SCHEMA = "数据库结构与程序不符，请运行 geoapp db up / The database's schema is not this program's: run geoapp db up."
+NO_RIGHT = "您的角色不能做这件事 / Your role does not do this."
 
 
-class HonestRoute(APIRoute):
-    """Turns what can go wrong behind a map into one clear message with the right status."""
+def honest_route(pool: Pool) -> type[APIRoute]:
+    """A route class that turns what can go wrong into one clear message with the right status.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's handler with its errors answered."""
-        plain = super().get_route_handler()
+    401 nobody has signed in, 403 the role does not do this (on record), 404 Refused, 422 values that do not fit, 503 no
+    database. `pool` takes the record. Every answer varies with who asks and is kept by no shared cache.
+    """
 
-        async def handler(request: Request) -> Response:
-            try:
-                return await plain(request)
-            except Refused as refusal:
-                return _message(404, str(refusal))
-            except psycopg.DataError:
-                return _message(400, BAD_VALUE)
-            except (
-                psycopg.errors.InvalidSchemaName,
-                psycopg.errors.UndefinedTable,
-                psycopg.errors.UndefinedFunction,
-                psycopg.errors.UndefinedColumn,
-            ):
-                return _message(503, OLD_SCHEMA)
-            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
-                return _message(503, NO_DATABASE)
+    class HonestRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            plain = super().get_route_handler()
 
-        return handler
+            async def handler(request: Request) -> Response:
+                answer = await _answered(plain, request, pool)
+                answer.headers["Vary"] = VARY
+                answer.headers.setdefault("Cache-Control", "private, no-store")
+                return answer
+
+            return handler
+
+    return HonestRoute
 
 
-def _message(status: int, text: str) -> JSONResponse:
-    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status == 503 else {})
+# What can go wrong, the first that fits; None = the fault says it itself.
+_FAULTS: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
+    ((NotSignedIn,), 401, None),
+    ((Forbidden,), 403, None),
+    ((Refused,), 404, None),
+    ((psycopg.errors.InsufficientPrivilege,), 403, NO_RIGHT),
+    ((psycopg.DataError,), 400, BAD_VALUE),
+    (
+        (
+            psycopg.errors.InvalidSchemaName,
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.UndefinedFunction,
+            psycopg.errors.UndefinedColumn,
+        ),
+        503,
+        OLD_SCHEMA,
+    ),
+    ((psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout), 503, NO_DATABASE),
+)
+
+
+async def _answered(
+    plain: Callable[[Request], Coroutine[Any, Any, Response]], request: Request, pool: Pool
+) -> Response:
+    try:
+        return await plain(request)
+    except RequestValidationError as fault:
+        return message(422, _wrong_values(fault))
+    except Exception as fault:
+        for kinds, status, text in _FAULTS:
+            if isinstance(fault, kinds):
+                if status == 403:
+                    await run_in_threadpool(_record_refusal, pool, request)
+                return message(status, text or str(fault))
+        raise
+
+
+def message(status: int, text: str) -> JSONResponse:
+    """One sentence in zh / en as {"error": …}, kept by no cache."""
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status in (429, 503) else {})
     return JSONResponse({"error": text}, status_code=status, headers=headers)
 
 
-class _RecentAnswers:
-    """City-wide answers, each computed once in ANSWER_AGE_S seconds however many ask. Thread-safe."""
+def client_ip(request: Request) -> str | None:
+    """The address of whoever asks, None where it is none (a test's client has a name)."""
+    try:
+        return str(ipaddress.ip_address(request.client.host)) if request.client else None
+    except ValueError:
+        return None
 
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, str, bytes]] = {}
-        self._locks: dict[str, threading.Lock] = {}
+
+def _record_refusal(pool: Pool, request: Request) -> None:
+    """One line of the audit for what a role was refused; whoever could not be recorded was refused all the same."""
+    caller = caller_or_none()
+    if caller is None:
+        return
+    try:
+        with acting(pool, caller) as connection:
+            connection.execute(
+                "SELECT access.record('refused', 'path', %s, detail => %s, ok => false, ip => %s::inet)",
+                (
+                    request.url.path[:200],
+                    json.dumps({"why": "role", "method": request.method}),
+                    client_ip(request),
+                ),
+            )
+    except (psycopg.Error, PoolTimeout):
+        return
+
+
+def _wrong_values(fault: RequestValidationError) -> str:
+    """The names of what does not fit and why; never the values, which may be anything."""
+    found = "; ".join(
+        f"{'.'.join(str(part) for part in e['loc'][1:]) or e['loc'][0]}: {e['msg']}"
+        for e in fault.errors()[:8]
+    )
+    return f"内容不合要求 / These values cannot be used: {found}."
+
+
+@dataclass
+class _Answer:
+    """One city-wide answer and who is computing it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made_at: float = float("-inf")
+    etag: str = ""
+    body: bytes = b""
+
+
+class RecentAnswers:
+    """City-wide answers by (scope, name), each computed once in ANSWER_AGE_S seconds however many ask. Thread-safe.
+
+    What is older is dropped at the next computation, and the oldest where the rest fills the memory: however many
+    areas there are, no more is kept than was asked for just now.
+    """
+
+    def __init__(self, limit_bytes: int = ANSWERS_LIMIT_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self._kept: OrderedDict[tuple[str, str], _Answer] = OrderedDict()
         self._guard = threading.Lock()
 
-    def get(self, key: str, compute: Callable[[], dict[str, Any]]) -> tuple[str, bytes]:
-        """(ETag, JSON bytes); the ETag is of the content without its as_of, so that a calm city answers 304."""
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, scope_key: str, name: str, compute: Callable[[], dict[str, Any]]) -> tuple[str, bytes]:
+        """(ETag, JSON bytes); the ETag is of scope and content without its as_of, so that a calm city answers 304."""
         with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            made = self._kept.get(key)
-            if made is not None and time.monotonic() - made[0] < ANSWER_AGE_S:
-                return made[1], made[2]
-            etag, body = _serialised(compute())
-            self._kept[key] = (time.monotonic(), etag, body)
-            return etag, body
+            held = self._kept.setdefault((scope_key, name), _Answer())
+        with held.lock:
+            if time.monotonic() - held.made_at >= ANSWER_AGE_S:
+                held.etag, held.body = serialised(compute(), scope_key)
+                held.made_at = time.monotonic()
+                self._drop_old((scope_key, name))
+            return held.etag, held.body
+
+    def _drop_old(self, fresh: tuple[str, str]) -> None:
+        with self._guard:
+            if fresh in self._kept:
+                self._kept.move_to_end(fresh)
+            now = time.monotonic()
+            # An entry that is being computed is held by whoever computes it: dropped here, it is only made again.
+            for key in [
+                k for k, a in self._kept.items() if now - a.made_at >= ANSWER_AGE_S and not a.lock.locked()
+            ]:
+                del self._kept[key]
+            size = sum(len(a.body) for a in self._kept.values())
+            while size > self.limit_bytes and len(self._kept) > 1:
+                size -= len(self._kept.popitem(last=False)[1].body)
 
 
-def _serialised(answer: dict[str, Any]) -> tuple[str, bytes]:
+def serialised(answer: dict[str, Any], scope_key: str) -> tuple[str, bytes]:
+    """(ETag, JSON bytes) of an answer for one scope."""
     content = jsonable_encoder(answer)
     timeless = {name: value for name, value in content.items() if name != "as_of"}
-    etag = f'W/"{hashlib.sha256(json.dumps(timeless, sort_keys=True).encode()).hexdigest()[:20]}"'
+    text = scope_key + json.dumps(timeless, sort_keys=True)
+    etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
     return etag, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -108,7 +228,7 @@ def _packed(
     request: Request, body: bytes, headers: dict[str, str], *, media_type: str, gzipped: bool
 ) -> Response:
     """A response in the coding that the browser takes; `gzipped` tells what `body` is."""
-    headers = headers | {"Vary": "Accept-Encoding"}
+    headers = dict(headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
         body = body if gzipped else gzip.compress(body, 5, mtime=0)
@@ -118,11 +238,15 @@ def _packed(
 
 
 def router(pool: Pool) -> APIRouter:
-    """Routes of tiles, lenses, features and details over `pool` (dict rows). Endpoints run in the thread pool."""
-    routes = APIRouter(route_class=HonestRoute, tags=["layers"])
+    """Routes of tiles, lenses, features, details and files over `pool`, the web process's own (it takes the caller's role).
+
+    Endpoints run in the thread pool. Raises nothing: see honest_route.
+    """
+    routes = APIRouter(route_class=honest_route(pool), tags=["layers"])
     _add_tiles(routes, pool)
     _add_city_answers(routes, pool)
     _add_places(routes, pool)
+    _add_files(routes, pool)
     return routes
 
 
@@ -132,16 +256,17 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
     @routes.get("/tiles/{name}/{z}/{x}/{y}.mvt")
     def tile(request: Request, name: str, z: str, x: str, y: str) -> Response:
         """A vector tile; 304 by version before any tile is made, 204 where nothing is drawn."""
-        declared = _tiled(name)
+        caller = current_caller()
+        declared = _tiled(name, caller)
         address = tile_address(z, x, y)
         if address is None:
             raise Refused(f"没有瓦片 {z}/{x}/{y} / no tile {z}/{x}/{y}: 0 <= x, y < 2^z, z <= 22.")
-        with pool.connection() as connection:
-            version = layer_version(connection, declared)
+        with acting(pool, caller) as connection:
+            version = layer_version(connection, declared, caller)
             headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
             if _knows(request, headers["ETag"]):
                 return Response(status_code=304, headers=headers)
-            key = (name, version, *address)
+            key = (name, scope_of(declared, caller), version, *address)
             packed = copies.get(key)
             if packed is None:
                 packed = copies.put(key, make_tile(connection, declared, *address))
@@ -152,8 +277,8 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
     @routes.get("/tiles/{name}.json")
     def tilejson(request: Request, name: str) -> dict[str, Any]:
         """TileJSON 3.0.0 of a layer."""
-        declared = _tiled(name)
-        with pool.connection() as connection:
+        declared = _tiled(name, current_caller())
+        with acting(pool) as connection:
             bounds = answers.extent(connection)
         root = str(request.base_url).rstrip("/")
         return {
@@ -175,17 +300,17 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
 
     @routes.get("/layers.json")
     def layer_list() -> dict[str, Any]:
-        """All declarations, in drawing order."""
-        return {"layers": [asdict(one) for one in LAYERS.values()]}
+        """The declarations of the layers that the caller may see, in drawing order."""
+        return {"layers": [asdict(one) for one in layers_for(current_caller().roles).values()]}
 
     @routes.get("/layers/{name}.json")
     def declaration(name: str) -> dict[str, Any]:
         """One declaration: names, legend, fields, lenses."""
-        return asdict(layer(name))
+        return asdict(layer(name, current_caller().roles))
 
 
 def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
-    recent = _RecentAnswers()
+    recent = RecentAnswers()
 
     def answer(
         request: Request,
@@ -193,12 +318,17 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
         as_of: datetime | None,
         ask: Callable[[Any, datetime | None], dict[str, Any]],
     ) -> Response:
+        caller = current_caller()
+
         def compute() -> dict[str, Any]:
-            with pool.connection() as connection:
+            with acting(pool, caller) as connection:
                 return ask(connection, _aware(as_of))
 
-        # Only the present is asked for by everybody; a past moment is computed for the one who asks.
-        etag, body = recent.get(name, compute) if as_of is None else _serialised(compute())
+        # Only the present is asked for by many; a past moment is computed for the one who asks.
+        if as_of is None:
+            etag, body = recent.get(caller.scope_key, name, compute)
+        else:
+            etag, body = serialised(compute(), caller.scope_key)
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
         if _knows(request, etag):
             return Response(status_code=304, headers=headers)
@@ -231,30 +361,123 @@ def _add_places(routes: APIRouter, pool: Pool) -> None:
     def incidents(since: datetime | None = None) -> Response:
         """Live and recent incidents (EPSG:4326); since = the last 24 hours where not given."""
         after = _aware(since) or datetime.now(UTC) - INCIDENTS_SINCE
-        with pool.connection() as connection:
+        with acting(pool) as connection:
             found = answers.incident_features(connection, after)
         return JSONResponse(
-            jsonable_encoder(found), media_type="application/geo+json", headers={"Cache-Control": "no-store"}
+            jsonable_encoder(found),
+            media_type="application/geo+json",
+            headers={"Cache-Control": "private, no-store"},
         )
 
     @routes.get("/identify")
     def identify(lon: float = Query(ge=-180, le=180), lat: float = Query(ge=-85, le=85)) -> dict[str, Any]:
         """What stands at a point (EPSG:4326)."""
-        with pool.connection() as connection:
+        with acting(pool) as connection:
             return answers.identify(connection, lon, lat)
 
     @routes.get("/cell/{code}.json")
     def cell(code: str, as_of: datetime | None = None) -> dict[str, Any]:
         """One cell: score with reasons, sites, cameras, who answers, open incidents, gaps."""
-        with pool.connection() as connection:
+        with acting(pool) as connection:
             found = answers.cell_details(connection, code.replace("-", ""), _aware(as_of))
         if found is None:
             raise Refused(f"没有网格 {code} / no cell {code}.")
         return found
 
 
-def _tiled(name: str) -> Layer:
-    declared = layer(name)
+def _add_files(routes: APIRouter, pool: Pool) -> None:
+    exporting: set[int] = set()
+    guard = threading.Lock()
+
+    @contextmanager
+    def alone(caller: Caller) -> Iterator[bool]:
+        """Whether the caller's account has no other file under way, for as long as the block runs."""
+        with guard:
+            free = caller.account_id not in exporting
+            exporting.add(caller.account_id)
+        try:
+            yield free
+        finally:
+            if free:
+                with guard:
+                    exporting.discard(caller.account_id)
+
+    @routes.get("/export/{file}")
+    def export(
+        request: Request, file: str, reason: str = Query(default="", max_length=REASON_MAX)
+    ) -> Response:
+        """A layer as a file (`{layer}.gpkg`, `.geojson` or `.fgb`): the rows in the caller's area, on record before it is made."""
+        caller = current_caller()
+        name, ending = Path(file).stem, Path(file).suffix
+        declared = exported_layer(name, caller.roles)
+        driver_of(ending)
+        if caller.token_scopes is not None and "export" not in caller.token_scopes:
+            raise Forbidden("令牌没有导出用途 / this token is not for exports.")
+        with alone(caller) as free:
+            if not free:
+                return message(
+                    429, "上一次导出还没有完成 / Your last export is still being made: wait for it."
+                )
+            return _file(request, pool, caller, declared, ending, reason.strip())
+
+
+def _file(
+    request: Request, pool: Pool, caller: Caller, declared: Layer, ending: str, reason: str
+) -> Response:
+    with acting(pool, caller) as connection:
+        _refuse_who_may_not_export(connection)
+        frame = layer_frame(connection, declared)
+        asked = bool(declared.personal) or len(frame) > ROWS_WITHOUT_REASON
+        if asked and len(reason) < REASON_MIN:
+            return message(
+                422,
+                "导出个人信息或超过 1000 行须写明用途（reason，至少 4 个字）/ To take out personal data or more than 1,000 rows,"
+                " say what for (reason, at least 4 characters).",
+            )
+        connection.execute(
+            "SELECT access.record_export(%s, %s, %s, %s, %s::inet, %s)",
+            (
+                declared.id,
+                ending.removeprefix("."),
+                len(frame),
+                reason or None,
+                client_ip(request),
+                json.dumps(
+                    {"scope": caller.scope, "areas": list(caller.areas), "personal": list(declared.personal)}
+                ),
+            ),
+        )
+    # On record: now it may be written, and leave. The file has no name any more before its first byte is sent.
+    with tempfile.TemporaryDirectory(prefix="geoapp-export-") as folder:
+        made = Path(folder) / f"{declared.id}{ending.lower()}"
+        write_frame(frame, declared.id, made)
+        content = made.open("rb")
+    shown = f"geoapp-{declared.id}-{secrets.token_hex(6)}{ending.lower()}"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{shown}"',
+        "Content-Length": str(os.fstat(content.fileno()).st_size),
+        "Cache-Control": "private, no-store",
+    }
+    return StreamingResponse(_parts(content), headers=headers, media_type="application/octet-stream")
+
+
+def _refuse_who_may_not_export(connection: psycopg.Connection[dict[str, Any]]) -> None:
+    """Raises Forbidden before anything is read for a file; record_export itself refuses too."""
+    row = connection.execute(
+        "SELECT has_function_privilege('access.record_export(text, text, bigint, text, inet, jsonb)', 'EXECUTE') AS may"
+    ).fetchone()
+    if row is None or not row["may"]:
+        raise Forbidden("您的角色不能导出数据 / Your role does not take data out.")
+
+
+def _parts(content: BinaryIO) -> Iterator[bytes]:
+    with content:
+        while part := content.read(262_144):
+            yield part
+
+
+def _tiled(name: str, caller: Caller) -> Layer:
+    declared = layer(name, caller.roles)
     if declared.kind != "tiles":
         raise Refused(f"图层 {name} 没有瓦片 / layer {name!r} has no tiles: see /features/{name}.geojson.")
     return declared

@@ -4,9 +4,11 @@ Geometry is EPSG:3857 inside tiles (extent 4096) and EPSG:4326 in GeoJSON. Colou
 "not known" or "a gap" is hatched, so that it never looks like a calm colour, and risk carries numerals as a second cue.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from geoapp.access.caller import ROLES
 from geoapp.errors import Refused
 
 Hatch = Literal["", "/", "\\", "x", "-", "|"]
@@ -46,6 +48,8 @@ class Layer:
     classes colour. versions: rows of territory.layer_version that change its content. clock_s: seconds after which a
     content that depends on the time of day is asked for again; 0 = it does not. export: a query that gives the rows
     for a file, where it is not `source` as it is. Zooms are tile zooms (512 px tiles: map zoom − 1).
+    roles: who may see it at all; which rows of it, the database decides. scoped: whether callers of different areas get
+    different rows (else one copy serves all). personal: columns of a file that name or reach a person.
     """
 
     id: str
@@ -65,6 +69,9 @@ class Layer:
     visible_by_default: bool = True
     clock_s: int = 0
     export: bool = True
+    roles: tuple[str, ...] = ROLES
+    scoped: bool = True
+    personal: tuple[str, ...] = ()
 
 
 RED, ORANGE, YELLOW, BLUE, GREY = "#9B1B1E", "#E8743B", "#FBE05C", "#5AA9E6", "#C9CDD2"
@@ -137,6 +144,7 @@ LAYERS: dict[str, Layer] = {
         Layer(
             id="base", name_zh="底图", name_en="Base map", source="territory.base_feature", kind="tiles", key="id",
             geometry="mixed", fields={"kind": "类别 / kind", **_NAMES}, versions=("base",), classes=BASE, class_field="kind",
+            scoped=False,
         ),
         Layer(
             id="unit", name_zh="行政边界", name_en="Boundaries", source="analysis.unit", kind="tiles", key="code",
@@ -151,7 +159,7 @@ LAYERS: dict[str, Layer] = {
         Layer(
             id="cell", name_zh="网格", name_en="Grid cells", source="analysis.grid_cell", kind="tiles", key="cell_no",
             geometry="polygon", fields={"code": "网格编码 / 18-digit code", "town_code": "乡镇代码 / town"},
-            versions=("cell",), lenses=LENSES,
+            versions=("cell",), lenses=LENSES, personal=("chief_name",),
         ),
         Layer(
             id="no_cell", name_zh="无网格地块", name_en="Ground in no cell", source="analysis.no_cell", kind="tiles", key="id",
@@ -186,18 +194,24 @@ LAYERS: dict[str, Layer] = {
             geometry="point",
             fields={"class": "类别 / class", "state": "状态 / state", "review": "核实 / review", "first_seen_at": "首次看到 / first seen",
                     "last_seen_at": "最近看到 / last seen"},
-            versions=("incident",), classes=REVIEW, class_field="review",
+            versions=("incident",), classes=REVIEW, class_field="review", personal=("reviewed_by",),
         ),
     )
 }  # fmt: skip
 
 
-def layer(name: str) -> Layer:
-    """The declaration of a layer; raises Refused, with the known names, for any other."""
-    found = LAYERS.get(name)
-    if found is None:
-        raise Refused(f"没有图层 {name} / no layer {name!r}. Known: {', '.join(LAYERS)}.")
-    return found
+def layer(name: str, roles: Iterable[str] = ROLES) -> Layer:
+    """The declaration of a layer that one of `roles` may see; raises Refused, with the names for them, for any other."""
+    found = layers_for(roles)
+    if name not in found:
+        raise Refused(f"没有图层 {name} / no layer {name!r}. Known: {', '.join(found)}.")
+    return found[name]
+
+
+def layers_for(roles: Iterable[str]) -> dict[str, Layer]:
+    """The layers that one of `roles` may see, by id, in drawing order."""
+    held = set(roles)
+    return {name: declared for name, declared in LAYERS.items() if held.intersection(declared.roles)}
 
 
 def lens(name: str) -> Lens:

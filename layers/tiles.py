@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from geoapp.access.caller import Caller
 from layers.registry import Layer
 
 MAX_ZOOM = 22
@@ -37,11 +38,27 @@ def tile_address(z: str, x: str, y: str) -> tuple[int, int, int] | None:
     return zoom, column, row
 
 
-def layer_version(connection: psycopg.Connection[dict[str, Any]], layer: Layer) -> str:
-    """A short text that changes whenever tiles of the layer may differ; no tile is made for it."""
-    row = connection.execute(_VERSION, {"layers": list(layer.versions), "clock_s": layer.clock_s}).fetchone()
+# What decides which rows a caller of a part of the district may see follows from these, whatever the layer.
+_AREA_LAYERS = ("unit", "cell", "site", "key_risk_area", "camera")
+
+
+def layer_version(connection: psycopg.Connection[dict[str, Any]], layer: Layer, caller: Caller) -> str:
+    """A short text that changes whenever tiles of the layer may differ for the caller; no tile is made for it.
+
+    Callers who may not see the same never have the same version, except of a layer that is the same for all.
+    """
+    names = set(layer.versions)
+    if layer.scoped and caller.scope != "district":
+        names.update(_AREA_LAYERS)
+    row = connection.execute(_VERSION, {"layers": sorted(names), "clock_s": layer.clock_s}).fetchone()
     assert row is not None
-    return hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()[:16]
+    held = (scope_of(layer, caller), sorted(row.items()))
+    return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
+
+
+def scope_of(layer: Layer, caller: Caller) -> str:
+    """The part of a cache key that keeps areas apart: the caller's scope_key, "" where one copy serves all."""
+    return caller.scope_key if layer.scoped else ""
 
 
 def make_tile(connection: psycopg.Connection[dict[str, Any]], layer: Layer, z: int, x: int, y: int) -> bytes:
@@ -55,16 +72,24 @@ def make_tile(connection: psycopg.Connection[dict[str, Any]], layer: Layer, z: i
     return bytes(row["tile"] or b"")
 
 
+TileKey = tuple[str, str, str, int, int, int]
+# What an entry costs beside its bytes: also empty tiles, of which there are many, fill the memory.
+_ENTRY_BYTES = 400
+
+
 class TileCopies:
-    """Tiles of this process by (layer, version, z, x, y), gzipped, the least used dropped first. Thread-safe."""
+    """Tiles of this process by (layer, scope, version, z, x, y), gzipped, the least used dropped first. Thread-safe."""
 
     def __init__(self, limit_bytes: int = 64_000_000) -> None:
         self.limit_bytes = limit_bytes
-        self._kept: OrderedDict[tuple[str, str, int, int, int], bytes] = OrderedDict()
+        self._kept: OrderedDict[TileKey, bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[str, str, int, int, int]) -> bytes | None:
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: TileKey) -> bytes | None:
         """The gzipped tile, b"" for one known to be empty, None where there is no copy."""
         with self._lock:
             found = self._kept.get(key)
@@ -72,15 +97,16 @@ class TileCopies:
                 self._kept.move_to_end(key)
             return found
 
-    def put(self, key: tuple[str, str, int, int, int], tile: bytes) -> bytes:
+    def put(self, key: TileKey, tile: bytes) -> bytes:
         """Keeps a tile (raw bytes in, gzipped bytes out)."""
         packed = gzip.compress(tile, 5, mtime=0) if tile else b""
         with self._lock:
-            self._bytes += len(packed) - len(self._kept.pop(key, b""))
+            old = self._kept.pop(key, None)
+            self._bytes += len(packed) - (-_ENTRY_BYTES if old is None else len(old))
             self._kept[key] = packed
             while self._bytes > self.limit_bytes and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
-                self._bytes -= len(dropped)
+                self._bytes -= len(dropped) + _ENTRY_BYTES
         return packed
 
     def clear(self) -> None:

@@ -1,2 +1,5 @@
--- File and digest of one evidence frame.
-SELECT e.path, e.sha256 FROM watch.evidence AS e WHERE e.id = %(id)s
+-- File and digest of one evidence frame, and the incident it belongs to. Without the right to look at frames: refused.
+SELECT e.id, e.path, e.sha256, i.incident_no, i.town_code
+FROM watch.evidence AS e
+JOIN watch.incident AS i ON i.id = e.incident_id
+WHERE e.id = %(id)s

@@ -4,10 +4,13 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from access.asking import AsWhoever, web_pool
+from access.signed_in import caller
 from clones import AS_OF, drop
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -27,7 +30,7 @@ from test_tiles import tile_of
 from vector_tile import read_tile
 
 from geoapp.database.cluster import PrivateCluster
-from geoapp.database.connection import open_pool
+from geoapp.database.connection import connect
 from layers import http
 from layers.registry import LAYERS, LENSES
 
@@ -62,14 +65,18 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
         yield connection
 
 
+def url_of(connection: Connection) -> str:
+    info = connection.info
+    return f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"
+
+
 @pytest.fixture(scope="module")
-def client(town: Connection) -> Iterator[TestClient]:
-    info = town.info
-    url = f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"
-    with open_pool(url, size=3) as pool:
+def client(town: Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Asks as a duty officer of the whole district."""
+    with web_pool(url_of(town), tmp_path_factory.mktemp("home")) as pool:
         app = FastAPI()
         app.include_router(http.router(pool))
-        with TestClient(app) as test_client:
+        with TestClient(AsWhoever(app, caller(town, "district", "duty_officer"))) as test_client:
             yield test_client
 
 
@@ -281,14 +288,16 @@ def test_cell_tells_why_and_who_answers(client: TestClient, town: Connection) ->
 
 
 def test_database_away_is_said_and_no_empty_tile_is_shown(
-    make_database: Callable[..., str], cluster: PrivateCluster
+    make_database: Callable[..., str], cluster: PrivateCluster, tmp_path: Path
 ) -> None:
     url = make_database()
-    with open_pool(url, size=1) as pool:
+    with connect(url) as owner:
+        officer = caller(owner, "district", "duty_officer")
+    with web_pool(url, tmp_path, size=1) as pool:
         pool.timeout = 1.0
         app = FastAPI()
         app.include_router(http.router(pool))
-        with TestClient(app) as test_client:
+        with TestClient(AsWhoever(app, officer)) as test_client:
             assert test_client.get("/tiles/cell/12/0/0.mvt").status_code == 204
             assert test_client.get("/lens/risk.json").status_code == 200
             drop(cluster, url.rsplit("/", 1)[1])
@@ -306,15 +315,17 @@ def test_database_away_is_said_and_no_empty_tile_is_shown(
             assert test_client.get("/layers.json").status_code == 200
 
 
-def test_old_schema_is_said(make_database: Callable[..., str]) -> None:
+def test_old_schema_is_said(make_database: Callable[..., str], tmp_path: Path) -> None:
     from geoapp.database.migrations import drop_definitions_of
 
     url = make_database()
+    with connect(url) as owner:
+        officer = caller(owner, "district", "duty_officer")
     drop_definitions_of(url)
-    with open_pool(url, size=1) as pool:
+    with web_pool(url, tmp_path, size=1) as pool:
         app = FastAPI()
         app.include_router(http.router(pool))
-        with TestClient(app) as test_client:
+        with TestClient(AsWhoever(app, officer)) as test_client:
             answer = test_client.get("/tiles/cell/12/0/0.mvt")
             assert answer.status_code == 503
             assert "geoapp db up" in answer.json()["error"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,13 +10,15 @@ import psycopg
 import pytest
 from clones import AS_OF
 from shapely import Polygon
-from small_town import add_area, add_camera, add_site, box, small_town
+from small_town import TOWN_A, TOWN_B, add_area, add_camera, add_site, box, small_town
 from vector_tile import TileLayer, read_tile
 
+from geoapp.access.caller import Caller
 from geoapp.database.cluster import PrivateCluster
 from layers.registry import LAYERS, layer
 from layers.tiles import TileCopies, layer_version, make_tile, tile_address
 
+DISTRICT = Caller(1, "district", "", ("duty_officer",), "district", "geoapp_district_000000")
 Connection = psycopg.Connection[dict[str, Any]]
 
 
@@ -162,18 +165,35 @@ def test_every_declared_tile_layer_has_its_function_and_fields(town: Connection)
 
 
 def test_version_changes_with_content_and_only_with_its_own(town: Connection) -> None:
-    before = {name: layer_version(town, declared) for name, declared in LAYERS.items()}
-    assert before == {name: layer_version(town, declared) for name, declared in LAYERS.items()}
+    before = {name: layer_version(town, declared, DISTRICT) for name, declared in LAYERS.items()}
+    assert before == {name: layer_version(town, declared, DISTRICT) for name, declared in LAYERS.items()}
     town.execute("UPDATE territory.grid_cell SET name_zh = 'x' WHERE cell_no = 1")
-    changed = {name for name, declared in LAYERS.items() if layer_version(town, declared) != before[name]}
+    changed = {
+        name for name, declared in LAYERS.items() if layer_version(town, declared, DISTRICT) != before[name]
+    }
     assert changed == {"cell", "no_cell"}
     camera = add_camera(town, 600, 100, None)
-    middle = layer_version(town, layer("camera"))
+    middle = layer_version(town, layer("camera"), DISTRICT)
     town.execute(
         "INSERT INTO watch.camera_health_event (camera_id, at, observed, reason) VALUES (%s, now(), false, 'timeout')",
         (camera,),
     )
-    assert layer_version(town, layer("camera")) != middle
+    assert layer_version(town, layer("camera"), DISTRICT) != middle
+
+
+def test_versions_of_different_areas_are_never_the_same(town: Connection) -> None:
+    """A version is an ETag: one area's must never tell another that nothing has changed."""
+    other = replace(DISTRICT, scope="town", areas=(TOWN_A,))
+    third = replace(DISTRICT, scope="town", areas=(TOWN_B,))
+    for declared in LAYERS.values():
+        found = {layer_version(town, declared, who) for who in (DISTRICT, other, third)}
+        assert len(found) == (3 if declared.scoped else 1), declared.id
+    assert [one.id for one in LAYERS.values() if not one.scoped] == ["base"]
+    # What a town's cells show may follow from where its sites stand.
+    before = layer_version(town, layer("cell"), other), layer_version(town, layer("cell"), DISTRICT)
+    add_site(town, 600, 100)
+    assert layer_version(town, layer("cell"), other) != before[0]
+    assert layer_version(town, layer("cell"), DISTRICT) == before[1]
 
 
 @pytest.mark.parametrize(
@@ -197,10 +217,17 @@ def test_copies_stay_within_their_limit_and_drop_the_oldest() -> None:
 
     copies = TileCopies(limit_bytes=3000)
     for i in range(5):
-        copies.put(("cell", "v", 1, i, 0), os.urandom(1000))
-        copies.get(("cell", "v", 1, 0, 0))
-    kept = [i for i in range(5) if copies.get(("cell", "v", 1, i, 0)) is not None]
+        copies.put(("cell", "s", "v", 1, i, 0), os.urandom(1000))
+        copies.get(("cell", "s", "v", 1, 0, 0))
+    kept = [i for i in range(5) if copies.get(("cell", "s", "v", 1, i, 0)) is not None]
     assert 0 in kept  # used all the time
     assert len(kept) < 4
-    assert copies.put(("cell", "v", 9, 9, 9), b"") == b""
-    assert copies.get(("cell", "v", 9, 9, 9)) == b""
+    assert copies.put(("cell", "s", "v", 9, 9, 9), b"") == b""
+    assert copies.get(("cell", "s", "v", 9, 9, 9)) == b""
+
+
+def test_empty_copies_do_not_fill_the_memory() -> None:
+    copies = TileCopies(limit_bytes=40_000)
+    for i in range(10_000):
+        copies.put(("cell", f"scope {i}", "v", 1, 0, 0), b"")
+    assert len(copies) <= 100
