@@ -19,6 +19,11 @@ class Site(Base):
         gist("site_geom_idx", "geom"),
         Index("site_town_idx", "town_code"),
         Index("site_community_idx", text('"left"(cell_code, 12)')),
+        Index(
+            "site_over_border_idx",
+            text("(\"left\"(cell_code, 9) || '000'::text)"),
+            postgresql_where=text("(town_code IS DISTINCT FROM (\"left\"(cell_code, 9) || '000'::text))"),
+        ),
         gist("site_town_geom_3857_idx", "town_code", "geom_3857"),
         {"schema": "registry"},
     )

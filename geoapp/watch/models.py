@@ -79,6 +79,16 @@ class Incident(Base):
         Index("incident_community_idx", text('"left"(cell_code, 12)')),
         Index("incident_town_idx", "town_code", text("last_seen_at DESC")),
         Index("incident_site_idx", "site_id"),
+        Index(
+            "incident_site_town_idx",
+            "site_town_code",
+            postgresql_where=text("(site_town_code IS NOT NULL)"),
+        ),
+        Index(
+            "incident_site_community_idx",
+            "site_community_code",
+            postgresql_where=text("(site_community_code IS NOT NULL)"),
+        ),
         gist("incident_town_geom_3857_idx", "town_code", "geom_3857"),
         gist("incident_geom_3857_idx", "geom_3857"),
         gist("incident_geom_idx", "geom"),
@@ -121,6 +131,12 @@ class Incident(Base):
     key_risk_area_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.key_risk_area.id"))
     permit_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.hot_work_permit.id"))
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    site_town_code: Mapped[str | None] = mapped_column(
+        comment="Derived: town of its site (or of its key risk area's site), where that is not town_code."
+    )
+    site_community_code: Mapped[str | None] = mapped_column(
+        comment="Derived: community of its site, where that is not the community of cell_code."
+    )
 
 
 class IncidentObservation(Base):

@@ -18,6 +18,10 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO geoapp_watch, geoapp_view, %s', schema_name, everybody);
     END LOOP;
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    -- Functions of these schemas run under their owner, or write: only those named below may call one (triggers fire without).
+    FOREACH schema_name IN ARRAY ARRAY['territory', 'registry', 'watch', 'access'] LOOP
+        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC, geoapp_web, geoapp_watch, %s', schema_name, everybody);
+    END LOOP;
 
     -- To look: the register and what was seen, for every role. Views of analysis read with the reader's own rights.
     FOREACH schema_name IN ARRAY ARRAY['territory', 'duty', 'inspection', 'analysis'] LOOP
@@ -28,7 +32,7 @@ BEGIN
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.scan_due, watch.outbox TO %s', everybody
     );
-    EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_reaching_camera TO %s', everybody);
+    EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'
         ' is_demo, disabled_at, created_at, created_by) ON access.account TO %s', everybody);
     EXECUTE format('GRANT UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO %s', everybody);
@@ -37,7 +41,7 @@ BEGIN
     EXECUTE format('GRANT SELECT (id, account_id, name, scopes, created_at, created_by, expires_at, last_used_at, revoked_at),'
         ' UPDATE (revoked_at) ON access.token TO %s', everybody);
     EXECUTE format('GRANT SELECT ON access.audit TO %s', everybody);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION access.record, access.caller, watch.pulse TO geoapp_web, geoapp_watch, %s', everybody);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION access.record, access.caller, access.actions_of, watch.pulse TO geoapp_web, geoapp_watch, %s', everybody);
 
     -- People's names and phones at firms, and holders of certificates: not for those who plan or analyse.
     GRANT SELECT ON registry.site, registry.certificate
@@ -86,7 +90,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION access.record_export TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_enterprise;
 
     -- The web process itself.
-    GRANT EXECUTE ON FUNCTION access.first_admin TO geoapp_web;
+    GRANT EXECUTE ON FUNCTION access.first_admin, access.health, access.metrics, access.city_sign TO geoapp_web;
     GRANT USAGE ON SCHEMA access, watch TO geoapp_web;
     GRANT SELECT, UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO geoapp_web;
     GRANT SELECT ON access.account_area, access.account_site TO geoapp_web;
@@ -125,6 +129,14 @@ BEGIN
     END LOOP;
     REVOKE CREATE ON SCHEMA analysis, tiles FROM geoapp_view;
 END $$;
+
+-- These run as their owner: a reader's own function in a WHERE must not be asked about rows that are not the reader's.
+ALTER VIEW access.my_account SET (security_barrier = true);
+ALTER VIEW access.my_area SET (security_barrier = true);
+ALTER VIEW access.my_site SET (security_barrier = true);
+ALTER VIEW access.my_unit SET (security_barrier = true);
+ALTER VIEW access.my_key_risk_area SET (security_barrier = true);
+ALTER VIEW access.my_reaching_camera SET (security_barrier = true);
 
 -- A box comparison of stored geometries cannot tell anything: marked leakproof, it may use its index before the policy is
 -- asked (without it a small map of a million sites reads the whole town). Needs a superuser; without one maps are slower.

@@ -1,16 +1,26 @@
 -- Which rows an account sees and may write: one line a table, one column a scope. Accounts of the whole district see every
 -- row (their policy is true, so it costs nothing and no index is lost); the others by their towns, communities or sites.
--- {areas} the caller's towns or communities, {sites} its sites, {units} units it may read, {cameras} cameras it sees.
--- Each is asked once a query, not once a row. A table of these schemas that is missing here is closed to everybody.
+-- {areas} the caller's towns or communities, {sites} its sites, {units} units it may read, {cameras} cameras it sees,
+-- {staff} people who hold an office that it sees. Each is asked once a query, not once a row. {over_border}: what is booked
+-- to another town than the cell it stands in belongs to both. A row of a table that hangs on a site or an incident is seen
+-- with it: EXISTS, so that one site's rows cost one look-up and a whole town's one hash table. A table of these schemas that is missing here is closed to everybody.
 DO $$
 DECLARE
     areas constant text := 'ARRAY(SELECT a.area_code FROM access.my_area AS a)';
     sites constant text := 'ARRAY(SELECT s.site_id FROM access.my_site AS s)';
     units constant text := 'ARRAY(SELECT u.code FROM access.my_unit AS u)';
     cameras constant text := 'ARRAY(SELECT c.id FROM registry.camera AS c)';
+    areas_of_risk constant text := 'id = ANY (ARRAY(SELECT k.id FROM access.my_key_risk_area AS k))';
+    over_border constant text := '(town_code IS DISTINCT FROM left(cell_code, 9) || ''000'''
+        ' AND left(cell_code, 9) || ''000'' = ANY (ARRAY(SELECT a.area_code FROM access.my_area AS a)))';
+    staff constant text := 'ARRAY(SELECT g.person_id FROM duty.grid_staff AS g UNION SELECT u.person_id FROM duty.unit_staff AS u'
+        ' UNION SELECT l.person_id FROM duty.assignment AS l)';
+    its_site constant text := 'EXISTS (SELECT 1 FROM registry.site AS s WHERE s.id = site_id)';
+    its_incident constant text := 'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)';
     found record;
     line record;
     part record;
+    term record;
     condition text;
 BEGIN
     FOR found IN
@@ -42,54 +52,48 @@ BEGIN
             ('territory.grid_cell', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})',
                 'code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
             ('territory.grid_cell_history', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})', 'false'),
-            ('territory.no_cell_ground', 'town_code = ANY ({areas})', 'false', 'false'),
+            ('territory.no_cell_ground', 'town_code = ANY ({areas}) OR id = ANY (ARRAY(SELECT p.declared_id FROM territory.no_cell_piece AS p))',
+                'false', 'false'),
             ('territory.no_cell_piece', 'town_code = ANY ({areas})', 'false', 'false'),
             ('territory.changeset', 'town_code = ANY ({areas})', 'false', 'false'),
             -- Who answers: for the own units and for those above them.
-            ('duty.person', 'unit_code IS NULL OR unit_code = ANY ({units})', 'unit_code IS NULL OR unit_code = ANY ({units})',
-                'unit_code IS NULL OR unit_code = ANY ({units})'),
+            ('duty.person', 'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})',
+                'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})',
+                'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})'),
             ('duty.assignment', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
             ('duty.unit_staff', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
-            ('duty.grid_staff', 'left(cell_code, 9) || ''000'' = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})',
+            ('duty.grid_staff', 'left(cell_code, 9) || ''000'' = ANY ({areas})'
+                ' OR cell_code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s'
+                ' WHERE s.town_code IS DISTINCT FROM left(s.cell_code, 9) || ''000''))', 'left(cell_code, 12) = ANY ({areas})',
                 'cell_code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
             -- What stands there.
-            ('registry.site', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'id = ANY ({sites})'),
-            ('registry.key_risk_area', 'town_code = ANY ({areas})', 'site_id IN (SELECT s.id FROM registry.site AS s)',
-                'site_id = ANY ({sites})'),
+            ('registry.site', 'town_code = ANY ({areas}) OR {over_border}', 'left(cell_code, 12) = ANY ({areas})', 'id = ANY ({sites})'),
+            ('registry.key_risk_area', '{areas_of_risk}', '{areas_of_risk}', '{areas_of_risk}'),
             ('registry.camera',
-                'town_code = ANY ({areas}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
+                'town_code = ANY ({areas}) OR {over_border} OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
                 'left(cell_code, 12) = ANY ({areas}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
                 'site_id = ANY ({sites}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))'),
             ('registry.camera_reach', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
-            ('registry.certificate', 'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id IN (SELECT s.id FROM registry.site AS s)',
-                'site_id = ANY ({sites})'),
-            ('registry.hot_work_permit', 'site_id IN (SELECT s.id FROM registry.site AS s)',
-                'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id = ANY ({sites})'),
+            ('registry.certificate', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
+            ('registry.hot_work_permit', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
             -- What was checked.
-            ('inspection.visit', 'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id IN (SELECT s.id FROM registry.site AS s)',
-                'site_id = ANY ({sites})'),
-            ('inspection.hazard', 'site_id IN (SELECT s.id FROM registry.site AS s)', 'site_id IN (SELECT s.id FROM registry.site AS s)',
-                'site_id = ANY ({sites})'),
-            -- What was seen.
-            ('watch.incident', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'site_id = ANY ({sites})'),
-            ('watch.incident_observation', 'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
-                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
-                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'),
-            ('watch.evidence', 'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
-                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)',
-                'EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'),
+            ('inspection.visit', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
+            ('inspection.hazard', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
+            -- What was seen: where it lies, and where the site stands whose risk it raises.
+            ('watch.incident', 'town_code = ANY ({areas}) OR site_town_code = ANY ({areas})',
+                'left(cell_code, 12) = ANY ({areas}) OR site_community_code = ANY ({areas})',
+                'site_id = ANY ({sites}) OR (site_id IS NULL AND key_risk_area_id = ANY (ARRAY(SELECT k.id FROM access.my_key_risk_area AS k)))'),
+            ('watch.incident_observation', '{its_incident}', '{its_incident}', '{its_incident}'),
+            ('watch.evidence', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.observation', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.observation_hour', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.camera_health', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.camera_health_event', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.scan_due', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.outbox',
-                'CASE WHEN incident_id IS NOT NULL THEN EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'
-                ' ELSE camera_id = ANY ({cameras}) END',
-                'CASE WHEN incident_id IS NOT NULL THEN EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'
-                ' ELSE camera_id = ANY ({cameras}) END',
-                'CASE WHEN incident_id IS NOT NULL THEN EXISTS (SELECT 1 FROM watch.incident AS i WHERE i.id = incident_id)'
-                ' ELSE camera_id = ANY ({cameras}) END'),
+                'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END',
+                'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END',
+                'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END'),
             -- Imports hold rows as they came: nobody but an admin (of the district) has rights on them.
             ('staging.batch', 'false', 'false', 'false'),
             ('staging.rejected', 'false', 'false', 'false')
@@ -98,7 +102,16 @@ BEGIN
         EXECUTE format('CREATE POLICY district ON %s TO geoapp_scope_district USING (true)', line.name);
         EXECUTE format('CREATE POLICY watch ON %s TO geoapp_watch USING (true)', line.name);
         FOR part IN SELECT * FROM (VALUES ('town', line.town), ('community', line.community), ('site', line.site)) AS p (scope, rule) LOOP
-            condition := replace(replace(replace(replace(part.rule, '{areas}', areas), '{sites}', sites), '{units}', units), '{cameras}', cameras);
+            condition := part.rule;
+            FOR term IN
+                SELECT * FROM (VALUES
+                    ('{over_border}', over_border), ('{areas_of_risk}', areas_of_risk), ('{its_site}', its_site),
+                    ('{its_incident}', its_incident), ('{areas}', areas), ('{sites}', sites), ('{units}', units),
+                    ('{cameras}', cameras), ('{staff}', staff)
+                ) AS v (name, meaning)
+            LOOP
+                condition := replace(condition, term.name, term.meaning);
+            END LOOP;
             EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', part.scope, line.name, 'geoapp_scope_' || part.scope, condition);
         END LOOP;
     END LOOP;
@@ -107,6 +120,11 @@ END $$;
 -- Beyond area: what some roles may never write, whatever their rights (restrictive: it can only take away).
 CREATE POLICY enterprise_checks_itself ON inspection.visit AS RESTRICTIVE FOR INSERT TO geoapp_enterprise WITH CHECK (kind = 'self_check');
 CREATE POLICY inspector_checks_others ON inspection.visit AS RESTRICTIVE FOR INSERT TO geoapp_inspector WITH CHECK (kind <> 'self_check');
+-- Who reads the county's duties does not write them: only units that lie wholly in the own area.
+CREATE POLICY own_units_only ON duty.assignment AS RESTRICTIVE FOR INSERT TO geoapp_committee
+WITH CHECK (unit_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)));
+CREATE POLICY own_units_kept ON duty.assignment AS RESTRICTIVE FOR UPDATE TO geoapp_committee
+USING (unit_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)));
 CREATE POLICY enterprise_submits ON inspection.hazard AS RESTRICTIVE FOR UPDATE TO geoapp_enterprise
 USING (state IN ('assigned', 'fixing', 'rejected', 'submitted')) WITH CHECK (state IN ('fixing', 'submitted'));
 
@@ -124,6 +142,13 @@ CREATE POLICY own ON access.session TO PUBLIC USING (account_id = (SELECT m.id F
 CREATE POLICY web ON access.token TO geoapp_web USING (true);
 CREATE POLICY admin ON access.token TO geoapp_admin USING (true);
 CREATE POLICY own ON access.token TO PUBLIC USING (account_id = (SELECT m.id FROM access.my_account AS m));
+-- What has ended stays ended: neither its owner nor an admin opens a session or a token again.
+CREATE POLICY ended_stays ON access.session AS RESTRICTIVE FOR UPDATE
+TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_duty_officer, geoapp_inspector, geoapp_enterprise, geoapp_admin
+USING (ended_at IS NULL) WITH CHECK (ended_at IS NOT NULL);
+CREATE POLICY revoked_stays ON access.token AS RESTRICTIVE FOR UPDATE
+TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_duty_officer, geoapp_inspector, geoapp_enterprise, geoapp_admin
+USING (revoked_at IS NULL) WITH CHECK (revoked_at IS NOT NULL);
 CREATE POLICY web ON access.sign_in_attempt TO geoapp_web USING (true);
 CREATE POLICY web ON access.oidc_flow TO geoapp_web USING (true);
 -- Sealed values: the watch opens them with the key file; an admin may set and delete, never read (no SELECT on sealed).

@@ -1,4 +1,4 @@
--- needs: parameter, coverage_gap
+-- needs: parameter, own_area, coverage_gap
 CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, area_m2 double precision, seen_m2 double precision,
     seen_fraction double precision, camera_count bigint, online_camera_count bigint, key_risk_area_count bigint,
@@ -10,7 +10,7 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     -- Clip to the cell first, then unite.
     seen AS (
         SELECT g.code, ST_Area(ST_Union(ST_Intersection(g.geom, c.sector))) AS seen_m2
-        FROM camera AS c JOIN territory.grid_cell AS g ON ST_Intersects(g.geom, c.sector)
+        FROM camera AS c JOIN territory.grid_cell AS g ON g.geom && c.sector AND ST_Intersects(g.geom, c.sector)
         WHERE c.is_online AND c.sector IS NOT NULL
         GROUP BY g.code
     ),
@@ -21,7 +21,7 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     area AS (
         SELECT g.code, count(*) AS areas
         FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM registry.key_risk_area AS a WHERE a.status = 'active') AS p
-        JOIN territory.grid_cell AS g ON ST_Intersects(g.geom, p.at)
+        JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
         GROUP BY g.code
     ),
     gap AS MATERIALIZED (
@@ -46,6 +46,7 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     LEFT JOIN area AS a ON a.code = c.code
     LEFT JOIN gap AS g ON g.cell_code = c.code
     LEFT JOIN worst AS w ON w.cell_code = c.code
+    WHERE (SELECT analysis.sees_all()) OR c.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
 $$;
 CREATE VIEW analysis.coverage_cell AS SELECT * FROM analysis.coverage_cell_at(now());
 COMMENT ON VIEW analysis.coverage_cell IS '网格覆盖：在线摄像机可见面积与盲区类别; coverage of each cell by online cameras, and its kinds of gap.';

@@ -1,4 +1,4 @@
--- needs: parameter, unit, grid_cell, site, camera, key_risk_area, risk_site, no_cell
+-- needs: parameter, own_area, unit, grid_cell, site, camera, key_risk_area, risk_site, no_cell
 -- What nobody watches, by kind (one row a gap), everywhere or in one cell. Farmland without a camera is no gap.
 CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     kind text, subject text, subject_id text, name_zh text, name_en text, cell_code text, cell_no integer,
@@ -6,14 +6,20 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
     colour text, detail_zh text, detail_en text, geom geometry(Geometry, :srid), as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
     WITH cell AS MATERIALIZED (
-        SELECT g.code, g.cell_no, g.town_code, g.name_zh, g.worker_count, g.geom FROM analysis.grid_cell_at(moment) AS g
+        SELECT
+            g.code, g.cell_no, g.town_code, g.name_zh, g.worker_count, g.geom,
+            -- What stands in it is known to those who see all of it.
+            (SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)) AS is_whole
+        FROM analysis.grid_cell_at(moment) AS g
         WHERE only_cell IS NULL OR g.code = only_cell
     ),
     risk AS MATERIALIZED (
         SELECT r.site_id, r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment, only_cell) AS r
     ),
+    -- Cameras that stand in the reader's area; a neighbour's camera that looks in is the neighbour's gap.
     camera AS MATERIALIZED (
-        SELECT c.* FROM analysis.camera_at(moment) AS c
+        SELECT c.* FROM analysis.camera_at(moment) AS c CROSS JOIN analysis.own_area AS o
+        WHERE CASE o.scope WHEN 'town' THEN c.town_code = ANY (o.areas) WHEN 'community' THEN left(c.cell_code, 12) = ANY (o.areas) ELSE true END
     ),
     area AS MATERIALIZED (
         SELECT a.* FROM analysis.key_risk_area_at(moment) AS a
@@ -38,7 +44,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         SELECT
             'no_grid_worker', 'cell', c.code, c.name_zh, '', c.code, c.cell_no, c.town_code,
             ST_Area(c.geom), NULL::double precision, NULL::timestamptz, NULL::text, '没有在岗网格员', 'no grid worker in office', c.geom
-        FROM cell AS c WHERE c.worker_count = 0
+        FROM cell AS c WHERE c.worker_count = 0 AND c.is_whole
     ),
     -- A key risk area of which online cameras see less than 60 %.
     area_unseen AS (
@@ -54,7 +60,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
     unseen AS (
         SELECT c.code, count(*) AS areas, 0 AS sites
         FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a WHERE a.online_camera_count = 0) AS p
-        JOIN territory.grid_cell AS c ON ST_Intersects(c.geom, p.at)
+        JOIN territory.grid_cell AS c ON c.geom && p.at AND ST_Intersects(c.geom, p.at)
         GROUP BY c.code
         UNION ALL
         SELECT r.cell_code, 0, count(*) FROM risk AS r
@@ -70,7 +76,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             ST_Area(c.geom), NULL::double precision, NULL::timestamptz, NULL::text,
             '未被看到：重点风险源区域 ' || u.areas || '，红橙场所 ' || u.sites,
             'not seen: ' || u.areas || ' key risk areas, ' || u.sites || ' red or orange sites', c.geom
-        FROM unseen_in_cell AS u JOIN cell AS c ON c.code = u.code
+        FROM unseen_in_cell AS u JOIN cell AS c ON c.code = u.code AND c.is_whole
     ),
     -- A connected camera at whose picture nobody looked for hours.
     not_observed AS (

@@ -1,10 +1,10 @@
--- needs: parameter, duty_lead, site, grid_cell
+-- needs: parameter, own_area, duty_lead, site, grid_cell
 CREATE FUNCTION analysis.duty_matrix_at(moment timestamptz) RETURNS TABLE (
     unit_code text, unit_level text, unit_zh text, unit_en text, rule_code text, place_type_zh text, place_type_en text,
     category text, site_count bigint, lead_count bigint, lead_code text, lead_zh text, lead_en text,
     person_name text, person_phone text, status text
 ) LANGUAGE sql STABLE AS $$
-    -- Active sites of a type, by town and by county.
+    -- Active sites of a type, by town and by county. Only units that the reader sees whole have a row.
     WITH counted AS (
         SELECT s.town_code, s.rule_code, count(*) AS n
         FROM registry.site AS s
@@ -24,6 +24,7 @@ CREATE FUNCTION analysis.duty_matrix_at(moment timestamptz) RETURNS TABLE (
     JOIN territory.unit AS u ON u.code = d.unit_code
     JOIN duty.rule AS r ON r.code = d.rule_code
     LEFT JOIN by_unit AS b ON b.unit_code = d.unit_code AND b.rule_code = d.rule_code
+    WHERE d.unit_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
 $$;
 CREATE VIEW analysis.duty_matrix AS SELECT * FROM analysis.duty_matrix_at(now());
 COMMENT ON VIEW analysis.duty_matrix IS '责任矩阵：单元 × 场所类型，牵头部门与责任人; responsibility matrix, unit by place type, with lead and person.';
@@ -65,6 +66,7 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz) RETURNS TABLE (
         SELECT 'no_town_person', 'unit', u.code, u.name_zh, u.name_en, NULL::text, NULL::text, NULL::integer, u.code, 'missing', u.geom
         FROM territory.unit AS u
         WHERE u.level IN ('county', 'town') AND u.valid_to IS NULL
+            AND u.code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
             AND NOT EXISTS (
                 SELECT 1 FROM duty.unit_staff AS s
                 WHERE s.unit_code = u.code AND s.assigned_from <= (SELECT analysis.city_date(moment))
@@ -98,6 +100,7 @@ CREATE FUNCTION analysis.duty_cell_at(moment timestamptz) RETURNS TABLE (
             / (coalesce(b.sites, 0) + 2)::double precision AS missing
         FROM analysis.grid_cell_at(moment) AS g
         LEFT JOIN by_cell AS b ON b.cell_code = g.code
+        WHERE (SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
     )
     SELECT
         s.code, s.cell_no, s.town_code, s.sites, s.gap_sites, s.gap_sites / nullif(s.sites, 0)::double precision,

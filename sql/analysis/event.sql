@@ -16,7 +16,8 @@ SELECT
     f.id AS evidence_id, f.sha256 AS evidence_sha256, i.model_hash, i.is_generated,
     i.geom, i.geom_3857, i.ellipse, i.reviewed_at, i.reviewed_by
 FROM watch.incident AS i
-JOIN registry.camera AS c ON c.id = i.camera_id
+-- LEFT: an incident in the reader's area may have been seen by a camera that it does not see.
+LEFT JOIN registry.camera AS c ON c.id = i.camera_id
 LEFT JOIN registry.site AS s ON s.id = i.site_id
 LEFT JOIN registry.key_risk_area AS a ON a.id = i.key_risk_area_id
 LEFT JOIN territory.unit AS t ON t.code = i.town_code

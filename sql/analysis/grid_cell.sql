@@ -11,7 +11,7 @@ CREATE FUNCTION analysis.grid_cell_at(moment timestamptz) RETURNS TABLE (
             string_agg(p.name_zh, '、' ORDER BY s.assigned_from, p.id) FILTER (WHERE s.role = 'chief') AS chief_name,
             count(*) FILTER (WHERE s.role = 'worker') AS worker_count
         FROM duty.grid_staff AS s
-        JOIN duty.person AS p ON p.id = s.person_id
+        LEFT JOIN duty.person AS p ON p.id = s.person_id
         WHERE s.assigned_from <= (SELECT analysis.city_date(moment))
             AND (s.assigned_to IS NULL OR s.assigned_to > (SELECT analysis.city_date(moment)))
         GROUP BY s.cell_code

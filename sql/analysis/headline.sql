@@ -1,16 +1,27 @@
--- needs: parameter, unit, no_cell, site, camera, key_risk_area, event, risk_cell, coverage_gap, duty
--- The figures of the first screen, one row each: value, and numerator and denominator where it is a share.
+-- needs: parameter, own_area, unit, no_cell, site, camera, key_risk_area, event, risk_cell, coverage_gap, duty
+-- The figures of the first screen, one row each: value, and numerator and denominator where it is a share. They are of the
+-- reader's own area; what cannot be told of it (an enterprise does not see a whole cell) is NULL, never 0.
 CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     name text, value double precision, numerator double precision, denominator double precision, unit text, as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
-    WITH area AS MATERIALIZED (
-        SELECT a.seen_fraction FROM analysis.key_risk_area_at(moment) AS a
+    WITH own AS MATERIALIZED (
+        SELECT o.* FROM analysis.own_area AS o
+    ),
+    area AS MATERIALIZED (
+        SELECT a.seen_fraction FROM analysis.key_risk_area_at(moment) AS a CROSS JOIN own AS o
+        WHERE CASE o.scope WHEN 'town' THEN a.town_code = ANY (o.areas) ELSE true END
     ),
     cell AS MATERIALIZED (
         SELECT r.level, r.cell_code FROM analysis.risk_cell_at(moment) AS r
     ),
     site AS MATERIALIZED (
-        SELECT s.duty_status, s.cell_code, s.town_code FROM analysis.site_at(moment) AS s
+        SELECT s.duty_status, s.cell_code, s.town_code FROM analysis.site_at(moment) AS s CROSS JOIN own AS o
+        WHERE CASE o.scope WHEN 'town' THEN s.town_code = ANY (o.areas) ELSE true END
+    ),
+    worker AS (
+        SELECT DISTINCT g.cell_code FROM duty.grid_staff AS g
+        WHERE g.role = 'worker' AND g.assigned_from <= (SELECT analysis.city_date(moment))
+            AND (g.assigned_to IS NULL OR g.assigned_to > (SELECT analysis.city_date(moment)))
     ),
     grid AS MATERIALIZED (
         SELECT g.code, g.worker_count FROM analysis.grid_cell_at(moment) AS g
@@ -20,7 +31,7 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         SELECT coalesce(
             sum(u.area_km2) FILTER (WHERE u.level = 'county'), sum(u.area_km2) FILTER (WHERE u.level = 'town')
         ) AS km2
-        FROM analysis.unit AS u
+        FROM analysis.unit AS u JOIN analysis.whole_unit AS w ON w.code = u.code
     ),
     ground AS (
         SELECT coalesce(sum(n.area_m2), 0) / 1e6 AS km2, coalesce(sum(n.area_m2) FILTER (WHERE n.declared), 0) / 1e6 AS declared_km2
@@ -28,28 +39,34 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     ),
     -- K18: no clear lead, no named person, no grid worker, or nobody in the town.
     answered AS (
-        SELECT s.duty_status = 'confirmed' AND coalesce(g.worker_count > 0, false) AND EXISTS (
+        SELECT s.duty_status = 'confirmed' AND w.cell_code IS NOT NULL AND EXISTS (
             SELECT 1 FROM duty.unit_staff AS t
             WHERE t.unit_code = s.town_code AND t.assigned_from <= (SELECT analysis.city_date(moment))
                 AND (t.assigned_to IS NULL OR t.assigned_to > (SELECT analysis.city_date(moment)))
         ) AS fully
-        FROM site AS s LEFT JOIN grid AS g ON g.code = s.cell_code
+        FROM site AS s LEFT JOIN worker AS w ON w.cell_code = s.cell_code
     ),
     camera AS MATERIALIZED (
-        SELECT c.is_connected, c.is_online FROM analysis.camera_at(moment) AS c
+        SELECT c.is_connected, c.is_online FROM analysis.camera_at(moment) AS c CROSS JOIN own AS o
+        WHERE CASE o.scope WHEN 'town' THEN c.town_code = ANY (o.areas) WHEN 'community' THEN left(c.cell_code, 12) = ANY (o.areas) ELSE true END
     ),
     event AS MATERIALIZED (
         SELECT
             e.first_seen_at, e.review,
             coalesce(e.closed_at <= moment, e.state = 'closed') AS is_closed
-        FROM analysis.event AS e WHERE e.first_seen_at <= moment
+        FROM analysis.event AS e CROSS JOIN own AS o
+        WHERE e.first_seen_at <= moment
+            AND CASE o.scope WHEN 'town' THEN e.town_code = ANY (o.areas) WHEN 'community' THEN left(e.cell_code, 12) = ANY (o.areas) ELSE true END
     ),
     gap AS MATERIALIZED (
-        SELECT g.kind FROM analysis.coverage_gap_at(moment) AS g
+        SELECT g.kind FROM analysis.coverage_gap_at(moment) AS g CROSS JOIN own AS o
+        WHERE CASE o.scope WHEN 'town' THEN g.town_code = ANY (o.areas) ELSE true END
     ),
-    -- K17: of the place types that have a site in the county, those with exactly one confirmed lead.
+    -- K17: of the place types that have a site in the county, those with exactly one confirmed lead. For a town's reader: in
+    -- its towns, one by one.
     type AS MATERIALIZED (
-        SELECT m.status FROM analysis.duty_matrix_at(moment) AS m WHERE m.unit_level = 'county' AND m.site_count > 0
+        SELECT m.status FROM analysis.duty_matrix_at(moment) AS m CROSS JOIN own AS o
+        WHERE m.site_count > 0 AND m.unit_level = CASE o.scope WHEN 'town' THEN 'town' ELSE 'county' END
     ),
     staffed AS (
         SELECT count(*) FILTER (WHERE g.worker_count = 0) AS without_worker, count(*) AS cells FROM grid AS g
@@ -85,13 +102,21 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     )
     SELECT
         f.name,
-        CASE WHEN f.is_share THEN f.numerator / nullif(f.denominator, 0) ELSE f.numerator END,
-        f.numerator, f.denominator, f.unit, moment
-    FROM figure AS f
+        CASE WHEN k.yes THEN CASE WHEN f.is_share THEN f.numerator / nullif(f.denominator, 0) ELSE f.numerator END END,
+        CASE WHEN k.yes THEN f.numerator END, CASE WHEN k.yes THEN f.denominator END, f.unit, moment
+    FROM figure AS f CROSS JOIN own AS o
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN NOT o.is_known THEN false
+            WHEN f.name IN ('ground_in_no_cell_km2', 'ground_declared_no_cell_km2', 'gaps_no_cell', 'duty_clear_rate') THEN o.has_ground
+            WHEN f.name LIKE 'cells\_%' OR f.name IN ('gaps_no_grid_worker', 'gaps_no_camera') THEN o.has_cells
+            ELSE true
+        END AS yes
+    ) AS k
 $$;
 CREATE VIEW analysis.headline AS SELECT * FROM analysis.headline_at(now());
 COMMENT ON VIEW analysis.headline IS '首页指标：数值、分子、分母与截至时间; the figures of the first screen with numerator, denominator and time.';
-COMMENT ON COLUMN analysis.headline.value IS 'A count, an area, or a share 0 to 1 (unit = share; NULL where the denominator is 0).';
+COMMENT ON COLUMN analysis.headline.value IS 'A count, an area, or a share 0 to 1 (unit = share; NULL where the denominator is 0, or where the reader does not see enough to tell).';
 
 CREATE FUNCTION analysis.town_summary_at(moment timestamptz) RETURNS TABLE (
     town_code text, name_zh text, name_en text, cells bigint, sites bigint, key_risk_areas bigint,
@@ -135,6 +160,7 @@ CREATE FUNCTION analysis.town_summary_at(moment timestamptz) RETURNS TABLE (
     LEFT JOIN gap AS g ON g.town_code = u.code
     LEFT JOIN event AS e ON e.town_code = u.code
     WHERE u.level = 'town' AND u.valid_to IS NULL
+        AND u.code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
 $$;
 CREATE VIEW analysis.town_summary AS SELECT * FROM analysis.town_summary_at(now());
 COMMENT ON VIEW analysis.town_summary IS '各乡镇汇总; totals by town.';

@@ -21,7 +21,7 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
             count(*) FILTER (WHERE c.is_online) AS online,
             coalesce(ST_Area(ST_Union(ST_Intersection(a.geom, c.sector)) FILTER (WHERE c.is_online)), 0) AS seen_m2
         FROM area AS a
-        JOIN registry.camera AS near ON ST_Intersects(a.geom, near.sector)
+        JOIN registry.camera AS near ON a.geom && near.sector AND ST_Intersects(a.geom, near.sector)
         JOIN camera AS c ON c.id = near.id
         GROUP BY a.id
     )
@@ -32,12 +32,14 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
         coalesce(v.cameras, 0), coalesce(v.online, 0), s.cell_code,
         a.geom, a.geom_3857
     FROM area AS a
-    JOIN registry.site AS s ON s.id = a.site_id
+    -- LEFT: an area may lie in the reader's town while its site is another town's.
+    LEFT JOIN registry.site AS s ON s.id = a.site_id
     LEFT JOIN seen AS v ON v.id = a.id
 $$;
 CREATE VIEW analysis.key_risk_area AS SELECT * FROM analysis.key_risk_area_at(now());
 COMMENT ON VIEW analysis.key_risk_area IS '在册重点风险源区域及在线摄像机可见面积; active key risk source areas with the area that online cameras see.';
 COMMENT ON COLUMN analysis.key_risk_area.seen_fraction IS 'Share of the area inside sectors of online cameras, 0 to 1; below seen_fraction_min it is a coverage gap.';
+COMMENT ON COLUMN analysis.key_risk_area.cell_code IS 'Cell of its site; NULL = in no cell, or the reader does not see the site.';
 COMMENT ON COLUMN analysis.key_risk_area.camera_count IS 'Cameras whose sector touches the area, online or not.';
 
 CREATE FUNCTION analysis.onboarding_year_at(moment timestamptz) RETURNS TABLE (

@@ -7,8 +7,9 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION analysis.no_cell_versions IS '网格、声明与区划的版本; versions of cells, declared ground and units.';
 
+-- Needs every cell of the district, whoever asks: run by the two functions below under their owner.
 -- The truth: the towns, and what of the county lies in no town, minus all cells, computed now.
-CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
+CREATE FUNCTION analysis.district_no_cell_ground() RETURNS TABLE (
     town_code text, declared_id integer, area_m2 double precision, geom geometry(Polygon, :srid)
 ) LANGUAGE sql STABLE AS $$
     -- The ground that must be in cells, by town; parts of the county outside every town keep a NULL town.
@@ -47,7 +48,7 @@ CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
     -- Declared ground is a known gap: each piece is split into its declared parts and the rest.
     declared_part AS (
         SELECT g.code, d.id AS declared_id, (ST_Dump(ST_Intersection(g.geom, d.geom))).geom AS geom
-        FROM grown AS g JOIN territory.no_cell_ground AS d ON ST_Intersects(g.geom, d.geom)
+        FROM grown AS g JOIN territory.no_cell_ground AS d ON g.geom && d.geom AND ST_Intersects(g.geom, d.geom)
     ),
     undeclared_part AS (
         SELECT
@@ -68,11 +69,30 @@ CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
     WHERE ST_GeometryType(p.geom) = 'ST_Polygon'
         AND ST_Area(p.geom) >= (SELECT analysis.parameter_value('sliver_m2'))
 $$;
-COMMENT ON FUNCTION analysis.no_cell_ground IS '全域减去全部网格，逐块，现算; the district minus all cells, piece by piece, computed now (square metres, metric zone).';
+COMMENT ON FUNCTION analysis.district_no_cell_ground IS '全域减去全部网格，逐块，现算; the district minus all cells, piece by piece, computed now (square metres, metric zone).';
+REVOKE EXECUTE ON FUNCTION analysis.district_no_cell_ground FROM PUBLIC;
+
+-- The same for the caller: all of it for the whole district, that of the own towns for a town, none for anybody else.
+-- Under the caller's own rights another town's ground would seem to be in no cell, because its cells are not seen.
+CREATE FUNCTION analysis.no_cell_ground() RETURNS TABLE (
+    town_code text, declared_id integer, area_m2 double precision, geom geometry(Polygon, :srid)
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT g.town_code, g.declared_id, g.area_m2, g.geom
+    FROM analysis.district_no_cell_ground() AS g
+    WHERE pg_has_role(access.caller(), 'geoapp_scope_district', 'USAGE')
+        OR pg_has_role(access.caller(), 'geoapp_watch', 'USAGE')
+        OR pg_has_role(access.caller(), current_user, 'USAGE')
+        OR g.town_code IN (
+            SELECT r.area_code
+            FROM access.account AS a JOIN access.account_area AS r ON r.account_id = a.id
+            WHERE a.db_role = access.caller() AND a.disabled_at IS NULL AND a.scope = 'town'
+        )
+$$;
+COMMENT ON FUNCTION analysis.no_cell_ground IS '本人管辖范围内不在任何网格的地块，现算; ground in no cell within the caller''s area, computed now.';
 
 -- Renews the copy where it is old; returns whether it had to.
 CREATE FUNCTION analysis.refresh_no_cell() RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(748116312);
     IF EXISTS (SELECT 1 FROM territory.no_cell_made_from AS m WHERE m.versions = analysis.no_cell_versions()) THEN
@@ -80,7 +100,7 @@ BEGIN
     END IF;
     DELETE FROM territory.no_cell_piece;
     INSERT INTO territory.no_cell_piece (town_code, declared_id, area_m2, geom)
-    SELECT g.town_code, g.declared_id, g.area_m2, g.geom FROM analysis.no_cell_ground() AS g
+    SELECT g.town_code, g.declared_id, g.area_m2, g.geom FROM analysis.district_no_cell_ground() AS g
     ORDER BY g.town_code, ST_YMax(g.geom) DESC, ST_XMin(g.geom);
     INSERT INTO territory.no_cell_made_from AS m (versions, made_at) VALUES (analysis.no_cell_versions(), now())
     ON CONFLICT (only_row) DO UPDATE SET versions = excluded.versions, made_at = excluded.made_at;
@@ -91,7 +111,7 @@ COMMENT ON FUNCTION analysis.refresh_no_cell IS '更新无网格地块的副本;
 -- At the end of a transaction that has changed cells, units or declared ground, the copy follows, once.
 -- A fault here must not undo somebody's edit: the view then computes the truth until the next refresh.
 CREATE FUNCTION analysis.keep_no_cell() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     PERFORM analysis.refresh_no_cell();
     RETURN NULL;
@@ -128,6 +148,8 @@ FROM piece AS p
 LEFT JOIN territory.no_cell_ground AS d ON d.id = p.declared_id;
 COMMENT ON VIEW analysis.no_cell IS '不在任何网格内的地块（已声明与未声明）; ground of the district in no grid cell, declared or not.';
 COMMENT ON COLUMN analysis.no_cell.declared IS 'True = the committee has declared this ground to be in no cell: still a gap, but a known one.';
+
+REVOKE EXECUTE ON FUNCTION analysis.refresh_no_cell, analysis.keep_no_cell FROM PUBLIC;
 
 -- A database that got these definitions later starts with a true copy.
 SELECT analysis.refresh_no_cell();

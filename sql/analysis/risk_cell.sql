@@ -1,4 +1,4 @@
--- needs: parameter, risk_site
+-- needs: parameter, own_area, risk_site
 CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,
     top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
@@ -56,7 +56,9 @@ CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT
     LEFT JOIN territory.unit AS u ON u.code = g.community_code
     LEFT JOIN coloured AS c ON c.cell_code = g.code
     LEFT JOIN registry.site AS s ON s.id = c.top_site_id
-    WHERE only_cell IS NULL OR g.code = only_cell
+    WHERE (only_cell IS NULL OR g.code = only_cell)
+        -- A cell of which the reader sees some sites only (an enterprise) has no colour that is true.
+        AND ((SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)))
 $$;
 CREATE VIEW analysis.risk_cell AS SELECT * FROM analysis.risk_cell_at(now());
 COMMENT ON VIEW analysis.risk_cell IS '网格风险：0.6×最高分+0.4×前五平均；无场所为空（灰）; risk of each cell, NULL level = no site, drawn grey.';

@@ -89,7 +89,7 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
     seen AS (
         SELECT s.id
         FROM analysis.online_sector_at(moment) AS o
-        JOIN registry.site AS s ON ST_Intersects(o.sector, s.geom)
+        JOIN registry.site AS s ON s.geom && o.sector AND ST_Intersects(o.sector, s.geom)
         UNION
         SELECT a.site_id FROM analysis.key_risk_area_at(moment) AS a, k WHERE a.seen_fraction >= k.seen_fraction_min
     ),

@@ -1,4 +1,4 @@
--- needs: parameter
+-- needs: parameter, own_area
 CREATE VIEW analysis.unit AS
 -- Cells by every prefix that a unit's code can have: 2 province, 4 city, 6 county, 9 town, 12 community digits.
 WITH cell_count AS (
@@ -9,7 +9,8 @@ WITH cell_count AS (
 SELECT
     u.code, u.level, u.parent_code, u.name_zh, u.name_en,
     ST_Area(u.geom) / 1e6 AS area_km2,
-    coalesce(k.cells, 0) AS cell_count,
+    -- Known only to those who see the whole unit.
+    CASE WHEN u.code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)) THEN coalesce(k.cells, 0) END AS cell_count,
     u.geom, u.geom_3857
 FROM territory.unit AS u
 LEFT JOIN cell_count AS k ON k.prefix = left(
@@ -18,4 +19,5 @@ LEFT JOIN cell_count AS k ON k.prefix = left(
 )
 WHERE u.valid_to IS NULL;
 COMMENT ON VIEW analysis.unit IS '行政区划：各级单元、面积与网格数; administrative units with area and number of cells.';
+COMMENT ON COLUMN analysis.unit.cell_count IS 'NULL = the reader does not see the whole unit.';
 COMMENT ON COLUMN analysis.unit.area_km2 IS 'Square kilometres on the city''s metric zone; NULL = no outline is known.';

@@ -2,7 +2,6 @@
 DO $$
 DECLARE
     found record;
-    elsewhere text[];
 BEGIN
     FOR found IN
         SELECT c.oid::regclass AS name, t.tgname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
@@ -21,12 +20,6 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', found.name);
     END LOOP;
-    -- DROP OWNED takes rights on every database of the server; those of the other cities are given again.
-    elsewhere := ARRAY(
-        SELECT format('GRANT CONNECT ON DATABASE %I TO %I', d.datname, r.rolname)
-        FROM pg_database AS d CROSS JOIN aclexplode(d.datacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
-        WHERE d.datname <> current_database() AND a.privilege_type = 'CONNECT' AND r.rolname LIKE 'geoapp\_%'
-    );
     FOR found IN
         SELECT r.rolname FROM pg_roles AS r
         WHERE r.rolname IN ('geoapp_view', 'geoapp_web', 'geoapp_watch', 'geoapp_committee', 'geoapp_planner', 'geoapp_analyst',
@@ -34,9 +27,6 @@ BEGIN
             'geoapp_scope_town', 'geoapp_scope_community', 'geoapp_scope_site')
     LOOP
         EXECUTE format('DROP OWNED BY %I', found.rolname);
-    END LOOP;
-    FOR found IN SELECT e AS statement FROM unnest(elsewhere) AS e LOOP
-        EXECUTE found.statement;
     END LOOP;
 END $$;
 DROP FUNCTION watch.pulse;
@@ -71,4 +61,4 @@ DROP INDEX territory.grid_cell_town_idx;
 ALTER TABLE territory.grid_cell DROP COLUMN town_code;
 DROP TABLE access.audit, access.secret, access.oidc_flow, access.sign_in_attempt, access.token, access.session,
     access.account_site, access.account_area, access.account CASCADE;
-DROP FUNCTION IF EXISTS access.health, access.metrics, access.first_admin, access.record_export, access.actions_of, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;
+DROP FUNCTION IF EXISTS access.city_sign, access.health, access.metrics, access.first_admin, access.record_export, access.actions_of, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;

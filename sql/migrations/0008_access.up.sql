@@ -146,10 +146,14 @@ CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON access.audit
 FOR EACH STATEMENT EXECUTE FUNCTION access.keep_audit();
 
 -- Who asks, also inside a SECURITY DEFINER function, where current_user is the function's owner: the role that was set,
--- which only members can set, else the one who connected. No client can write either of them.
+-- which only members can set, else the one who connected. No client can write either of them. An account that connects
+-- itself (a SQL user) stays itself: taking one of its groups' roles must not make its deeds nobody's.
 CREATE FUNCTION access.caller() RETURNS name
 LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
-    SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END
+    SELECT CASE
+        WHEN current_setting('role') = 'none' OR session_user ~ '^geoapp_[a-z0-9._-]+_[0-9a-f]{6}$' THEN session_user
+        ELSE current_setting('role')::name
+    END
 $$;
 COMMENT ON FUNCTION access.caller IS '当前调用者的数据库角色; the database role of whoever asks, also inside SECURITY DEFINER functions.';
 
@@ -191,6 +195,15 @@ own AS (
     JOIN access.account_site AS r ON r.account_id = m.id
     JOIN registry.site AS s ON s.id = r.site_id
     JOIN territory.unit AS u ON u.code IN (s.town_code, left(s.cell_code, 12))
+    UNION
+    -- Near a border: the other town that answers for a site in one of the own cells.
+    SELECT u.code, u.parent_code, false
+    FROM mine AS m
+    JOIN access.account_area AS r ON r.account_id = m.id
+    JOIN registry.site AS s ON left(s.cell_code, 9) || '000' = left(r.area_code, 9) || '000'
+        AND s.town_code IS DISTINCT FROM left(s.cell_code, 9) || '000'
+    JOIN territory.unit AS u ON u.code = s.town_code
+    WHERE r.area_code IN (left(s.cell_code, 9) || '000', left(s.cell_code, 12))
 ),
 below AS (
     SELECT o.code, o.is_whole FROM own AS o
@@ -317,6 +330,7 @@ BEGIN
         CASE WHEN account.has_sql_login AND account.disabled_at IS NULL THEN 'LOGIN' ELSE 'NOLOGIN' END);
     -- Who signs in to SQL shares the server: defaults of the session, which its owner may change, but for temp_file_limit.
     IF account.has_sql_login AND account.disabled_at IS NULL THEN
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), account.db_role);
         EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', account.db_role, '60s');
         EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', account.db_role, '10min');
         EXECUTE format('ALTER ROLE %I SET work_mem = %L', account.db_role, '16MB');
@@ -325,6 +339,7 @@ BEGIN
         EXCEPTION WHEN insufficient_privilege THEN NULL;  -- only a superuser may set a limit that holds
         END;
     ELSE
+        EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM %I', current_database(), account.db_role);
         EXECUTE format('ALTER ROLE %I PASSWORD NULL', account.db_role);
         EXECUTE format('ALTER ROLE %I RESET ALL', account.db_role);
     END IF;
@@ -351,6 +366,11 @@ REVOKE EXECUTE ON FUNCTION access.follow_role FROM PUBLIC;
 CREATE FUNCTION access.account_followed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- A new account takes no role that is there already: it could be another city's, or the web process's own.
+    IF TG_OP = 'INSERT' AND EXISTS (SELECT 1 FROM pg_roles AS r WHERE r.rolname = NEW.db_role) THEN
+        RAISE EXCEPTION '数据库角色 % 已存在 / there is a database role % already', NEW.db_role, NEW.db_role
+            USING ERRCODE = 'duplicate_object';
+    END IF;
     PERFORM access.follow_role(NEW);
     IF NEW.disabled_at IS NOT NULL THEN
         UPDATE access.session AS s SET ended_at = clock_timestamp(), ended_why = 'account_disabled'
@@ -718,3 +738,12 @@ END $$;
 REVOKE EXECUTE ON FUNCTION access.metrics FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION access.metrics TO geoapp_web;
 COMMENT ON FUNCTION access.metrics IS '供 Prometheus 的全区计数，不含任何明细; counts over the whole city for /metrics, no row of it.';
+
+-- What the sign-in page says of the place before anybody has signed in: its name, and whether it is made up.
+CREATE FUNCTION access.city_sign() RETURNS TABLE (name_zh text, name_en text, is_generated boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.name_zh, c.name_en, c.is_generated FROM territory.city AS c
+$$;
+REVOKE EXECUTE ON FUNCTION access.city_sign FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION access.city_sign TO geoapp_web;
+COMMENT ON FUNCTION access.city_sign IS '登录页上的城市名; the city''s name and whether it is generated, for the sign-in page.';

@@ -12,7 +12,7 @@ LANGUAGE sql STABLE AS $$
     ),
     seen AS (
         SELECT a.id, ST_Area(ST_Union(ST_Intersection(a.geom, o.sector))) / nullif(ST_Area(a.geom), 0) AS fraction
-        FROM area AS a JOIN online AS o ON ST_Intersects(a.geom, o.sector)
+        FROM area AS a JOIN online AS o ON a.geom && o.sector AND ST_Intersects(a.geom, o.sector)
         GROUP BY a.id, a.geom
     ),
     feature AS (
