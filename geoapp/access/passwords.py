@@ -6,6 +6,7 @@ time, so that a rush of sign-ins takes at most 128 MiB and leaves the map its me
 """
 
 import re
+import secrets
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "hash_password",
     "is_too_long",
     "needs_rehash",
+    "one_time_password",
     "problems_of",
     "refuse_problems",
     "verify_password",
@@ -49,6 +51,8 @@ _hasher = PasswordHasher(
 _turns = threading.BoundedSemaphore(AT_A_TIME)
 
 _RUN = 4
+# No 0 and o, 1 and l and i: it is read out on the telephone.
+_CLEAR = "abcdefghjkmnpqrstuvwxyz23456789"
 _ROWS = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 _COLUMNS = ("1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "8ik", "9ol", "0p")
 _NEIGHBOURS = frozenset(
@@ -141,6 +145,15 @@ def refuse_problems(password: str, login: str, name: str) -> None:
     problems = problems_of(password, login, name)
     if problems:
         raise PasswordRefused(problems)
+
+
+def one_time_password() -> str:
+    """A password to be told once and changed at the first sign-in: 19 characters that are not taken for one another, 79 bits."""
+    while True:
+        groups = ["".join(secrets.choice(_CLEAR) for _ in range(4)) for _ in range(4)]
+        made = "-".join(groups)
+        if not problems_of(made, "", ""):
+            return made
 
 
 @contextmanager

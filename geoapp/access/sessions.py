@@ -6,6 +6,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from geoapp.access.caller import Caller, Connection
+from geoapp.access.throttle import plain_ip
 from geoapp.database.sql_files import read_sql
 
 # An operation centre's screen stays open through a shift; a forgotten one ends within the half day.
@@ -55,8 +56,8 @@ def open_session(
             at,
             at + IDLE,
             at + ABSOLUTE,
-            ip,
-            (user_agent or "")[:200],
+            plain_ip(ip),
+            "".join(c if c.isprintable() else " " for c in (user_agent or "")[:200]),
         ),
     )
     return token
@@ -85,3 +86,14 @@ def end_session(connection: Connection, session_id: str, why: str, at: datetime)
         "UPDATE access.session SET ended_at = %s, ended_why = %s WHERE id = %s AND ended_at IS NULL",
         (at, why, session_id),
     )
+
+
+def end_sessions(
+    connection: Connection, account_id: int, why: str, at: datetime, *, but: str | None = None
+) -> int:
+    """Ends the open sessions of an account, except `but` (a session's id); how many."""
+    return connection.execute(
+        "UPDATE access.session SET ended_at = %s, ended_why = %s"
+        " WHERE account_id = %s AND ended_at IS NULL AND id IS DISTINCT FROM %s::uuid",
+        (at, why, account_id, but),
+    ).rowcount

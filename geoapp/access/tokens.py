@@ -12,6 +12,7 @@ from geoapp.errors import Refused
 
 SCOPES = ("read", "write", "export", "metrics")
 LONGEST = timedelta(days=366)
+LONGEST_NAME = 100
 TOKEN = re.compile(r"ga_[A-Za-z0-9_-]{43}")
 
 
@@ -26,12 +27,17 @@ def make_token(
 ) -> str:
     """Makes a token for an account and returns its text, which is shown once and kept nowhere.
 
-    Raises Refused for unknown scopes, and for an end that has passed or is more than a year away.
+    Raises Refused for unknown scopes, no name, and an end that has passed or is more than a year away.
     """
     unknown = [s for s in scopes if s not in SCOPES]
     if unknown or not scopes:
         raise Refused(
             f"令牌用途不认识 / unknown token scope: {', '.join(unknown) or '—'}. Choose: {', '.join(SCOPES)}."
+        )
+    name = " ".join(name.split())
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise Refused(
+            f"令牌要有名称，最多 {LONGEST_NAME} 个字符 / a token has a name of at most {LONGEST_NAME} characters."
         )
     if not at < expires_at <= at + LONGEST:
         raise Refused("令牌要在一年之内到期 / a token ends within a year.")
@@ -55,3 +61,14 @@ def caller_of_token(connection: Connection, token: str, at: datetime) -> Caller 
     if row["last_used_at"] is None or at - row["last_used_at"] > SLIDE_EVERY:
         connection.execute("UPDATE access.token SET last_used_at = %s WHERE id = %s", (at, row["token_id"]))
     return Caller.from_row(row)
+
+
+def revoke_tokens(
+    connection: Connection, account_id: int, at: datetime, *, token_id: int | None = None
+) -> int:
+    """Revokes an account's tokens that are not yet revoked, or the one of them with this id; how many."""
+    return connection.execute(
+        "UPDATE access.token SET revoked_at = %(at)s WHERE account_id = %(account)s AND revoked_at IS NULL"
+        " AND (%(token)s::bigint IS NULL OR id = %(token)s)",
+        {"at": at, "account": account_id, "token": token_id},
+    ).rowcount
