@@ -5,7 +5,9 @@
 
 from datetime import datetime
 
+from geoapp.access import sessions
 from geoapp.access.caller import Connection
+from geoapp.access.tokens import revoke_tokens
 from geoapp.errors import Refused
 
 
@@ -41,10 +43,7 @@ def enable(connection: Connection, account_id: int) -> None:
 def end_sessions(connection: Connection, account_id: int, at: datetime, reason: str) -> int:
     """Ends all open sessions of an account; how many. It is on record by itself: sessions have no row trigger."""
     _one(connection, account_id)
-    ended = connection.execute(
-        "UPDATE access.session SET ended_at = %s, ended_why = 'by_admin' WHERE account_id = %s AND ended_at IS NULL",
-        (at, account_id),
-    ).rowcount
+    ended = sessions.end_sessions(connection, account_id, "by_admin", at)
     connection.execute(
         "SELECT access.record('sessions_ended', 'access.account', %s, NULL, %s, jsonb_build_object('sessions', %s::int))",
         (str(account_id), reason.strip() or None, ended),
@@ -69,10 +68,7 @@ def end_own_session(connection: Connection, account_id: int, session_id: str, at
 
 def revoke_own_token(connection: Connection, account_id: int, token_id: int, at: datetime) -> None:
     """Revokes one token of the caller's own account. Raises NoSuchAccount for another's or a revoked one."""
-    revoked = connection.execute(
-        "UPDATE access.token SET revoked_at = %s WHERE id = %s AND account_id = %s AND revoked_at IS NULL",
-        (at, token_id, account_id),
-    ).rowcount
+    revoked = revoke_tokens(connection, account_id, at, token_id=token_id)
     if revoked == 0:
         raise NoSuchAccount
 

@@ -51,7 +51,7 @@ class Search:
 
 def found(connection: Connection, search: Search, limit: int = PAGE) -> list[Row]:
     """At most `limit` records, newest first, of those that the connection's role may see. `at` is aware (UTC offset of the session)."""
-    return connection.execute(read_sql("screens/audit"), search.parameters(limit)).fetchall()
+    return connection.execute(read_sql("screens/audit").encode(), search.parameters(limit)).fetchall()
 
 
 def page(connection: Connection, search: Search) -> tuple[list[Row], int | None]:

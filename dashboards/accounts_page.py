@@ -1,0 +1,313 @@
+"""Accounts, for admins: who may sign in, in which role, for which area; add, disable, reset, end sessions.
+
+Everything is done under the admin's own database role; what the page hides, the database refuses.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from dash import Dash, Input, Output, State, dcc, html, no_update
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from psycopg_pool import PoolTimeout
+from starlette.concurrency import run_in_threadpool
+
+from dashboards import forms, shell
+from dashboards.board import Board, Row, clock, number
+from dashboards.forms import Sent
+from dashboards.own_account import Id, row, table
+from dashboards.search import wanted
+from dashboards.state import ViewState
+from dashboards.texts import Language, either, t, word
+from geoapp.access import account_changes
+from geoapp.access.account_changes import NoSuchAccount
+from geoapp.access.accounts import LOGIN, add_account
+from geoapp.access.caller import ROLES, Connection, Forbidden, acting, current_caller
+from geoapp.access.passwords import hash_password, one_time_password
+from geoapp.access.sign_in import reset_password
+from geoapp.database.sql_files import read_sql
+from geoapp.errors import Refused
+
+# What is done to one account: path word, text of the question, whether it takes something away.
+ACTIONS = {
+    "reset-password": ("account.reset", "account.reset_ask", False),
+    "end-sessions": ("account.end_sessions", "account.end_sessions_ask", False),
+    "disable": ("account.disable", "account.disable_ask", True),
+    "enable": ("account.enable", "account.enable_ask", False),
+}
+
+
+def layout(state: ViewState, board: Board) -> html.Div:
+    """The page; for others than admins a plain word that it is not theirs."""
+    lang = state.lang
+    city = board.city()
+    if not shell.may_open("/accounts", current_caller()):
+        return shell.frame(state, "/accounts", city, [shell.notice(t("access.forbidden", lang))])
+    zone = str(city["timezone"]) if city else "Asia/Shanghai"
+    with acting(board.pool) as connection:
+        accounts = connection.execute(
+            read_sql("screens/account_list").encode(), {"at": datetime.now(UTC)}
+        ).fetchall()
+        units = connection.execute(read_sql("screens/account_units").encode()).fetchall()
+    active = sum(r["disabled_at"] is None for r in accounts)
+    body = html.Main(
+        [
+            html.H1(t("account.manage_title", lang)),
+            html.P(t("account.manage_lead", lang), className="lead"),
+            html.Div(
+                [
+                    forms.opener(
+                        t("account.add", lang), "add-account", action="/accounts/add", className="primary"
+                    ),
+                    html.Span(
+                        t("account.count", lang, n=number(len(accounts)), active=number(active)),
+                        className="total",
+                    ),
+                ],
+                className="tools",
+            ),
+            html.Div(account_table(accounts, lang, zone), className="table-card"),
+            forms.dialog("add-account", t("account.add", lang), "", add_form(units, lang)),
+            *[
+                forms.dialog(
+                    f"ask-{name}",
+                    t(title, lang),
+                    t(question, lang),
+                    forms.form([forms.reason(lang)], "", lang, t(title, lang), danger=danger, in_dialog=True),
+                    with_who=True,
+                )
+                for name, (title, question, danger) in ACTIONS.items()
+            ],
+            dcc.Store(id="page-state", data={"lang": lang, "zone": zone}),
+        ],
+        className="table-page accounts-page",
+    )
+    return shell.frame(state, "/accounts", city, [body])
+
+
+def add_form(units: list[Row], lang: Language) -> html.Form:
+    """Login, name, roles, area or sites, reason."""
+    groups = [
+        {
+            "group": t(f"account.{title}", lang),
+            "items": [{"value": u["code"], "label": either(u, lang)} for u in units if u["level"] == level],
+        }
+        for level, title in (("town", "towns"), ("community", "communities"))
+    ]
+    role_options = [{"value": role, "label": t(f"role.{role}", lang)} for role in ROLES]
+    return forms.form(
+        [
+            forms.text("login", t("account.login", lang), t("account.login_hint", lang), autoComplete="off"),
+            forms.text("name_zh", t("account.name_zh", lang), autoComplete="off"),
+            forms.several("roles", t("account.roles", lang), role_options, lang),
+            forms.several("areas", t("account.areas", lang), groups, lang, t("account.areas_hint", lang)),
+            forms.several(
+                "sites", t("account.sites", lang), [], lang, t("account.sites_hint", lang), id="site-choice"
+            ),
+            forms.reason(lang),
+        ],
+        "/accounts/add",
+        lang,
+        t("account.add_do", lang),
+        in_dialog=True,
+    )
+
+
+def account_table(rows: list[Row], lang: Language, zone: str) -> html.Table:
+    """One row an account: the active ones first, with what can be done to them."""
+    names = [
+        t(f"account.{c}", lang)
+        for c in ("login", "name", "roles", "area", "last_sign_in", "state", "actions")
+    ]
+    own = current_caller().account_id
+    return table(
+        names,
+        [
+            row(
+                names,
+                [
+                    html.Code(r["login"]),
+                    either(r, lang),
+                    " · ".join(word("role", role, lang) for role in r["roles"]),
+                    area_of(r, lang),
+                    _last_sign_in(r, lang, zone),
+                    html.Div(_state(r, lang, zone), className="tags-cell"),
+                    html.Div(_buttons(r, lang, is_own=r["id"] == own), className="row-actions"),
+                ],
+                className="off" if r["disabled_at"] else "",
+            )
+            for r in rows
+        ],
+    )
+
+
+def area_of(r: Row, lang: Language) -> str:
+    """The names of an account's towns, communities or sites; the whole district."""
+    if r["scope"] == "district":
+        return t("scope.district", lang)
+    return ("、" if lang == "zh" else ", ").join(r[f"areas_{lang}"]) or "—"
+
+
+def _last_sign_in(r: Row, lang: Language, zone: str) -> list[Any]:
+    at = clock(r["last_sign_in_at"], zone) if r["last_sign_in_at"] else t("account.never", lang)
+    open_now = html.Small(t("account.sessions_open", lang, n=r["open_sessions"]), className="fine-code")
+    return [at, *([html.Br(), open_now] if r["open_sessions"] else [])]
+
+
+def _state(r: Row, lang: Language, zone: str) -> list[html.Span]:
+    if r["disabled_at"]:
+        return [
+            html.Span(t("account.disabled", lang), className="tag blind", title=clock(r["disabled_at"], zone))
+        ]
+    tags = [html.Span(t("account.active", lang), className="tag seen")]
+    if r["must_change_password"]:
+        tags.append(html.Span(t("account.must_change_tag", lang), className="tag review-unreviewed"))
+    if r["is_demo"]:
+        tags.append(html.Span(t("account.demo_tag", lang), className="tag"))
+    return tags
+
+
+def _buttons(r: Row, lang: Language, *, is_own: bool) -> list[Any]:
+    if is_own:
+        return [html.Span(t("account.who", lang), className="tag")]
+    able = ["enable"] if r["disabled_at"] else ["reset-password", "end-sessions", "disable"]
+    if not r["open_sessions"] and "end-sessions" in able:
+        able.remove("end-sessions")
+    if r["is_demo"] and "reset-password" in able:
+        able.remove("reset-password")
+    who = f"{either(r, lang)} · {r['login']}"
+    return [
+        forms.opener(t(ACTIONS[name][0], lang), f"ask-{name}", action=f"/accounts/{r['id']}/{name}", who=who)
+        for name in able
+    ]
+
+
+def register(app: Dash, board: Board) -> None:
+    """Callbacks of the page: sites are searched, there are too many to list."""
+
+    @app.callback(
+        Output("site-choice", "data"),
+        Input("site-choice", "searchValue"),
+        State("site-choice", "value"),
+        State("site-choice", "data"),
+        prevent_initial_call=True,
+    )
+    def find(typed: str | None, chosen: list[str] | None, held: list[dict[str, str]]) -> Any:
+        if not typed or not typed.strip():
+            return no_update
+        try:
+            with acting(board.pool) as connection:
+                _require_admin()
+                rows = connection.execute(
+                    read_sql("screens/account_sites").encode(), wanted(typed)
+                ).fetchall()
+        except (psycopg.Error, PoolTimeout, Forbidden):
+            return no_update
+        kept = [option for option in held or [] if option["value"] in (chosen or [])]
+        known = {option["value"] for option in kept}
+        return kept + [
+            {"value": str(r["id"]), "label": f"{r['name_zh']}　{r['code']}"}
+            for r in rows
+            if str(r["id"]) not in known
+        ]
+
+
+def router(board: Board) -> APIRouter:
+    """`POST /accounts/add` and `/accounts/{id}/disable|enable|reset-password|end-sessions`: forms, answered in JSON.
+
+    403 for whoever keeps no accounts; 404: no such account; 409: refused with its reason; 422: {"problems": {field: text}}.
+    The answers of add and reset-password hold the one-time password as `once`; it is kept nowhere.
+    """
+    routes = APIRouter()
+
+    @routes.post("/accounts/add")
+    async def add(request: Request) -> JSONResponse:
+        sent = await Sent.of(request)
+        return await run_in_threadpool(_answered, lambda: added(board, sent))
+
+    @routes.post("/accounts/{account}/{action}")
+    async def change(account: Id, action: str, request: Request) -> JSONResponse:
+        sent = await Sent.of(request)
+        return await run_in_threadpool(_answered, lambda: changed(board, account, action, sent))
+
+    return routes
+
+
+def added(board: Board, sent: Sent) -> JSONResponse:
+    """Adds an account with a one-time password, which is in the answer and nowhere else."""
+    _require_admin()
+    lang = sent.lang
+    login, name_zh, roles = sent.text("login"), sent.text("name_zh"), sent.several("roles")
+    wrong = {}
+    if not LOGIN.fullmatch(login):
+        wrong["login"] = t("account.login_bad", lang)
+    if not name_zh:
+        wrong["name_zh"] = t("account.name_missing", lang)
+    if not roles:
+        wrong["roles"] = t("account.roles_missing", lang)
+    if not sent.text("reason"):
+        wrong["reason"] = t("access.reason_missing", lang)
+    sites = [
+        int(part) for part in sent.several("sites") if part.isascii() and part.isdigit() and len(part) < 19
+    ]
+    if wrong:
+        return forms.problems(wrong)
+    with acting(board.pool) as connection:
+        taken = connection.execute("SELECT FROM access.account WHERE login = %s", (login,)).fetchone()
+        if taken is not None:
+            return forms.problems({"login": t("account.login_taken", lang)})
+        account_changes.give_reason(connection, sent.text("reason")[:200])
+        once = one_time_password()
+        add_account(
+            connection,
+            login,
+            name_zh[:60],
+            roles,
+            areas=sent.several("areas"),
+            sites=sites,
+            password_hash=hash_password(once),
+            must_change_password=True,
+        )
+    return forms.done(once=once)
+
+
+def changed(board: Board, account: int, action: str, sent: Sent) -> JSONResponse:
+    """One of ACTIONS done to an account."""
+    _require_admin()
+    lang = sent.lang
+    if action not in ACTIONS:
+        raise NoSuchAccount
+    if not sent.text("reason"):
+        return forms.problems({"reason": t("access.reason_missing", lang)})
+    if account == current_caller().account_id:
+        return forms.refused(t("account.not_own", lang))
+    reason, now = sent.text("reason")[:200], datetime.now(UTC)
+    with acting(board.pool) as connection:
+        account_changes.give_reason(connection, reason)
+        acts: dict[str, Callable[[Connection], Any]] = {
+            "disable": lambda c: account_changes.disable(c, account, now),
+            "enable": lambda c: account_changes.enable(c, account),
+            "end-sessions": lambda c: account_changes.end_sessions(c, account, now, reason),
+            "reset-password": lambda c: reset_password(c, account, at=now),
+        }
+        result = acts[action](connection)
+    return forms.done(once=result) if action == "reset-password" else forms.done()
+
+
+def _require_admin() -> None:
+    """Raises Forbidden for whoever keeps no accounts: the database would say so too, later and less clearly."""
+    if not current_caller().may("manage_accounts"):
+        raise Forbidden("只有管理员可以管理账号 / only an admin keeps accounts.")
+
+
+def _answered(act: Callable[[], JSONResponse]) -> JSONResponse:
+    try:
+        return act()
+    except NoSuchAccount as refusal:
+        return forms.refused(str(refusal), 404)
+    except Forbidden:
+        raise
+    except Refused as refusal:
+        return forms.refused(str(refusal))
