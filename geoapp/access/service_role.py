@@ -47,6 +47,12 @@ def make_login(owner_url: str, service: Service) -> str:
         connection.execute(
             sql.SQL("GRANT {} TO {}").format(sql.Identifier(f"geoapp_{service}"), sql.Identifier(login))
         )
+        # By login, not by group: another city's installation on this server has the same groups.
+        connection.execute(
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                sql.Identifier(connection.info.dbname), sql.Identifier(login)
+            )
+        )
     return login_url(owner_url, service)
 
 

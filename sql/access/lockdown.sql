@@ -27,11 +27,13 @@ DECLARE
     -- Extensions that reach other servers, files, or run SQL from a text; none of them is needed here.
     outward constant text[] := ARRAY['dblink', 'postgres_fdw', 'file_fdw', 'adminpack', 'pgrouting', 'pageinspect', 'plpython3u'];
     needed constant text := 'geoapp_web, geoapp_watch, geoapp_admin';
-    members constant text := 'geoapp_web, geoapp_watch, geoapp_scope_district, geoapp_scope_town, geoapp_scope_community, geoapp_scope_site';
     found record;
 BEGIN
     EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %s', current_database(), members);
+    -- By login, never by group: groups are the server's, and another city's district accounts would see all of this one.
+    FOR found IN SELECT a.db_role FROM access.account AS a WHERE a.has_sql_login AND a.disabled_at IS NULL LOOP
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), found.db_role);
+    END LOOP;
     IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
         RAISE NOTICE 'The server''s own functions stay open to SQL logins: a superuser can run sql/access/lockdown.sql';
         RETURN;
@@ -44,6 +46,7 @@ BEGIN
                 AND (p.proname = ANY (closed) OR p.proname LIKE 'binary\_upgrade\_%' OR p.proname LIKE '%\_replication\_slot%'
                     OR p.proname LIKE 'pg\_logical\_slot\_%' OR p.oid = 'ts_rewrite(tsquery, text)'::regprocedure))
             OR e.extname = ANY (outward)
+            OR (e.extname = 'postgis' AND p.prosecdef)  -- ST_EstimatedExtent: statistics of rows that a policy hides
     LOOP
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', found.signature);
     END LOOP;
