@@ -16,12 +16,25 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from psycopg_pool import PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards import cameras, evidence, health, live, matrix, overview, search, shell, source
+from dashboards import (
+    accounts_page,
+    audit_page,
+    cameras,
+    evidence,
+    health,
+    live,
+    matrix,
+    overview,
+    own_account,
+    search,
+    shell,
+    source,
+)
 from dashboards.board import Board
 from dashboards.gate import Gate, gate_hosts
 from dashboards.state import ViewState
-from dashboards.texts import t
-from geoapp.access.caller import Forbidden, NotSignedIn
+from dashboards.texts import Language, t
+from geoapp.access.caller import Forbidden, NotSignedIn, caller_or_none
 from geoapp.access.web_role import web_url
 from geoapp.database.connection import database_url, open_pool
 from geoapp.settings import settings
@@ -70,6 +83,8 @@ def create_app(url: str | None = None, *, listening_on: str | None = None) -> Fa
     server.include_router(evidence.router(pool, settings().evidence_path))
     server.include_router(health.router(pool, stream))
     server.include_router(source.router())
+    for part in (own_account, accounts_page, audit_page):
+        server.include_router(part.router(board))
 
     app = Dash(
         __name__,
@@ -90,7 +105,14 @@ def create_app(url: str | None = None, *, listening_on: str | None = None) -> Fa
         theme=THEME,
         id="mantine",
     )
-    pages = {"/": overview.layout, "/matrix": matrix.layout, "/cameras": cameras.layout}
+    pages = {
+        "/": overview.layout,
+        "/matrix": matrix.layout,
+        "/cameras": cameras.layout,
+        "/account": own_account.layout,
+        "/accounts": accounts_page.layout,
+        "/audit": audit_page.layout,
+    }
 
     @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))
     def show_page(path: str | None, query: str | None) -> Any:
@@ -113,6 +135,8 @@ def create_app(url: str | None = None, *, listening_on: str | None = None) -> Fa
     search.register(app, board)
     matrix.register(app, board)
     cameras.register(app, board)
+    accounts_page.register(app, board)
+    audit_page.register(app, board)
     _serve_pages(server, app, set(pages))
     server.add_middleware(Gate, pool=gate_pool, hosts=gate_hosts(listening_on))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
@@ -146,9 +170,14 @@ def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
 
     @server.get("/{path:path}", include_in_schema=False)
     def page(path: str, request: Request) -> HTMLResponse:
+        caller = caller_or_none()
+        if path == "account" and caller is not None and caller.must_change_password:
+            lang: Language = "en" if request.query_params.get("lang") == "en" else "zh"
+            return HTMLResponse(own_account.must_change_page(lang, request.state.csrf))
+        status = 404 if f"/{path}" not in paths else 200 if shell.may_open(f"/{path}", caller) else 403
         token = set_current_request(request)  # as Dash's catch-all does: the index asks for the request
         try:
-            return HTMLResponse(app.index(), status_code=200 if f"/{path}" in paths else 404)
+            return HTMLResponse(app.index(), status_code=status)
         finally:
             reset_current_request(token)
 
