@@ -106,7 +106,8 @@ def _add_lens_classes(connection: psycopg.Connection[dict[str, Any]], rows: list
     for lens in LENSES:
         classes = lens_classes(connection, lens)["classes"]
         for row in rows:
-            row[f"{lens.id}_class"] = classes[row["cell_no"]]
+            # A lens says nothing of a cell of which the caller sees a part only: no class is not a calm one.
+            row[f"{lens.id}_class"] = classes.get(row["cell_no"])
 
 
 def _plain(value: Any) -> Any:
