@@ -177,6 +177,8 @@ def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
         status = 404 if f"/{path}" not in paths else 200 if shell.may_open(f"/{path}", caller) else 403
         token = set_current_request(request)  # as Dash's catch-all does: the index asks for the request
         try:
+            # Dash makes itself ready at the first request to / or /_dash-…; any page may come before.
+            app._setup_server()
             return HTMLResponse(app.index(), status_code=status)
         finally:
             reset_current_request(token)
