@@ -51,6 +51,7 @@ DROP INDEX watch.incident_town_geom_3857_idx, registry.site_town_geom_3857_idx, 
 ALTER FUNCTION watch.tell_live() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.keep_cell_version() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.bump_layer() SECURITY INVOKER RESET ALL;
+GRANT EXECUTE ON FUNCTION watch.tell_live, territory.keep_cell_version, territory.bump_layer TO PUBLIC;
 DROP TRIGGER incident_review ON watch.incident;
 DROP FUNCTION watch.incident_reviewed;
 DROP TABLE territory.changeset;
