@@ -19,12 +19,17 @@ class Strict(BaseModel):
 
 
 class FetchConfig(Strict):
-    """HTTP snapshots. Limits in seconds and bytes; in_flight is how many cameras are asked at a time."""
+    """HTTP snapshots. Limits in seconds and bytes; in_flight is how many cameras are asked at a time.
+
+    unauthorized_pause_s: a refused account is not tried again for so long (cameras lock an account after some wrong
+    tries), unless it was changed meanwhile.
+    """
 
     connect_s: float = Field(default=3.0, gt=0)
     total_s: float = Field(default=5.0, gt=0)
     max_bytes: int = Field(default=16_000_000, gt=0)
     in_flight: int = Field(default=64, ge=1)
+    unauthorized_pause_s: float = Field(default=300.0, ge=0)
 
 
 class GateConfig(Strict):

@@ -8,10 +8,13 @@ from functools import cache
 from typing import Any
 
 import psycopg
+from pydantic import SecretStr
 
 from detection.pose import Pose
-from detection.types import Camera, Claim
+from detection.types import Camera, Claim, Credentials, Reason, Unobserved
+from geoapp.access import sealing
 from geoapp.database.sql_files import read_sql
+from geoapp.errors import Refused
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -54,7 +57,7 @@ def claim_due(
     ).fetchall()
     return [
         Claim(
-            camera=_camera(row),
+            camera=_camera(row, _credentials(connection, row)),
             token=row["lease_token"],
             lease_until=row["lease_until"],
             lag_s=max(0.0, row["lag_s"]),
@@ -84,7 +87,24 @@ def make_due(connection: Connection, gb_ids: Sequence[str], *, at: datetime) -> 
     return [row["gb_id"] for row in rows]
 
 
-def _camera(row: dict[str, Any]) -> Camera:
+def _credentials(connection: Connection, row: dict[str, Any]) -> Credentials | Unobserved | None:
+    """The camera's account and password, opened now: a change counts from the next look on."""
+    sealed = {f: (row[f"{f}_key"], row[f"{f}_sealed"]) for f in ("username", "password") if row[f"{f}_key"]}
+    if not sealed:
+        return None
+    try:
+        keys = sealing.keys(connection)
+        opened = {
+            field: sealing.unseal(key_id, bytes(value), f"camera/{row['gb_id']}/{field}", under=keys)
+            for field, (key_id, value) in sealed.items()
+        }
+    except Refused as refusal:
+        return Unobserved(Reason.CREDENTIALS_UNREADABLE, str(refusal).splitlines()[0])
+    blank = SecretStr("")
+    return Credentials(opened.get("username", blank), opened.get("password", blank))
+
+
+def _camera(row: dict[str, Any], credentials: Credentials | Unobserved | None) -> Camera:
     return Camera(
         id=row["id"],
         gb_id=row["gb_id"],
@@ -98,6 +118,7 @@ def _camera(row: dict[str, Any]) -> Camera:
         max_range_m=row["max_range_m"],
         width_px=row["width_px"],
         height_px=row["height_px"],
+        credentials=credentials,
     )
 
 

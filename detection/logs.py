@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
 
 import structlog
 
-# Account and password before the host of any address, and the value of any parameter that is named like a secret.
-_USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE)
-_PARAMETER = re.compile(
-    r"((?:pass(?:word|wd)?|pwd|token|secret|api_?key|auth(?:orization)?|sign(?:ature)?)\s*[=:]\s*)[^\s&;,'\"]+",
-    re.IGNORECASE,
-)
-
-
-def redact(text: str) -> str:
-    """The text without accounts in addresses and without values of secret parameters."""
-    return _PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1***@", text))
-
-
-def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
-    return event
+from geoapp.access.redaction import install, redact_event
 
 
 def configure_logs(*, as_json: bool | None = None) -> None:
@@ -37,7 +17,8 @@ def configure_logs(*, as_json: bool | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _redact_event,
+            structlog.processors.format_exc_info,
+            redact_event,
             structlog.processors.JSONRenderer(ensure_ascii=False)
             if machine
             else structlog.dev.ConsoleRenderer(),
@@ -46,6 +27,7 @@ def configure_logs(*, as_json: bool | None = None) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    install()
     # Libraries that would print addresses (httpx) or the same fault again and again.
     for name in ("httpx", "httpcore", "apscheduler", "psycopg", "psycopg.pool"):
         logging.getLogger(name).setLevel(logging.ERROR)

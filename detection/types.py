@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
 from detection.pose import Pose
 
@@ -26,7 +27,10 @@ class Reason(StrEnum):
     BROKEN_OFF = "broken_off"
     BAD_ADDRESS = "bad_address"
     HTTP_REDIRECT = "http_3xx"
+    # Asked for an account and none is stored; unauthorized: the stored one was refused.
     HTTP_401 = "http_401"
+    UNAUTHORIZED = "unauthorized"
+    CREDENTIALS_UNREADABLE = "credentials_unreadable"
     HTTP_403 = "http_403"
     HTTP_404 = "http_404"
     HTTP_4XX = "http_4xx"
@@ -128,8 +132,19 @@ class GroundFix:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a camera is asked with. Held in memory only, for one scan; shows itself as ***."""
+
+    username: SecretStr
+    password: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera as the watch needs it. x, y: foot point, metres in the city's CRS `srid`; period in seconds."""
+    """A camera as the watch needs it. x, y: foot point, metres in the city's CRS `srid`; period in seconds.
+
+    credentials: None where none are stored; Unobserved where they are stored and cannot be opened.
+    """
 
     id: int
     gb_id: str
@@ -143,6 +158,7 @@ class Camera:
     max_range_m: float | None = None
     width_px: int | None = None
     height_px: int | None = None
+    credentials: Credentials | Unobserved | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
-"""One picture by HTTP GET, with hard limits on time and size."""
+"""One picture by HTTP GET, with hard limits on time and size, and the camera's account where it asks for one."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from datetime import datetime
 from urllib.parse import urlsplit
 
 import httpx
 
 from detection.config import FetchConfig
-from detection.types import Camera, Frame, Reason, Unobserved
+from detection.sources.challenge import ChallengeAuth, filled_in, has_places
+from detection.types import Camera, Credentials, Frame, Reason, Unobserved
 
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _STATUS = {401: Reason.HTTP_401, 403: Reason.HTTP_403, 404: Reason.HTTP_404}
@@ -24,6 +26,9 @@ class HttpSnapshot:
     def __init__(self, config: FetchConfig, *, clock: Callable[[], datetime]) -> None:
         self._config = config
         self._clock = clock
+        # By camera: the address and account that were used, and what came of it.
+        self._auths: dict[int, tuple[str, Credentials, ChallengeAuth]] = {}
+        self._refused: dict[int, tuple[tuple[str, object], float]] = {}
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(config.total_s, connect=config.connect_s),
             limits=httpx.Limits(max_connections=config.in_flight, max_keepalive_connections=config.in_flight),
@@ -37,7 +42,7 @@ class HttpSnapshot:
         try:
             # httpx limits each read; a camera that drips one byte a second needs a limit on the whole.
             async with asyncio.timeout(self._config.total_s):
-                answer = await self._download(camera.snapshot_url)
+                answer = self._without_asking(camera) or await self._download(camera)
         except (TimeoutError, httpx.TimeoutException):
             return Unobserved(Reason.TIMEOUT, f"no whole picture within {self._config.total_s:g} s")
         except httpx.ConnectError as fault:
@@ -54,21 +59,93 @@ class HttpSnapshot:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _download(self, url: str) -> bytes | Unobserved:
-        async with self._client.stream("GET", url) as response:
-            if response.status_code != httpx.codes.OK:
-                return Unobserved(_reason_of_status(response.status_code), f"HTTP {response.status_code}")
-            parts, size = [], 0
-            async for part in response.aiter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > self._config.max_bytes:
-                    return Unobserved(Reason.TOO_LARGE, f"more than {self._config.max_bytes} bytes")
+    def _auth_of(self, camera: Camera, credentials: Credentials) -> ChallengeAuth:
+        known = self._auths.get(camera.id)
+        if known is None or known[:2] != (camera.snapshot_url, credentials):
+            known = camera.snapshot_url, credentials, ChallengeAuth(credentials)
+            self._auths[camera.id] = known
+        return known[2]
+
+    def _without_asking(self, camera: Camera) -> Unobserved | None:
+        """Why the camera is not even asked, where that is known."""
+        if isinstance(camera.credentials, Unobserved):
+            return camera.credentials
+        if camera.credentials is None and has_places(camera.snapshot_url):
+            return Unobserved(Reason.HTTP_401, "its address needs an account, and none is stored")
+        if self._is_pausing(camera):
+            return Unobserved(Reason.UNAUTHORIZED, "refused before; tried again later, or when it is changed")
+        return None
+
+    def _is_pausing(self, camera: Camera) -> bool:
+        refused = self._refused.get(camera.id)
+        if refused is None:
+            return False
+        what, until = refused
+        if what == (camera.snapshot_url, camera.credentials) and time.monotonic() < until:
+            return True
+        del self._refused[camera.id]
+        return False
+
+    async def _download(self, camera: Camera) -> bytes | Unobserved:
+        credentials = camera.credentials
+        if not isinstance(credentials, Credentials):
+            return await self._follow(_once(self._client.build_request("GET", camera.snapshot_url)), False)
+        url = filled_in(camera.snapshot_url, credentials)
+        request = self._client.build_request("GET", url)
+        flow = self._auth_of(camera, credentials).flow(request)
+        answer = await self._follow(flow, has_places(camera.snapshot_url))
+        if isinstance(answer, Unobserved) and answer.reason is Reason.UNAUTHORIZED:
+            until = time.monotonic() + self._config.unauthorized_pause_s
+            self._refused[camera.id] = (camera.snapshot_url, camera.credentials), until
+        return answer
+
+    async def _follow(
+        self, flow: Generator[httpx.Request, httpx.Response, None], is_in_address: bool
+    ) -> bytes | Unobserved:
+        """Sends a flow's requests; the last response counts. Of the others no body is read, however long it is."""
+        request: httpx.Request | None = next(flow)
+        while request is not None:
+            asked_with_account = is_in_address or "Authorization" in request.headers
+            response = await self._client.send(request, stream=True)
+            try:
+                request = _next_request(flow, response)
+                if request is None:
+                    return await self._read(response, asked_with_account)
+            finally:
+                await response.aclose()
+        raise AssertionError("a flow ends with a response")
+
+    async def _read(self, response: httpx.Response, asked_with_account: bool) -> bytes | Unobserved:
+        if response.status_code != httpx.codes.OK:
+            reason = _reason_of_status(response.status_code)
+            if reason is Reason.HTTP_401 and asked_with_account:
+                return Unobserved(Reason.UNAUTHORIZED, "the stored user name or password was refused")
+            return Unobserved(reason, f"HTTP {response.status_code}")
+        parts, size = [], 0
+        async for part in response.aiter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > self._config.max_bytes:
+                return Unobserved(Reason.TOO_LARGE, f"more than {self._config.max_bytes} bytes")
         data = b"".join(parts)
         if not data.startswith(MAGIC):
             kind = response.headers.get("content-type", "nothing")
             return Unobserved(Reason.NOT_AN_IMAGE, f"{kind[:60]}, {size} bytes")
         return data
+
+
+def _once(request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    yield request
+
+
+def _next_request(
+    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response
+) -> httpx.Request | None:
+    """What a flow wants to send after this response; None where it is content."""
+    try:
+        return flow.send(response)
+    except StopIteration:
+        return None
 
 
 def safe_url(url: str) -> str:

@@ -197,7 +197,9 @@ def _parameter_masked(found: re.Match[str]) -> str:
     """Quotes stay, so that JSON stays JSON."""
     quote = re.match(r"(\\{0,3}[\"'])(?:.*\1)$", found["value"], re.DOTALL)
     edge = quote[1] if quote else ""
-    return f"{found[1]}{found['mid']}{edge}{MASK}{edge}"
+    # "password=x, user=y": the comma is the sentence's.
+    end = "" if quote else found["value"][len(found["value"].rstrip(",;)]}")) :]
+    return f"{found[1]}{found['mid']}{edge}{MASK}{edge}{end}"
 
 
 def _basic_masked(found: re.Match[str]) -> str:

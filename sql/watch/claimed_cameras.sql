@@ -44,8 +44,14 @@ SELECT
     c.max_range_m,
     ST_X(c.geom) AS x,
     ST_Y(c.geom) AS y,
-    ST_SRID(c.geom) AS srid
+    ST_SRID(c.geom) AS srid,
+    u.key_id AS username_key,
+    u.sealed AS username_sealed,
+    p.key_id AS password_key,
+    p.sealed AS password_sealed
 FROM held AS h
 JOIN registry.camera AS c ON c.id = h.camera_id
+LEFT JOIN access.secret AS u ON u.subject_kind = 'camera' AND u.subject_id = c.gb_id AND u.field = 'username'
+LEFT JOIN access.secret AS p ON p.subject_kind = 'camera' AND p.subject_id = c.gb_id AND p.field = 'password'
 WHERE c.snapshot_url IS NOT NULL
 ORDER BY h.is_priority DESC, h.next_due_at;

@@ -26,11 +26,11 @@ from watching import (
 
 from detection.config import FetchConfig, GateConfig
 from detection.gate import Gate, decode
-from detection.logs import redact
 from detection.sources.files import FolderSource, frames_of_folder
 from detection.sources.http_snapshot import HttpSnapshot, safe_url
 from detection.types import Camera, Frame, Reason, Unobserved
 from detection.watch import utc_now
+from geoapp.access.redaction import redact
 from geoapp.errors import Refused
 
 GOOD = picture(1)
