@@ -21,13 +21,16 @@ from dashboards import (
     audit_page,
     cameras,
     evidence,
+    first_start,
     health,
     live,
     matrix,
+    oidc,
     overview,
     own_account,
     search,
     shell,
+    sign_in,
     source,
 )
 from dashboards.board import Board
@@ -50,11 +53,14 @@ THEME = {
 }
 
 
-def create_app(url: str | None = None, *, listening_on: str | None = None) -> FastAPI:
+def create_app(
+    url: str | None = None, *, listening_on: str | None = None, first_code: str | None = None
+) -> FastAPI:
     """The ASGI application over the database at `url` (libpq, the owner's; default: this installation's, started if need be).
 
     It connects as the web process (geoapp/access/web_role.py), which reads nothing of the city by itself: each request
-    takes its caller's role. listening_on: the server's address where it is not GEOAPP_HOST.
+    takes its caller's role. listening_on: the server's address where it is not GEOAPP_HOST. first_code: the one-time code
+    with which the first admin is made (dashboards/first_start.py), None where nobody was shown one.
 
     Raises geoapp.errors.Refused when the private database cannot be started. A database that goes away later stops
     nothing: pages say since when they are old, and go on when it is back.
@@ -63,6 +69,8 @@ def create_app(url: str | None = None, *, listening_on: str | None = None) -> Fa
     as_web = web_url(where)
     pool = open_pool(as_web, size=8, name="dashboards")
     gate_pool = open_pool(as_web, size=4, name="gate")
+    sign_in_pool = open_pool(as_web, size=4, name="sign-in")
+    signing_in = sign_in.SignIn(sign_in_pool, listening_on or settings().host)
     board = Board(pool)
     stream = live.Stream(as_web)
 
@@ -75,9 +83,13 @@ def create_app(url: str | None = None, *, listening_on: str | None = None) -> Fa
             await listening
         pool.close()
         gate_pool.close()
+        sign_in_pool.close()
 
     server = FastAPI(title="GeoApp", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     _answer_refusals(server)
+    server.include_router(sign_in.router(signing_in))
+    server.include_router(oidc.router(signing_in))
+    server.include_router(first_start.router(signing_in, first_code))
     server.include_router(layer_router(pool))
     server.include_router(live.router(stream))
     server.include_router(evidence.router(pool, settings().evidence_path))

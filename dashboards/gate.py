@@ -30,7 +30,7 @@ SIGN_IN_PATHS = frozenset(
     {"/signin", "/signin/demo", "/signin/oidc", "/signin/oidc/callback", "/first-start"}
 )
 # What an account reaches whose password was set by somebody else: the page where it is changed, and what that page is made of.
-MUST_CHANGE_PATHS = ("/account", "/signout", "/assets/", "/_dash-component-suites/")
+MUST_CHANGE_PATHS = ("/account", "/signout", "/assets/")
 EXPORT_PREFIX = "/export"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_MAX = 2_000_000

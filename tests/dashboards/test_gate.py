@@ -207,7 +207,7 @@ def test_tokens_that_are_not_ours_are_refused_alike(site: Site) -> None:
                 (text.encode(),),
             )
     for header in (
-        f"Bearer {revoked}", f"Bearer {ended}", f"Bearer {right[:-1]}", f"Bearer {right}x", f"Basic {right}", "Bearer ",
+        f"Bearer {revoked}", f"Bearer {ended}", f"Bearer {right[:-1]}", f"Bearer {right}x", f"Basic {right}", "Bearer",
         "Bearer ga_", "", "Bearer " + "x" * 5000,
     ):  # fmt: skip
         # The cookie beside it is good and does not help: who sends a token is taken by the token.
