@@ -90,13 +90,14 @@ def create_app(
     server.include_router(sign_in.router(signing_in))
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
+    # Before the layers: /export/audit.csv is not a layer's.
+    for part in (own_account, accounts_page, audit_page):
+        server.include_router(part.router(board))
     server.include_router(layer_router(pool))
     server.include_router(live.router(stream))
     server.include_router(evidence.router(pool, settings().evidence_path))
     server.include_router(health.router(pool, stream))
     server.include_router(source.router())
-    for part in (own_account, accounts_page, audit_page):
-        server.include_router(part.router(board))
 
     app = Dash(
         __name__,
