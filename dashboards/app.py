@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards import (
     accounts_page,
+    actions,
     audit_page,
     cameras,
     evidence,
@@ -94,6 +95,7 @@ def create_app(
     for part in (own_account, accounts_page, audit_page):
         server.include_router(part.router(board))
     server.include_router(layer_router(pool))
+    server.include_router(actions.router(pool))
     server.include_router(live.router(stream))
     server.include_router(evidence.router(pool, settings().evidence_path))
     server.include_router(health.router(pool, stream))

@@ -314,7 +314,7 @@ def _incident_row(row: Row, lang: Language, zone: str) -> html.Button:
     place = row["key_risk_area_zh"] or row["site_name_zh"] or row["camera_name_zh"]
     town = either(row, lang, "town")
     picture: Any = html.Span(className="thumb none")
-    if row["evidence_id"]:
+    if row["evidence_id"] and drawer.may("look_at_evidence"):
         picture = html.Img(src=f"/evidence/{row['evidence_id']}.jpg", className="thumb", alt="")
     return html.Button(
         [

@@ -4,6 +4,7 @@
 
   const g = window.geoapp;
   const SILENCE_MS = 12000;
+  const SIGNED_OUT = 4401;
   const $ = (id) => document.getElementById(id);
 
   const live = g.live = { last: null, lastGood: null, tries: 0, socket: null, stale: false, seen: new Set() };
@@ -99,10 +100,14 @@
     let alarm = null;
     const listen = () => { clearTimeout(alarm); alarm = setTimeout(() => { banner("server", live.lastGood); socket.close(); }, SILENCE_MS); };
     listen();
-    socket.onopen = () => { live.tries = 0; listen(); };
+    let opened = false;
+    socket.onopen = () => { opened = true; live.tries = 0; listen(); };
     socket.onmessage = (message) => { listen(); heard(JSON.parse(message.data)); };
-    socket.onclose = () => {
+    socket.onclose = (end) => {
       clearTimeout(alarm);
+      if (end.code === SIGNED_OUT) { g.signIn(); return; }
+      // A refused handshake has no code: any answer of the server says whether it was for want of a session (401).
+      if (!opened) fetch("/layers/base.json", { cache: "no-store" }).catch(() => {});
       if (live.tries > 0 || live.lastGood) banner("server", live.lastGood || g.opened);
       const wait = Math.min(15000, 500 * 2 ** live.tries) * (0.7 + 0.6 * Math.random());
       live.tries += 1;

@@ -49,7 +49,7 @@ class Watched:
 
     def listen(self, who: str, query: str = "", **options: Any) -> ClientConnection:
         headers = options.pop("headers", {}) | {WHO: who}
-        options = {"origin": self.base} | options
+        options = {"origin": self.base, "legacy": True} | options
         return connect(f"ws{self.base[4:]}/live{query}", additional_headers=headers, **options)
 
     def get(self, who: str, path: str) -> httpx.Response:
