@@ -95,7 +95,7 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
                 drop_definitions_of(url)
                 command.downgrade(config, to)
             else:
-                _make_roles(url)
+                make_roles(url)
                 command.upgrade(config, to)
             connection.commit()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
@@ -108,7 +108,7 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
     return current(url)
 
 
-def _make_roles(url: str) -> None:
+def make_roles(url: str) -> None:
     """The server's group roles, where they are missing. Raises Refused, with what to run, where this role may not make them."""
     with connect(url) as connection:
         try:
