@@ -22,7 +22,7 @@ from dashboards.gate import Asked
 from dashboards.own_account import row as table_row
 from dashboards.own_account import table
 from dashboards.state import ViewState
-from dashboards.texts import Language, catalogue, either, t
+from dashboards.texts import Language, catalogue, either, group, t, word
 from geoapp.access.audit import EXPORT_LIMIT, Search, differences, exported, page
 from geoapp.access.caller import Caller, Forbidden, acting, current_caller
 from geoapp.database.sql_files import read_sql
@@ -145,7 +145,10 @@ def filters(
                 autoComplete="off",
             )
         )
-    boxes += [choice("action", words_of("action", lang)), choice("subject", words_of("subject", lang))]
+    boxes += [
+        choice("action", words_of("audit_action", lang)),
+        choice("subject", words_of("audit_subject", lang)),
+    ]
     if len(towns) > 1:
         boxes.append(choice("town", [{"value": u["code"], "label": either(u, lang)} for u in towns]))
     boxes += [
@@ -166,28 +169,18 @@ def filters(
 
 
 def words_of(kind: str, lang: Language) -> list[dict[str, str]]:
-    """Options of a filter: the actions or subjects that the catalogue knows (table names have a dot where it has `_`)."""
-    prefix = f"audit.{kind}_"
-    out = []
-    for key, texts in catalogue().items():
-        if key.startswith(prefix):
-            value = key.removeprefix(prefix)
-            if kind == "subject" and "_" in value:
-                value = value.replace("_", ".", 1)
-            out.append({"value": value, "label": texts[lang]})
-    return out
+    """Options of a filter: the actions or subjects that the catalogue knows (a table's name has a dot where it has `_`)."""
+    table_names = kind == "audit_subject"
+    return [
+        {"value": key.replace("_", ".", 1) if table_names else key, "label": words}
+        for key, words in group(kind, lang).items()
+    ]
 
 
 def subject_word(subject: str, lang: Language) -> str:
     """A table or other subject in words; as it is where the catalogue does not know it."""
-    found = catalogue().get(f"audit.subject_{subject.replace('.', '_', 1)}")
-    return found[lang] if found else subject
-
-
-def action_word(action: str, lang: Language) -> str:
-    """An action in words; as it is where the catalogue does not know it."""
-    found = catalogue().get(f"audit.action_{action}")
-    return found[lang] if found else action
+    known = f"audit_subject.{subject.replace('.', '_', 1)}"
+    return t(known, lang) if known in catalogue() else subject
 
 
 def record_table(rows: list[Row], lang: Language, zone: str) -> html.Table:
@@ -224,7 +217,7 @@ def who_word(r: Row, lang: Language) -> str:
 
 
 def _what(r: Row, lang: Language) -> html.Div:
-    parts: list[Any] = [html.Span(action_word(r["action"], lang), className="action-word")]
+    parts: list[Any] = [html.Span(word("audit_action", r["action"], lang), className="action-word")]
     if not r["ok"]:
         parts.append(html.Span(t("audit.refused", lang), className="tag refused-tag"))
     about = [subject_word(r["subject"], lang)] if r["subject"] else []

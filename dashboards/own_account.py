@@ -135,7 +135,7 @@ def session_table(rows: list[Row], caller: Caller, lang: Language, zone: str) ->
             )
         values = [
             clock(r["created_at"], zone),
-            word("account", f"method_{r['method']}", lang),
+            word("sign_in_method", r["method"], lang),
             r["ip"] or "—",
             browser_words(r["user_agent"]),
             html.Span(state, className="tag seen" if r["is_open"] else "tag"),
@@ -163,7 +163,7 @@ def token_table(rows: list[Row], lang: Language, zone: str) -> Any:
             last = html.Span(
                 t("account.revoked" if r["revoked_at"] else "account.expired", lang), className="tag"
             )
-        may = " · ".join(word("account", f"scope_{s}", lang) for s in r["scopes"])
+        may = " · ".join(word("token_scope", s, lang) for s in r["scopes"])
         used = clock(r["last_used_at"], zone) if r["last_used_at"] else t("account.never", lang)
         body.append(row(names, [r["name"], may, clock(r["expires_at"], zone), used, last]))
     return table(names, body)

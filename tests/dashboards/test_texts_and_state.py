@@ -23,6 +23,11 @@ VALUES = {
     "role",
     "unknown",
     "level",
+    "audit_action",
+    "audit_subject",
+    "scope",
+    "sign_in_method",
+    "token_scope",
 }
 
 
