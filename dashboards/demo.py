@@ -18,6 +18,8 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from dashboards.demo_accounts import add_demo_accounts
+from dashboards.gate import LOOPBACK_NAMES
 from dashboards.serving import refuse_taken_port
 from geoapp.database import migrations
 from geoapp.database.cluster import PrivateCluster
@@ -99,8 +101,18 @@ def run_demo(*, small: bool = False) -> None:
     refuse_taken_port(configured.farm_port, "GEOAPP_FARM_PORT")
     url = _database(configured)
     _sample_city(url, configured, small=small)
+    with connect(url) as connection:
+        add_demo_accounts(connection)
 
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false"}
+    environment = (
+        os.environ
+        | {
+            "PYTHONUNBUFFERED": "1",
+            "YOLO_OFFLINE": "1",
+            "YOLO_AUTOINSTALL": "false",
+            "GEOAPP_DEMO": "1",  # one-click sign-in, if it listens on this machine only (dashboards/demo_accounts.py)
+        }
+    )
     logs = configured.home_path / "logs"
     reached_at = "127.0.0.1" if configured.host in ("0.0.0.0", "::") else configured.host
     address = f"http://{reached_at}:{configured.port}"
@@ -119,6 +131,13 @@ def run_demo(*, small: bool = False) -> None:
                 f"\n[bold green]地图 / map:[/] [link={address}]{address}[/]   (English: {address}/?lang=en)"
                 f"   [dim]{time.monotonic() - started:.1f} s[/]"
             )
+            if configured.host in LOOPBACK_NAMES:
+                console.print("登录页上选一个角色即可进入 / choose a role on the sign-in page to enter.")
+            else:
+                console.print(
+                    f"监听 {configured.host}，一键登录不开放；用 geoapp user add 建立账号 / listening on {configured.host}: "
+                    "no one-click sign-in, make an account with geoapp user add."
+                )
             console.print(
                 "样例城市，数据为生成 / sample city, generated data. Ctrl-C 停止 / stops it."
                 f"  [dim]logs: {logs}[/]"
@@ -196,13 +215,13 @@ def _sample_city(url: str, configured: Settings, *, small: bool) -> None:
 
 
 def _wait_for_map(address: str, web: Service, stopping: Callable[[], bool]) -> None:
-    """Waits until the page itself is served. Raises Refused, with the log's last lines, when it does not come."""
+    """Waits until the sign-in page is served. Raises Refused, with the log's last lines, when it does not come."""
     deadline = time.monotonic() + MAP_START_LIMIT_S
     while time.monotonic() < deadline and not stopping():
         if web.ended() is not None:
             break
         try:
-            if httpx.get(f"{address}/", timeout=2.0).status_code == 200:
+            if httpx.get(f"{address}/signin", timeout=2.0).status_code == 200:
                 return
         except httpx.HTTPError:
             pass  # not listening yet

@@ -3,7 +3,6 @@
 import hmac
 import ipaddress
 import json
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,8 +35,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_MAX = 2_000_000
 SIGN_IN_BODY_MAX = 8_000
 BODY_WITHIN_S = 20.0
-# A stream that is open asks again this often whether its session still lasts.
-RECHECK_S = 10.0
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 REFUSALS = Counter("geoapp_refusals", "Requests that the gate refused, by reason", ["why"], registry=None)
@@ -358,26 +355,7 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         with calling(caller):
-            await self.app(scope, receive, self._while_signed_in(asked, send))
-
-    def _while_signed_in(self, asked: Asked, send: Send) -> Send:
-        """Sends as long as the session lasts, and then closes: nobody goes on listening after signing out."""
-        checked_at = time.monotonic()
-
-        async def checking(message: Message) -> None:
-            nonlocal checked_at
-            if message["type"] == "websocket.send" and time.monotonic() - checked_at > RECHECK_S:
-                checked_at = time.monotonic()
-                try:
-                    ended = await self._caller(asked) is None
-                except (psycopg.Error, PoolTimeout):
-                    ended = False  # the stream itself says that the database is away
-                if ended:
-                    await send({"type": "websocket.close", "code": 4401, "reason": "signed out"})
-                    raise OSError("the session has ended")  # Starlette takes it as a reader who has gone
-            await send(message)
-
-        return checking
+            await self.app(scope, receive, send)  # the stream itself watches that the session lasts
 
     # -- the database ----------------------------------------------------------------------------------------
 

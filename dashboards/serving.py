@@ -1,10 +1,13 @@
 """One web process: the private database up and current, then uvicorn."""
 
+import sys
+
 import uvicorn
 
+from geoapp.access.redaction import install
 from geoapp.database import migrations
 from geoapp.database.cluster import port_is_free
-from geoapp.database.connection import database_url
+from geoapp.database.connection import connect, database_url
 from geoapp.errors import Refused
 from geoapp.settings import settings
 
@@ -19,18 +22,54 @@ def refuse_taken_port(port: int, variable: str) -> None:
 
 
 def serve_map(host: str, port: int) -> None:
-    """Serves the map on host:port until stopped; raises Refused when the port is taken or no database answers."""
-    refuse_taken_port(port, "GEOAPP_PORT")
-    url = database_url()
-    migrations.migrate(url, srid=migrations.stored_srid(url) or settings().metric_srid)
-    from dashboards.app import create_app
+    """Serves the map on host:port until stopped; raises Refused when the port is taken or no database answers.
 
+    While there is no account, the terminal (and nothing else: no log file, no address) shows a one-time code with which
+    the browser makes the first admin.
+    """
+    install()  # nothing that is logged shows a secret
+    refuse_taken_port(port, "GEOAPP_PORT")
+    configured = settings()
+    url = database_url()
+    migrations.migrate(url, srid=migrations.stored_srid(url) or configured.metric_srid)
+    from dashboards.app import create_app
+    from dashboards.first_start import new_code
+    from dashboards.gate import any_account
+
+    with connect(url) as connection:
+        code = None if any_account(connection) else _show_code(new_code(), host, port)
+    # Without proxies that are named, nobody's X-Forwarded-* header is believed (uvicorn's default believes this machine's).
+    proxies = configured.trusted_proxies.strip()
     # Access lines would hold what people looked at; the audit (not the log) is the place for that.
     uvicorn.run(
-        create_app(url),
+        create_app(url, listening_on=host, first_code=code),
         host=host,
         port=port,
         log_level="warning",
         access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies or None,
         timeout_graceful_shutdown=3,
+        ws_max_size=65_536,
     )
+
+
+def _show_code(code: str, host: str, port: int) -> str | None:
+    """Shows the code where a person sits before the terminal, and gives it back; None where output goes to a file."""
+    if not sys.stderr.isatty():
+        print(
+            "还没有账号 / there is no account yet. 请建立管理员 / Make an admin: geoapp user add",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None
+    reached_at = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(
+        f"\n  还没有账号 / There is no account yet.\n"
+        f"  打开 / Open  http://{reached_at}:{port}/first-start\n"
+        f"  一次性代码 / One-time code:  {code}\n",
+        file=sys.stderr,
+        flush=True,
+    )
+    return code

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -87,6 +88,17 @@ class Demo:
         except httpx.HTTPError:
             return False
 
+    def sign_in(self, role: str) -> httpx.Client:
+        """A browser that has clicked a role on the sign-in page."""
+        client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+        page = client.get("/signin")
+        assert f'value="{role}"' in page.text, page.text[-3000:]
+        token = re.search(r'name="form_token" value="(\w+)"', page.text)
+        assert token is not None
+        answer = client.post("/signin/demo", data={"form_token": token[1], "role": role})
+        assert answer.status_code == 303, answer.text
+        return client
+
     def rows(self, query: str) -> list[dict[str, Any]]:
         try:
             with connect(PrivateCluster(self.home).url()) as connection:
@@ -124,12 +136,21 @@ def demo() -> Iterator[Demo]:
 def test_one_command_shows_a_watched_district_and_survives_a_kill(demo: Demo) -> None:
     demo.start()
     wait_for("the map", demo.page_is_served, 120)
+    assert httpx.get(f"http://127.0.0.1:{demo.port}/headline.json").status_code == 401, (
+        "strangers see nothing"
+    )
+    with demo.sign_in("committee") as client:
+        assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
+        everything = client.get("/towns.json").json()
+        assert everything
     before = wait_for("a live incident with its frame", demo.live_incidents, 150)
 
     demo.kill_everything()
     assert not processes_of(demo.home)
     demo.start()
     wait_for("the map again", demo.page_is_served, 60)
+    with demo.sign_in("duty_officer") as client:
+        assert client.get("/headline.json").status_code == 200
 
     after = {row["id"]: row for row in demo.live_incidents()}
     for row in before:
