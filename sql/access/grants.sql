@@ -42,6 +42,10 @@ BEGIN
         ' UPDATE (revoked_at) ON access.token TO %s', everybody);
     EXECUTE format('GRANT SELECT ON access.audit TO %s', everybody);
     EXECUTE format('GRANT EXECUTE ON FUNCTION access.record, access.caller, access.actions_of, watch.pulse TO geoapp_web, geoapp_watch, %s', everybody);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION access.areas_of_caller, access.units_of_caller, access.sites_of_caller,'
+        ' access.key_risk_areas_of_caller, access.cameras_of_caller TO %s', everybody);
+    REVOKE EXECUTE ON FUNCTION analysis.no_cell_ground FROM PUBLIC;
+    EXECUTE format('GRANT EXECUTE ON FUNCTION analysis.no_cell_ground TO %s', everybody);
 
     -- People's names and phones at firms, and holders of certificates: not for those who plan or analyse.
     GRANT SELECT ON registry.site, registry.certificate

@@ -1,18 +1,18 @@
 -- Which rows an account sees and may write: one line a table, one column a scope. Accounts of the whole district see every
 -- row (their policy is true, so it costs nothing and no index is lost); the others by their towns, communities or sites.
 -- {areas} the caller's towns or communities, {sites} its sites, {units} units it may read, {cameras} cameras it sees,
--- {staff} people who hold an office that it sees. Each is asked once a query, not once a row. {over_border}: what is booked
+-- {areas_of_risk} its key risk areas, {staff} people who hold an office that it sees. Each is asked once a query, not once a row. {over_border}: what is booked
 -- to another town than the cell it stands in belongs to both. A row of a table that hangs on a site or an incident is seen
 -- with it: EXISTS, so that one site's rows cost one look-up and a whole town's one hash table. A table of these schemas that is missing here is closed to everybody.
 DO $$
 DECLARE
-    areas constant text := 'ARRAY(SELECT a.area_code FROM access.my_area AS a)';
-    sites constant text := 'ARRAY(SELECT s.site_id FROM access.my_site AS s)';
-    units constant text := 'ARRAY(SELECT u.code FROM access.my_unit AS u)';
-    cameras constant text := 'ARRAY(SELECT c.id FROM registry.camera AS c)';
-    areas_of_risk constant text := 'id = ANY (ARRAY(SELECT k.id FROM access.my_key_risk_area AS k))';
+    areas constant text := '(SELECT access.areas_of_caller())::text[]';
+    sites constant text := '(SELECT access.sites_of_caller())::bigint[]';
+    units constant text := '(SELECT access.units_of_caller())::text[]';
+    cameras constant text := '(SELECT access.cameras_of_caller())::bigint[]';
+    areas_of_risk constant text := '(SELECT access.key_risk_areas_of_caller())::bigint[]';
     over_border constant text := '(town_code IS DISTINCT FROM left(cell_code, 9) || ''000'''
-        ' AND left(cell_code, 9) || ''000'' = ANY (ARRAY(SELECT a.area_code FROM access.my_area AS a)))';
+        ' AND left(cell_code, 9) || ''000'' = ANY ({areas}))';
     staff constant text := 'ARRAY(SELECT g.person_id FROM duty.grid_staff AS g UNION SELECT u.person_id FROM duty.unit_staff AS u'
         ' UNION SELECT l.person_id FROM duty.assignment AS l)';
     its_site constant text := 'EXISTS (SELECT 1 FROM registry.site AS s WHERE s.id = site_id)';
@@ -68,11 +68,8 @@ BEGIN
                 'cell_code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
             -- What stands there.
             ('registry.site', 'town_code = ANY ({areas}) OR {over_border}', 'left(cell_code, 12) = ANY ({areas})', 'id = ANY ({sites})'),
-            ('registry.key_risk_area', '{areas_of_risk}', '{areas_of_risk}', '{areas_of_risk}'),
-            ('registry.camera',
-                'town_code = ANY ({areas}) OR {over_border} OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
-                'left(cell_code, 12) = ANY ({areas}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))',
-                'site_id = ANY ({sites}) OR id = ANY (ARRAY(SELECT r.camera_id FROM access.my_reaching_camera AS r))'),
+            ('registry.key_risk_area', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})'),
+            ('registry.camera', 'id = ANY ({cameras})', 'id = ANY ({cameras})', 'id = ANY ({cameras})'),
             ('registry.camera_reach', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('registry.certificate', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
             ('registry.hot_work_permit', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
@@ -82,7 +79,7 @@ BEGIN
             -- What was seen: where it lies, and where the site stands whose risk it raises.
             ('watch.incident', 'town_code = ANY ({areas}) OR site_town_code = ANY ({areas})',
                 'left(cell_code, 12) = ANY ({areas}) OR site_community_code = ANY ({areas})',
-                'site_id = ANY ({sites}) OR (site_id IS NULL AND key_risk_area_id = ANY (ARRAY(SELECT k.id FROM access.my_key_risk_area AS k)))'),
+                'site_id = ANY ({sites}) OR (site_id IS NULL AND key_risk_area_id = ANY ({areas_of_risk}))'),
             ('watch.incident_observation', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.evidence', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.observation', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
@@ -160,5 +157,5 @@ CREATE POLICY own ON access.audit FOR SELECT TO PUBLIC USING (db_role = current_
 CREATE POLICY admin ON access.audit FOR SELECT TO geoapp_admin USING (true);
 CREATE POLICY committee ON access.audit FOR SELECT TO geoapp_committee USING (
     (SELECT m.scope FROM access.my_account AS m) = 'district'
-    OR town_code = ANY (ARRAY(SELECT a.area_code FROM access.my_area AS a))
+    OR town_code = ANY ((SELECT access.areas_of_caller())::text[])
 );

@@ -33,6 +33,7 @@ DROP FUNCTION watch.pulse;
 DROP TRIGGER outbox_names_subject ON watch.outbox;
 DROP FUNCTION watch.outbox_subject;
 ALTER TABLE watch.outbox DROP COLUMN incident_id, DROP COLUMN camera_id;
+DROP FUNCTION access.cameras_of_caller, access.key_risk_areas_of_caller, access.sites_of_caller, access.units_of_caller, access.areas_of_caller;
 DROP VIEW access.my_reaching_camera, access.my_key_risk_area;
 DROP TRIGGER incidents_follow_site ON registry.site;
 DROP TRIGGER incident_put_down ON watch.incident;

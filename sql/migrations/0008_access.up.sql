@@ -162,25 +162,25 @@ COMMENT ON FUNCTION access.caller IS '当前调用者的数据库角色; the dat
 CREATE VIEW access.my_account AS
 SELECT a.id, a.login, a.name_zh, a.name_en, a.roles, a.scope, a.db_role, a.is_demo
 FROM access.account AS a
-WHERE a.db_role = current_user AND a.disabled_at IS NULL;
+WHERE a.db_role = access.caller() AND a.disabled_at IS NULL;
 COMMENT ON VIEW access.my_account IS '本人账号; the account of current_user.';
 
 CREATE VIEW access.my_area AS
 SELECT r.area_code
 FROM access.account AS a JOIN access.account_area AS r ON r.account_id = a.id
-WHERE a.db_role = current_user AND a.disabled_at IS NULL;
+WHERE a.db_role = access.caller() AND a.disabled_at IS NULL;
 COMMENT ON VIEW access.my_area IS '本人管辖的乡镇或社区代码; codes of the towns or communities of current_user.';
 
 CREATE VIEW access.my_site AS
 SELECT r.site_id
 FROM access.account AS a JOIN access.account_site AS r ON r.account_id = a.id
-WHERE a.db_role = current_user AND a.disabled_at IS NULL;
+WHERE a.db_role = access.caller() AND a.disabled_at IS NULL;
 COMMENT ON VIEW access.my_site IS '企业账号的场所; sites of an enterprise''s account.';
 
 -- Units that the caller may read: the own area with all below it (is_whole), and what lies above it by name.
 CREATE VIEW access.my_unit AS
 WITH RECURSIVE mine AS (
-    SELECT a.id, a.scope FROM access.account AS a WHERE a.db_role = current_user AND a.disabled_at IS NULL
+    SELECT a.id, a.scope FROM access.account AS a WHERE a.db_role = access.caller() AND a.disabled_at IS NULL
 ),
 -- Where the area begins: the whole district, the named units, or the units in which own sites stand.
 own AS (
@@ -466,6 +466,8 @@ CREATE INDEX site_community_idx ON registry.site ((left(cell_code, 12)));
 -- A site or camera near a border may be another town's than the cell it stands in: it is seen by both.
 CREATE INDEX site_over_border_idx ON registry.site ((left(cell_code, 9) || '000'))
 WHERE town_code IS DISTINCT FROM left(cell_code, 9) || '000';
+CREATE INDEX site_apart_idx ON registry.site (town_code)
+WHERE cell_code IS NULL OR town_code IS DISTINCT FROM left(cell_code, 9) || '000';
 CREATE INDEX incident_community_idx ON watch.incident ((left(cell_code, 12)));
 CREATE INDEX incident_town_idx ON watch.incident (town_code, last_seen_at DESC);
 CREATE INDEX incident_site_idx ON watch.incident (site_id);
@@ -499,10 +501,29 @@ END $$;
 CREATE TRIGGER incident_put_down BEFORE INSERT OR UPDATE OF site_id, key_risk_area_id, town_code, cell_code ON watch.incident
 FOR EACH ROW EXECUTE FUNCTION watch.incident_put_down();
 
+-- So is a key risk area: where it lies, and where its site stands, which may be another town's or community's ground.
+ALTER TABLE registry.key_risk_area ADD COLUMN site_town_code text, ADD COLUMN site_community_code text;
+COMMENT ON COLUMN registry.key_risk_area.site_town_code IS 'Derived: town of its site. Asked by policies instead of a million sites.';
+COMMENT ON COLUMN registry.key_risk_area.site_community_code IS 'Derived: community of its site.';
+CREATE FUNCTION registry.key_risk_area_of_site() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT s.town_code, left(s.cell_code, 12) INTO NEW.site_town_code, NEW.site_community_code
+    FROM registry.site AS s WHERE s.id = NEW.site_id;
+    RETURN NEW;
+END $$;
+ALTER TABLE registry.key_risk_area DISABLE TRIGGER audit_change;
+UPDATE registry.key_risk_area AS k SET site_town_code = s.town_code, site_community_code = left(s.cell_code, 12)
+FROM registry.site AS s WHERE s.id = k.site_id;
+ALTER TABLE registry.key_risk_area ENABLE TRIGGER audit_change;
+CREATE TRIGGER key_risk_area_of_site BEFORE INSERT OR UPDATE OF site_id ON registry.key_risk_area
+FOR EACH ROW EXECUTE FUNCTION registry.key_risk_area_of_site();
+
 -- The site moves, or is another town's from now on.
 CREATE FUNCTION registry.site_moved() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    UPDATE registry.key_risk_area AS a SET site_id = a.site_id WHERE a.site_id = NEW.id;
     UPDATE watch.incident AS i SET site_id = i.site_id
     WHERE i.site_id = NEW.id
         OR (i.site_id IS NULL AND i.key_risk_area_id IN (SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = NEW.id));
@@ -575,42 +596,50 @@ FROM registry.camera AS k JOIN territory.grid_cell AS c ON c.geom && k.sector AN
 
 -- Key risk areas of the caller: those that lie in its area, and those of its sites wherever they lie.
 CREATE VIEW access.my_key_risk_area AS
-WITH mine AS (
-    SELECT a.id, a.scope FROM access.account AS a WHERE a.db_role = current_user AND a.disabled_at IS NULL
+WITH area AS MATERIALIZED (
+    SELECT a.scope, r.area_code
+    FROM access.account AS a JOIN access.account_area AS r ON r.account_id = a.id
+    WHERE a.db_role = access.caller() AND a.disabled_at IS NULL
 )
 SELECT k.id
-FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id
-JOIN registry.key_risk_area AS k ON k.town_code = r.area_code
-WHERE m.scope = 'town'
+FROM area AS r JOIN registry.key_risk_area AS k ON r.area_code IN (k.town_code, k.site_town_code)
+WHERE r.scope = 'town'
 UNION
 SELECT k.id
-FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id
+FROM area AS r
 JOIN territory.grid_cell AS c ON c.community_code = r.area_code
 JOIN registry.key_risk_area AS k ON k.geom && c.geom AND ST_Intersects(c.geom, ST_PointOnSurface(k.geom))
-WHERE m.scope = 'community'
+WHERE r.scope = 'community'
 UNION
 SELECT k.id
-FROM registry.key_risk_area AS k JOIN registry.site AS s ON s.id = k.site_id
-WHERE EXISTS (
-    SELECT 1 FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id
-    WHERE r.area_code = CASE m.scope WHEN 'town' THEN s.town_code WHEN 'community' THEN left(s.cell_code, 12) END
-) OR EXISTS (
-    SELECT 1 FROM mine AS m JOIN access.account_site AS r ON r.account_id = m.id WHERE r.site_id = s.id
-);
+FROM area AS r JOIN registry.key_risk_area AS k ON k.site_community_code = r.area_code
+WHERE r.scope = 'community'
+UNION
+SELECT k.id FROM access.my_site AS s JOIN registry.key_risk_area AS k ON k.site_id = s.site_id;
 COMMENT ON VIEW access.my_key_risk_area IS '本人管辖的重点风险源区域; key risk areas in the caller''s area or of its sites.';
 
 -- Cameras that stand elsewhere but look into the caller's cells, onto its key risk areas, or at its sites in no cell.
 CREATE VIEW access.my_reaching_camera AS
-WITH mine AS (
-    SELECT a.id, a.scope FROM access.account AS a WHERE a.db_role = current_user AND a.disabled_at IS NULL
+WITH area AS MATERIALIZED (
+    SELECT a.scope, r.area_code
+    FROM access.account AS a JOIN access.account_area AS r ON r.account_id = a.id
+    WHERE a.db_role = access.caller() AND a.disabled_at IS NULL
+),
+-- Few, and found by an index of their own: it must come first, never a look from every camera at a million sites.
+apart AS MATERIALIZED (
+    SELECT s.geom
+    FROM area AS r JOIN registry.site AS s ON s.town_code = r.area_code
+    WHERE r.scope = 'town' AND (s.cell_code IS NULL OR s.town_code IS DISTINCT FROM left(s.cell_code, 9) || '000')
+    UNION ALL
+    SELECT s.geom FROM access.my_site AS m JOIN registry.site AS s ON s.id = m.site_id
 )
 SELECT c.camera_id
-FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id JOIN registry.camera_reach AS c ON c.town_code = r.area_code
-WHERE m.scope = 'town'
+FROM area AS r JOIN registry.camera_reach AS c ON c.town_code = r.area_code
+WHERE r.scope = 'town'
 UNION
 SELECT c.camera_id
-FROM mine AS m JOIN access.account_area AS r ON r.account_id = m.id JOIN registry.camera_reach AS c ON c.community_code = r.area_code
-WHERE m.scope = 'community'
+FROM area AS r JOIN registry.camera_reach AS c ON c.community_code = r.area_code
+WHERE r.scope = 'community'
 UNION
 SELECT k.id
 FROM access.my_key_risk_area AS m
@@ -618,20 +647,52 @@ JOIN registry.key_risk_area AS a ON a.id = m.id
 JOIN registry.camera AS k ON k.sector && a.geom AND ST_Intersects(k.sector, a.geom)
 UNION
 SELECT k.id
-FROM mine AS m
-JOIN access.account_area AS r ON r.account_id = m.id
-JOIN registry.site AS s ON s.town_code = r.area_code
-    AND (s.cell_code IS NULL OR s.town_code IS DISTINCT FROM left(s.cell_code, 9) || '000')
-JOIN registry.camera AS k ON k.sector && s.geom AND ST_Intersects(k.sector, s.geom)
-WHERE m.scope = 'town'
-UNION
-SELECT k.id
-FROM mine AS m
-JOIN access.account_site AS r ON r.account_id = m.id
-JOIN registry.site AS s ON s.id = r.site_id
-JOIN registry.camera AS k ON k.sector && s.geom AND ST_Intersects(k.sector, s.geom)
-WHERE m.scope = 'site';
+FROM apart AS s JOIN registry.camera AS k ON k.sector && s.geom AND ST_Intersects(k.sector, s.geom);
 COMMENT ON VIEW access.my_reaching_camera IS '看得到本人管辖范围的摄像机; cameras whose sector touches the caller''s area, wherever they stand.';
+
+-- The same as arrays, for the policies: planned once a connection, not again in every query that meets a policy.
+CREATE FUNCTION access.areas_of_caller() RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT m.area_code FROM access.my_area AS m);
+END $$;
+CREATE FUNCTION access.units_of_caller() RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT m.code FROM access.my_unit AS m);
+END $$;
+CREATE FUNCTION access.sites_of_caller() RETURNS bigint[]
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT m.site_id FROM access.my_site AS m);
+END $$;
+CREATE FUNCTION access.key_risk_areas_of_caller() RETURNS bigint[]
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT m.id FROM access.my_key_risk_area AS m);
+END $$;
+-- Cameras that stand in the caller's area, or belong to its sites, and those that look in.
+CREATE FUNCTION access.cameras_of_caller() RETURNS bigint[]
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    kind text := (SELECT m.scope FROM access.my_account AS m);
+    areas text[] := access.areas_of_caller();
+BEGIN
+    RETURN ARRAY(
+        SELECT m.camera_id FROM access.my_reaching_camera AS m
+        UNION
+        SELECT c.id FROM registry.camera AS c
+        WHERE (kind = 'town' AND (c.town_code = ANY (areas) OR left(c.cell_code, 9) || '000' = ANY (areas)))
+            OR (kind = 'community' AND left(c.cell_code, 12) = ANY (areas))
+        UNION
+        SELECT c.id FROM access.my_site AS s JOIN registry.camera AS c ON c.site_id = s.site_id
+    );
+END $$;
+COMMENT ON FUNCTION access.areas_of_caller IS '本人管辖的乡镇或社区; towns or communities of the caller.';
+COMMENT ON FUNCTION access.units_of_caller IS '本人可见的行政单元; units that the caller may read.';
+COMMENT ON FUNCTION access.sites_of_caller IS '企业账号的场所; sites of the caller.';
+COMMENT ON FUNCTION access.key_risk_areas_of_caller IS '本人管辖的重点风险源区域; key risk areas of the caller.';
+COMMENT ON FUNCTION access.cameras_of_caller IS '本人可见的摄像机; cameras that stand in the caller''s area or look into it.';
 
 -- What a message of the live stream is about, so that only those hear it who may see that.
 ALTER TABLE watch.outbox ADD COLUMN incident_id uuid, ADD COLUMN camera_id bigint;

@@ -12,7 +12,6 @@ from small_town import (
     COMMUNITY_A,
     COMMUNITY_B,
     COUNTY,
-    MODEL,
     TOWN_A,
     TOWN_B,
     add_area,
@@ -69,9 +68,7 @@ def firm(city: Connection, login: str, sites: list[int]) -> str:
 
 def rounded(rows: list[Row], key: str) -> dict[Any, Row]:
     """Rows by key; areas and scores to nine digits, because sums over sets differ in the last bits by order."""
-    return {
-        r[key]: {k: float(f"{v:.9g}") if isinstance(v, float) else v for k, v in r.items()} for r in rows
-    }
+    return {r[key]: {k: float(f"{v:.9g}") if isinstance(v, float) else v for k, v in r.items()} for r in rows}
 
 
 def of_town(rows: list[Row], view: str, town: str) -> list[Row]:
@@ -282,7 +279,9 @@ def test_the_district_reads_what_the_owner_reads(city: Connection) -> None:
         "SELECT * FROM analysis.duty_matrix",
         "SELECT id, area_m2 FROM analysis.no_cell",
     ):
-        count = f"SELECT count(*) AS n, md5(string_agg(t::text, '' ORDER BY t::text)) AS all FROM ({query}) AS t"
+        count = (
+            f"SELECT count(*) AS n, md5(string_agg(t::text, '' ORDER BY t::text)) AS all FROM ({query}) AS t"
+        )
         assert under(city, role, count) == city.execute(count.encode()).fetchall()
 
 
