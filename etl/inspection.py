@@ -8,7 +8,7 @@ import numpy as np
 import pyproj
 import shapely
 
-from etl.kept_aside import shown_value
+from etl.kept_aside import secrets_of_columns, shown_value
 from etl.readers import Table, read_table
 from etl.reasons import REASONS
 from geoapp.access.redaction import redact
@@ -31,6 +31,7 @@ def describe(path: Path, *, layer: str | None = None, encoding: str | None = Non
     for code, count in Counter(code for code, _ in table.damaged.values()).items():
         rows = [int(table.row_no[r]) for r, (c, _) in table.damaged.items() if c == code][:5]
         problems.append(f"{count} × {code} ({REASONS[code][1].format(found='?')}), rows {rows}")
+    secrets = secrets_of_columns(table)
     coordinates = _of_geometry(table, problems) + _of_columns(table)
     return {
         "file": path.name,
@@ -38,16 +39,16 @@ def describe(path: Path, *, layer: str | None = None, encoding: str | None = Non
         "encoding": table.encoding,
         "encoding_evidence": table.evidence,
         "crs": table.crs.to_string() if table.crs else None,
-        "columns": [_column(name, values) for name, values in table.columns.items()],
+        "columns": [_column(name, values, secrets) for name, values in table.columns.items()],
         "coordinates": coordinates,
         "problems": problems,
     }
 
 
-def _column(name: str, values: Any) -> dict[str, Any]:
+def _column(name: str, values: Any, secrets: set[str]) -> dict[str, Any]:
     given = [v for v in values if v is not None]
     # Redacted before it is cut: half a secret has no form that could be known.
-    examples = [shown_value(name, str(v))[:30] for v in list(dict.fromkeys(given))[:3]]
+    examples = [shown_value(name, str(v), secrets)[:30] for v in list(dict.fromkeys(given))[:3]]
     return {"name": redact(name), "blank": len(values) - len(given), "examples": examples}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 
 import shapely
 
@@ -11,10 +12,13 @@ from etl.readers import Table
 from etl.reasons import Findings
 from geoapp.access.redaction import MASK, is_secret_name, mask_id_numbers, redact
 
-__all__ = ["column_names", "plain", "row_as_json", "shown_value"]
+__all__ = ["column_names", "plain", "row_as_json", "secrets_of_columns", "shown_value"]
 
 _LONGEST_VALUE = 20_000
 _UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
+_ACCOUNT_NAME = re.compile(
+    r"(?<![a-z])(?:user(?:_?name)?|usr|login|account)(?![a-z])|账号|账户|用户", re.IGNORECASE
+)
 _SECRET_FIELDS = ("username", "password")
 # A shorter one would star half of the row.
 _SHORTEST_REPEATED = 4
@@ -30,11 +34,24 @@ def column_names(table: Table) -> list[str]:
     return [redact(name) for name in table.columns]
 
 
-def shown_value(column: str, value: str) -> str:
-    """A value as it may be shown: *** under a secret's name, ID numbers masked, accounts in addresses starred."""
+def secrets_of_columns(table: Table) -> set[str]:
+    """What stands in columns that are named like a secret, or like an account in a file that has secrets."""
+    named = [name for name in table.columns if is_secret_name(name)]
+    named += [name for name in table.columns if named and _ACCOUNT_NAME.search(name)]
+    return {str(value) for name in named for value in table.columns[name] if value is not None}
+
+
+def shown_value(column: str, value: str, secrets: Collection[str] = ()) -> str:
+    """A value as it may be shown: *** under a secret's name, ID numbers masked, accounts in addresses starred.
+
+    `secrets`: values that are starred wherever they stand (people repeat a password in the remarks).
+    """
     if is_secret_name(column):
         masked = mask_id_numbers(value)
         return masked if masked != value else MASK
+    for secret in secrets:
+        if value == secret or (len(secret) >= _SHORTEST_REPEATED and secret in value):
+            value = value.replace(secret, MASK)
     return redact(value)
 
 

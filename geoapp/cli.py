@@ -1,6 +1,7 @@
 """The `geoapp` command: mounts the commands that the installed rooms register, and imports none of them itself."""
 
 import sys
+import traceback
 from importlib.metadata import entry_points
 
 import psycopg
@@ -68,6 +69,12 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except Exception:
+        # A fault of ours: where it happened is shown, what was in a message of a library is not.
+        from geoapp.access.redaction import redact
+
+        sys.stderr.write(redact(traceback.format_exc()))
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

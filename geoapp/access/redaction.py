@@ -137,14 +137,14 @@ class Redacting(logging.Filter):
     """Redacts a record of the standard library's logging, its traceback included. Lets every record through."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == "uvicorn.access" and isinstance(record.args, tuple):
-            record.args = tuple(redact_values(a) for a in record.args)  # its formatter takes them one by one
-            return True
-        try:
-            said = record.getMessage()
-        except Exception:  # a wrong format string: logging itself would print the arguments
-            said = f"{record.msg} (a log line whose arguments do not fit)"
-        record.msg, record.args = redact(said), None
+        if record.name.startswith("uvicorn") and isinstance(record.args, tuple) and record.args:
+            record.args = tuple(redact_values(a) for a in record.args)  # its formatters take them one by one
+        else:
+            try:
+                said = record.getMessage()
+            except Exception:  # a wrong format string: logging itself would print the arguments
+                said = f"{record.msg} (a log line whose arguments do not fit)"
+            record.msg, record.args = redact(said), None
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
         if record.stack_info:

@@ -262,8 +262,9 @@ def test_a_row_with_a_column_too_many_is_starred_as_a_whole(empty_url, folder, m
 
 def test_inspect_shows_no_password(folder, empty_url):
     folder.load(
-        empty_url, [(gb(1), ID_NUMBER, "http://viewer:url-S3cret@10.0.0.1/", "viewer99", "col-S3cret", "")]
+        empty_url,
+        [(gb(1), ID_NUMBER, "http://viewer:url-S3cret@10.0.0.1/", "viewer99", "col-S3cret", "= col-S3cret")],
     )
     said = json.dumps(describe(folder.folder / "cameras.csv"), ensure_ascii=False)
-    for planted in ("url-S3cret", "col-S3cret", ID_NUMBER):
+    for planted in ("url-S3cret", "col-S3cret", "viewer99", ID_NUMBER):
         assert planted not in said
