@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 from psycopg import sql
@@ -56,6 +57,12 @@ class Header:
     key_fingerprint: str | None
     bytes: int
     sha256: str
+
+    @property
+    def made_here(self) -> str:
+        """When it was made, on the city's clocks."""
+        made = datetime.fromisoformat(self.made_at).astimezone(ZoneInfo(self.timezone))
+        return f"{made:%Y-%m-%d %H:%M:%S %Z}"
 
 
 @dataclass(frozen=True)
@@ -130,9 +137,10 @@ def read_header(file: Path) -> Header:
         if found.pop("format") != _FORMAT or len(head) != HEADER_BYTES:
             raise ValueError
         header = Header(**found)
+        _ = header.made_here, header.metric_srid + header.bytes  # a moment in a zone, and numbers
     except OSError as fault:
         raise Refused(f"{file}: 读不了 / cannot be read: {fault.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, ZoneInfoNotFoundError):
         raise Refused(f"{file}: 不是 GeoApp 的备份 / is not a backup of GeoApp's.") from None
     held = file.stat().st_size - HEADER_BYTES
     if held != header.bytes:
@@ -262,7 +270,7 @@ def restore(
 
 def _notices(header: Header, key: str | None, sql_logins: list[str]) -> list[str]:
     said = [
-        f"账号、密码、令牌是 {header.made_at} 的状态，其后的停用、改密和撤销要再做一次；所有会话已结束 / Accounts, passwords and tokens are as "
+        f"账号、密码、令牌是 {header.made_here} 的状态，其后的停用、改密和撤销要再做一次；所有会话已结束 / Accounts, passwords and tokens are as "
         "of the backup: what was disabled, changed or revoked since must be so again. All sessions have been ended."
     ]
     if header.sealed_values and header.key_fingerprint != key:

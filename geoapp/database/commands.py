@@ -5,7 +5,6 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -121,7 +120,7 @@ def backups(as_json: bool = JSON) -> None:
     for file, said in found:
         if isinstance(said, Header):
             grid.add_row(
-                _when(said),
+                said.made_here,
                 file.name,
                 _size(said.bytes),
                 f"{said.city_zh} {said.city_code}",
@@ -144,8 +143,8 @@ def restore(
     header, replaces = check_restore(url, file)
     if replaces and not yes:
         asked = (
-            f"现有数据库将被 {_when(header)} 的备份（{header.city_zh}）替换 / The database here will be replaced by the backup of "
-            f"{_when(header)} ({header.city_code})"
+            f"现有数据库将被 {header.made_here} 的备份（{header.city_zh}）替换 / The database here will be replaced by the backup of "
+            f"{header.made_here} ({header.city_code})"
         )
         if as_json or not sys.stdin.isatty():
             raise Refused(f"{asked}.\n  Say so with --yes; nothing was changed.")
@@ -158,7 +157,7 @@ def restore(
         typer.echo(json.dumps({"file": str(file)} | asdict(done), ensure_ascii=False))
         return
     typer.echo(
-        f"已恢复 / restored: {header.city_zh} {header.city_code}, {_when(header)}, revision {done.revision}; "
+        f"已恢复 / restored: {header.city_zh} {header.city_code}, {header.made_here}, revision {done.revision}; "
         f"{done.accounts} 个账号 / account(s), {len(done.new_roles)} 个数据库角色新建 / database role(s) made again, "
         f"{done.audit_kept} 条更新的审计保留 / newer audit record(s) kept"
     )
@@ -178,12 +177,6 @@ def _key_here() -> str | None:
     except KeyFileRefused as refusal:
         _console.print(escape(str(refusal)), style="yellow")
         return None
-
-
-def _when(header: Header) -> str:
-    """When it was made, on the city's clocks."""
-    made = datetime.fromisoformat(header.made_at).astimezone(ZoneInfo(header.timezone))
-    return f"{made:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _size(count: int) -> str:

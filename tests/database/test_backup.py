@@ -221,6 +221,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(city_url: str, 
         ({"bytes": 1}, "cut off"),
         ({"format": "something else"}, "is not a backup"),
         ({"surprise": 1}, "is not a backup"),
+        ({"made_at": "yesterday"}, "is not a backup"),
+        ({"timezone": "Nowhere/At_all"}, "is not a backup"),
+        ({"bytes": "many"}, "is not a backup"),
     ):
         file.write_bytes(whole)
         forge(file, **changes)
