@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from psycopg_pool import PoolTimeout
 
+from dashboards.gate import REFUSALS
 from dashboards.live import Stream
 from geoapp.access.caller import Pool, caller_or_none
 from geoapp.database.migrations import head
@@ -74,6 +75,7 @@ def _state(pool: Pool) -> tuple[str, dict[str, object]]:
 
 def _gauges(pool: Pool, stream: Stream) -> CollectorRegistry:
     registry = CollectorRegistry()
+    registry.register(REFUSALS)
     Gauge("geoapp_open_maps", "Browsers on the live stream", registry=registry).set(stream.open_maps)
     Gauge("geoapp_outbox_last_id", "Newest outbox id told", registry=registry).set(stream.last_id)
     reachable = Gauge("geoapp_database_up", "1 when the database answers", registry=registry)

@@ -150,7 +150,7 @@ class Stream:
                         group.tell({"type": "away", "since": self.away_since.isoformat()})
                     await asyncio.sleep(RETRY_S)
         finally:
-            self.pool.close()
+            self.pool.close(timeout=1)
 
     async def _round(self, pulse: dict[str, Any], *, news: bool) -> None:
         """Once a notification or heartbeat: who still listens, what is new for each scope, the beat."""

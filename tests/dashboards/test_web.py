@@ -7,12 +7,13 @@ import re
 import tarfile
 import time
 import uuid
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from psycopg import sql
 from screens import Site, open_incident
 from websockets.sync.client import ClientConnection, connect
 
@@ -22,14 +23,16 @@ from geoapp.database.sql_files import read_sql
 from geoapp.settings import REPOSITORY
 
 
-@pytest.fixture
-def web(site: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site.base, timeout=20) as client:
-        yield client
+@pytest.fixture(scope="module")
+def web(site: Site) -> httpx.Client:
+    """Somebody of the committee, for the whole district."""
+    return site.client("committee")
 
 
-def stream(site: Site, query: str = "", **options: Any) -> ClientConnection:
-    return connect(f"ws{site.base[4:]}/live{query}", **options)
+def stream(site: Site, query: str = "", login: str = "committee", **options: Any) -> ClientConnection:
+    headers = {"Cookie": f"geoapp_session={site.cookie(login)}"}
+    options = {"origin": site.base} | options
+    return connect(f"ws{site.base[4:]}/live{query}", additional_headers=headers, legacy=True, **options)
 
 
 def told(socket: ClientConnection, kind: str, seconds: float = 10) -> dict[str, Any]:
@@ -115,6 +118,124 @@ def test_an_unknown_path_is_not_found_and_the_pages_are(web: httpx.Client) -> No
         assert "javascript" in answer.headers["content-type"]
 
 
+def asked(client: httpx.Client, output: str, inputs: dict[str, Any], state: dict[str, Any]) -> Any:
+    """What a Dash callback answers to a browser: the new properties by "id.property"."""
+
+    def listed(values: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"id": k.split(".")[0], "property": k.split(".")[1], "value": v} for k, v in values.items()]
+
+    name, prop = output.split(".")
+    body = {
+        "output": output,
+        "outputs": {"id": name, "property": prop},
+        "inputs": listed(inputs),
+        "changedPropIds": list(inputs),
+        "state": listed(state),
+    }
+    answer = client.post("/_dash-update-component", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["response"][name][prop]
+
+
+PAGE = {"page-state.data": {"lang": "zh", "zone": "Asia/Shanghai"}}
+
+
+def test_panels_are_made_for_whoever_asks(site: Site) -> None:
+    """Through Dash, as a browser does: the figures are those of SQL under the caller's role, each time, in any order."""
+
+    def by_sql(login: str) -> dict[str, float]:
+        with site.connect() as owner, owner.transaction():
+            row = owner.execute("SELECT db_role FROM access.account WHERE login = %s", (login,)).fetchone()
+            assert row is not None
+            owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(row["db_role"])))
+            rows = owner.execute("SELECT name, value FROM analysis.headline").fetchall()
+        return {r["name"]: r["value"] for r in rows}
+
+    def shown(client: httpx.Client) -> dict[str, float | None]:
+        text = json.dumps(asked(client, "figures.children", {"slow-tick.data": {}}, PAGE))
+        pairs = re.findall(r'"data-figure": "(\w+)", "data-value": "([^"]*)"', text)
+        return {name: float(value) if value else None for name, value in pairs}
+
+    logins = ("committee", "duty_officer", "neighbour", "community")
+    clients = {login: site.client(login) for login in logins}
+    expected = {login: by_sql(login) for login in logins}
+    assert len({json.dumps(e, sort_keys=True) for e in expected.values()}) == len(logins), (
+        "four different areas"
+    )
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as at_once:
+            found = dict(zip(logins, at_once.map(lambda one: shown(clients[one]), logins), strict=True))
+        for login in logins:
+            assert len(found[login]) == 6
+            assert found[login] == {name: expected[login].get(name) for name in found[login]}, login
+
+
+def test_search_and_drawer_know_the_own_town_only(site: Site) -> None:
+    with site.connect() as owner:
+        rows = owner.execute(
+            "SELECT id, name_zh, cell_code FROM registry.site WHERE id = ANY (%s)",
+            ([site.people.own_site, site.people.other_site],),
+        ).fetchall()
+    own, other = (
+        next(r for r in rows if r["id"] == n) for n in (site.people.own_site, site.people.other_site)
+    )
+    officer, neighbour = site.client("duty_officer"), site.client("neighbour")
+    for client, mine, theirs in ((officer, own, other), (neighbour, other, own)):
+        for place, there in ((mine, True), (theirs, False)):
+            found = asked(client, "search.data", {"search.searchValue": place["name_zh"]}, PAGE)
+            assert (f"site:{place['id']}" in [o["value"] for o in found]) is there
+            cells = asked(client, "search.data", {"search.searchValue": place["cell_code"]}, PAGE)
+            assert (f"cell:{place['cell_code']}" in [o["value"] for o in cells]) is there
+            for kind, key in (("site", place["id"]), ("cell", place["cell_code"])):
+                drawer = _drawer(client, kind, key)
+                assert (place["name_zh"] in drawer) is there
+
+
+def _drawer(client: httpx.Client, kind: str, key: object) -> str:
+    body = {
+        "output": "..drawer.children...fly-to.data..",
+        "outputs": [{"id": "drawer", "property": "children"}, {"id": "fly-to", "property": "data"}],
+        "inputs": [{"id": "selection", "property": "data", "value": {"kind": kind, "id": str(key)}}],
+        "changedPropIds": ["selection.data"],
+        "state": [{"id": "page-state", "property": "data", "value": PAGE["page-state.data"]}],
+    }
+    answer = client.post("/_dash-update-component", json=body)
+    assert answer.status_code == 200, answer.text
+    return json.dumps(answer.json()["response"]["drawer"]["children"], ensure_ascii=False)
+
+
+def test_who_may_review_has_a_desk_and_who_may_not_look_has_no_frame(site: Site) -> None:
+    with site.connect() as connection:
+        made = open_incident(connection, site.home)
+        connection.execute(
+            "UPDATE watch.incident SET town_code = %s WHERE id = %s", (site.people.town, made["id"])
+        )
+    for login, reviews, looks in (
+        ("duty_officer", True, True),
+        ("inspector", False, True),
+        ("committee", False, True),
+        ("planner", False, False),
+        ("analyst", False, False),
+        ("admin", False, False),
+    ):
+        client = site.client(login)
+        drawer = _drawer(client, "incident", made["id"])
+        assert f"#{made['no']}" in drawer, login
+        assert ("review-desk" in drawer) is reviews, login
+        assert (f"/evidence/{made['evidence']}.jpg" in drawer) is looks, login
+        assert client.get(f"/evidence/{made['evidence']}.jpg").status_code == (200 if looks else 403), login
+        answer = client.post(f"/incidents/{made['id']}/review", json={"review": "confirmed"})
+        assert answer.status_code == (200 if reviews else 403), login
+    assert f"#{made['no']}" not in _drawer(site.client("neighbour"), "incident", made["id"])
+    # Without the token of the page nothing is done, whoever asks.
+    forged = site.client("duty_officer")
+    del forged.headers["X-CSRFToken"]
+    assert forged.post(f"/incidents/{made['id']}/review", json={"review": "permitted"}).status_code == 403
+    with site.connect() as connection:
+        row = connection.execute("SELECT review FROM watch.incident WHERE id = %s", (made["id"],)).fetchone()
+    assert row == {"review": "confirmed"}
+
+
 def test_search_leaves_out_towns_of_the_past(site: Site) -> None:
     from dashboards.search import wanted
 
@@ -171,6 +292,13 @@ def test_health_says_what_is_wrong(web: httpx.Client, site: Site) -> None:
     assert well.status_code == 200
     assert well.json()["status"] == "ok"
     assert well.json()["city"] == "310116"
+    # Somebody else's question, brought by a proxy: whether it is well, and nothing of what it holds.
+    stranger = site.client(None).get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert (stranger.status_code, stranger.json()) == (200, {"status": "ok"})
+    assert site.client(None).get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code in (
+        401,
+        404,
+    )
     with site.database_away():
         ill = web.get("/healthz")
         assert ill.status_code == 503
