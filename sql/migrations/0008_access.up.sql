@@ -144,6 +144,9 @@ CREATE TRIGGER audit_keep_rows BEFORE UPDATE OR DELETE ON access.audit
 FOR EACH ROW EXECUTE FUNCTION access.keep_audit();
 CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON access.audit
 FOR EACH STATEMENT EXECUTE FUNCTION access.keep_audit();
+-- Also where triggers are switched off (session_replication_role = replica).
+ALTER TABLE access.audit ENABLE ALWAYS TRIGGER audit_keep_rows;
+ALTER TABLE access.audit ENABLE ALWAYS TRIGGER audit_keep_all;
 
 -- Who asks, also inside a SECURITY DEFINER function, where current_user is the function's owner: the role that was set,
 -- which only members can set, else the one who connected. No client can write either of them. An account that connects
