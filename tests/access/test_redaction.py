@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from geoapp import cli
 from geoapp.access.redaction import (
     MASK,
     Redacting,
@@ -321,3 +322,19 @@ def test_no_text_holds_up_a_log(piece: str) -> None:
     began = time.monotonic()
     redact(piece * (1_000_000 // len(piece)))
     assert time.monotonic() - began < 2.0
+
+
+def test_a_fault_on_the_command_line_is_shown_without_its_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("could not reach rtsp://viewer:S3cret!@10.0.0.5/ch1")
+
+    monkeypatch.setattr(cli, "build", broken)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr().err
+    assert end.value.code == 1
+    assert "S3cret!" not in said
+    assert "could not reach rtsp://***@10.0.0.5/ch1" in said
+    assert "Traceback" in said  # it is a fault of ours: where, is said
