@@ -21,9 +21,12 @@ def layout(state: ViewState, board: Board) -> html.Div:
     city = board.city()
     if city is None:
         return shell.frame(state, "/matrix", city, [shell.notice(t("app.no_city", lang))])
-    counties = [r for r in board.shared("duty_matrix") if r["unit_level"] == "county"]
-    chosen = counties[0]["unit_code"] if counties else ""
-    units = {r["unit_code"]: either(r, lang, "unit") for r in board.shared("duty_matrix")}
+    rows = board.shared("duty_matrix")
+    if not rows:
+        return shell.frame(state, "/matrix", city, [shell.notice(t("matrix.none", lang))])
+    units = {r["unit_code"]: either(r, lang, "unit") for r in rows}
+    # The county where the reader has it, else the first of the own towns.
+    chosen = min((r for r in rows), key=lambda r: (r["unit_level"] != "county", r["unit_code"]))["unit_code"]
     body = [
         html.Main(
             [
