@@ -1,0 +1,229 @@
+"""Who may do what where: the one table that the SQL test and the HTTP test both try, cell by cell.
+
+`expected(action, role, area)` says what happens; `make_places` writes what the actions need into a city; `as_markdown()`
+gives the table for the docs (`python tests/access/matrix.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+from signed_in import caller
+
+from geoapp.access.caller import Caller
+
+Connection = psycopg.Connection[dict[str, Any]]
+Outcome = Literal["yes", "no rows", "refused"]
+Area = Literal["own", "other"]
+AREAS: tuple[Area, ...] = ("own", "other")
+
+# The first five are of one town, the enterprise of one site of that town, the admin and the last of the whole district.
+ROLES = (
+    "committee",
+    "planner",
+    "analyst",
+    "duty_officer",
+    "inspector",
+    "enterprise",
+    "admin",
+    "district_committee",
+)
+ACTIONS = {
+    "read_site": "read a site",
+    "read_site_contact": "read a site's contact and phone",
+    "read_certificate_holder": "read the holder of a certificate",
+    "read_camera": "read a camera",
+    "read_incident": "read an incident",
+    "read_evidence": "look at the frame of an incident (its path)",
+    "review_incident": "review an incident",
+    "propose_changeset": "propose a change of cells",
+    "review_changeset": "approve another's change of cells",
+    "review_own_changeset": "approve one's own change of cells",
+    "assign_duty": "assign a duty",
+    "record_self_check": "record a self-check",
+    "record_patrol": "record a patrol",
+    "write_hazard": "write down a hazard",
+    "submit_hazard": "report a hazard as put right",
+    "change_parameter": "change a constant of the formulas",
+    "read_imports": "read rows of imports",
+    "manage_accounts": "make an account",
+    "read_audit": "read what others did (audit)",
+    "edit_audit": "change the audit",
+    "read_password_hash": "read password hashes",
+    "read_secret": "read sealed secrets",
+}
+# One word a role, in the order of ROLES; own area, then the other. y = yes, n = no rows (as if it were not there),
+# r = refused. For an enterprise the other area is the site next door; for the district "own" and "other" are two towns.
+EXPECTED = {
+    "read_site": "yn yn yn yn yn yn yy yy",
+    "read_site_contact": "yn rr rr yn yn yn yy yy",
+    "read_certificate_holder": "yn rr rr yn yn yn yy yy",
+    "read_camera": "yn yn yn yn yn yn yy yy",
+    "read_incident": "yn yn yn yn yn yn yy yy",
+    "read_evidence": "yn rr rr yn yn yn rr yy",
+    "review_incident": "rr rr rr yn rr rr rr rr",
+    "propose_changeset": "rr yr rr rr rr rr rr rr",
+    "review_changeset": "yn rn rr rr rr rr rr yy",
+    "review_own_changeset": "rn rn rr rr rr rr rr rr",
+    "assign_duty": "yr rr rr rr rr rr rr yy",
+    "record_self_check": "rr rr rr rr rr yr rr rr",
+    "record_patrol": "rr rr rr rr yr rr rr rr",
+    "write_hazard": "rr rr rr rr yr rr rr rr",
+    "submit_hazard": "rr rr rr rr yn yn rr rr",
+    "change_parameter": "rr rr rr rr rr rr yy rr",
+    "read_imports": "rr rr rr rr rr rr yy rr",
+    "manage_accounts": "rr rr rr rr rr rr yy rr",
+    "read_audit": "yn nn nn nn nn nn yy yy",
+    "edit_audit": "rr rr rr rr rr rr rr rr",
+    "read_password_hash": "rr rr rr rr rr rr rr rr",
+    "read_secret": "rr rr rr rr rr rr rr rr",
+}
+WORDS: dict[str, Outcome] = {"y": "yes", "n": "no rows", "r": "refused"}
+
+
+def expected(action: str, role: str, area: Area) -> Outcome:
+    """What happens when an account of the role does this in its own area, or in another."""
+    word = EXPECTED[action].split()[ROLES.index(role)]
+    return WORDS[word[AREAS.index(area)]]
+
+
+def cells() -> list[tuple[str, str, Area]]:
+    """Every cell: (action, role, area)."""
+    return [(action, role, area) for action in EXPECTED for role in ROLES for area in AREAS]
+
+
+def as_markdown() -> str:
+    """The table for people: one row an action, own / other area under each role."""
+    lines = [
+        "| action | " + " | ".join(role.replace("_", " ") for role in ROLES) + " |",
+        "|---|" + "---|" * len(ROLES),
+    ]
+    for action, words in EXPECTED.items():
+        shown = [" / ".join(WORDS[w] for w in word) for word in words.split()]
+        lines.append(f"| {ACTIONS[action]} | " + " | ".join(shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the actions are tried on, all in one town and about one site. `changeset` is submitted by nobody of the test."""
+
+    town: str
+    site: int
+    camera: int
+    incident: UUID
+    evidence: UUID
+    hazard: int
+    certificate: int
+    changeset: int
+
+
+def _id(connection: Connection, query: str, values: Sequence[Any]) -> Any:
+    row = connection.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return row["id"]
+
+
+def make_place(owner: Connection, town: str, number: int) -> Place:
+    """A site of the town that has none of the others' cameras, with everything that the actions need. `number` names it."""
+    site = _id(
+        owner,
+        "SELECT s.id FROM registry.site AS s WHERE s.town_code = %s AND s.cell_code IS NOT NULL ORDER BY s.id OFFSET %s LIMIT 1",
+        (town, number),
+    )
+    owner.execute(
+        "UPDATE registry.site SET contact_name = '联系人', contact_phone = '13800000000' WHERE id = %s",
+        (site,),
+    )
+    camera = _id(
+        owner,
+        "INSERT INTO registry.camera (gb_id, name_zh, geom, town_code, cell_code, site_id)"
+        " SELECT %s, '摄像机', s.geom, s.town_code, s.cell_code, s.id FROM registry.site AS s WHERE s.id = %s RETURNING id",
+        (f"3101160142132099{number:04d}", site),
+    )
+    observation = _id(
+        owner,
+        "INSERT INTO watch.observation (id, camera_id, captured_at, received_at, observed)"
+        " VALUES (gen_random_uuid(), %s, now(), now(), true) RETURNING id",
+        (camera,),
+    )
+    incident = _id(
+        owner,
+        "INSERT INTO watch.incident (class, camera_id, state, first_seen_at, last_seen_at, opened_at, peak_score, model_hash,"
+        " box, geom, placing_method, cell_code, town_code, site_id)"
+        " SELECT 'smoke', %s, 'open', now(), now(), now(), 0.6, %s, '{0,0,1,1}', s.geom, 'camera_point', s.cell_code,"
+        " s.town_code, s.id FROM registry.site AS s WHERE s.id = %s RETURNING id",
+        (camera, "0" * 64, site),
+    )
+    evidence = _id(
+        owner,
+        "INSERT INTO watch.evidence (incident_id, observation_id, sha256, path, bytes, width_px, height_px, captured_at,"
+        " received_at, boxes) VALUES (%s, %s, %s, %s, 1, 1, 1, now(), now(), '[]') RETURNING id",
+        (incident, observation, "0" * 64, f"frames/{number}.jpg"),
+    )
+    hazard = _id(
+        owner,
+        "INSERT INTO inspection.hazard (site_id, class, title_zh, found_at, found_by, state)"
+        " VALUES (%s, 'general', '通道堵塞', now(), 'patrol', 'assigned') RETURNING id",
+        (site,),
+    )
+    certificate = _id(
+        owner,
+        "INSERT INTO registry.certificate (site_id, holder_name, holder_hash, certificate_hash, job_class, issuer_family,"
+        " issued_on, valid_to) VALUES (%s, '李某', %s, %s, '焊接', 'MEM', '2026-01-01', '2029-01-01') RETURNING id",
+        (site, f"h{number}", f"matrix-{number}"),
+    )
+    changeset = _id(
+        owner,
+        "INSERT INTO territory.changeset (title, town_code, state, planned_by) VALUES ('合并', %s, 'submitted', 'geoapp')"
+        " RETURNING id",
+        (town,),
+    )
+    owner.execute("SELECT access.record('test', 'matrix', %s, %s)", (str(number), town))
+    return Place(town, site, camera, incident, evidence, hazard, certificate, changeset)
+
+
+@dataclass(frozen=True)
+class World:
+    """A city with one account of each role, and the places that are in its area and in another's."""
+
+    callers: dict[str, Caller]
+    mine: Place
+    next_door: Place
+    elsewhere: Place
+
+    def place(self, role: str, area: Area) -> Place:
+        if area == "own":
+            return self.mine
+        return self.next_door if role == "enterprise" else self.elsewhere
+
+
+def make_world(owner: Connection) -> World:
+    """Accounts and places in the sample city; written through the owner's connection, committed by whoever owns it."""
+    towns = owner.execute(
+        "SELECT town_code AS code, count(*) AS n FROM registry.site WHERE cell_code IS NOT NULL AND town_code IS NOT NULL"
+        " GROUP BY 1 HAVING count(*) > 2 ORDER BY 1"
+    ).fetchall()
+    here, there = towns[0]["code"], towns[1]["code"]
+    mine, next_door, elsewhere = (
+        make_place(owner, here, 0),
+        make_place(owner, here, 1),
+        make_place(owner, there, 2),
+    )
+    callers = {}
+    for role in ROLES:
+        held = role.removeprefix("district_")
+        callers[role] = caller(
+            owner,
+            f"matrix.{role.replace('_', '-')}",
+            held,
+            areas=[here] if role in ROLES[:5] else [],
+            sites=[mine.site] if role == "enterprise" else [],
+        )
+    return World(callers, mine, next_door, elsewhere)
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

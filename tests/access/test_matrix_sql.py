@@ -1,0 +1,133 @@
+"""Every cell of the matrix role x action x area, tried by SQL under the role."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from clones import clone, drop
+from matrix import (
+    ACTIONS,
+    AREAS,
+    EXPECTED,
+    ROLES,
+    Area,
+    Place,
+    World,
+    as_markdown,
+    cells,
+    expected,
+    make_world,
+)
+from psycopg import sql
+from signed_in import caller
+
+from geoapp.access.caller import Caller
+from geoapp.database.cluster import PrivateCluster
+from geoapp.database.connection import connect
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+# What each action is in SQL. A read gives rows, a write touches them; %(name)s: fields of Place, and the caller's role.
+STATEMENTS = {
+    "read_site": "SELECT id FROM registry.site WHERE id = %(site)s",
+    "read_site_contact": "SELECT contact_phone FROM registry.site WHERE id = %(site)s",
+    "read_certificate_holder": "SELECT holder_name FROM registry.certificate WHERE id = %(certificate)s",
+    "read_camera": "SELECT id FROM registry.camera WHERE id = %(camera)s",
+    "read_incident": "SELECT id FROM analysis.event WHERE id = %(incident)s",
+    "read_evidence": "SELECT path FROM watch.evidence WHERE id = %(evidence)s",
+    "review_incident": "UPDATE watch.incident SET review = 'false', review_reason = '蒸汽' WHERE id = %(incident)s",
+    "propose_changeset": "INSERT INTO territory.changeset (title, town_code) VALUES ('拆分', %(town)s)",
+    "review_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
+    "review_own_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
+    "assign_duty": "INSERT INTO duty.assignment (rule_code, unit_code, department_code, role, status, valid_from)"
+    " SELECT r.code, %(town)s, d.code, 'lead', 'confirmed', '2031-01-01' FROM duty.rule AS r, duty.department AS d LIMIT 1",
+    "record_self_check": "INSERT INTO inspection.visit (site_id, kind, done_at, outcome) VALUES (%(site)s, 'self_check', now(), 'ok')",
+    "record_patrol": "INSERT INTO inspection.visit (site_id, kind, done_at, outcome) VALUES (%(site)s, 'patrol', now(), 'ok')",
+    "write_hazard": "INSERT INTO inspection.hazard (site_id, class, title_zh, found_at, found_by, state)"
+    " VALUES (%(site)s, 'general', '灭火器过期', now(), 'patrol', 'found')",
+    "submit_hazard": "UPDATE inspection.hazard SET state = 'submitted' WHERE id = %(hazard)s",
+    "change_parameter": "UPDATE analysis.parameter SET value = value WHERE name = 'sliver_m2'",
+    "read_imports": "SELECT id FROM staging.batch",
+    "manage_accounts": "INSERT INTO access.account (login, name_zh, roles, scope, db_role)"
+    " VALUES ('matrix.new', '新', '{analyst}', 'district', 'geoapp_matrix.new_abcdef')",
+    "read_audit": "SELECT id FROM access.audit WHERE subject = 'matrix' AND town_code = %(town)s",
+    "edit_audit": "UPDATE access.audit SET action = 'nothing' WHERE town_code = %(town)s",
+    "read_password_hash": "SELECT password_hash FROM access.account",
+    "read_secret": "SELECT sealed FROM access.secret",
+}
+
+
+@pytest.fixture(scope="module")
+def owner(cluster: PrivateCluster, city_template: str) -> Iterator[Connection]:
+    """The owner's connection to a city of this module's own; each cell is rolled back."""
+    name = clone(cluster, city_template)
+    with connect(cluster.url(name), autocommit=True) as connection:
+        yield connection
+    drop(cluster, name)
+
+
+@pytest.fixture(scope="module")
+def world(owner: Connection) -> World:
+    owner.execute(
+        "INSERT INTO access.secret (subject_kind, subject_id, field, key_id, sealed) VALUES ('camera', '1', 'password', 'k', 'x')"
+    )
+    batches = owner.execute("SELECT count(*) AS n FROM staging.batch").fetchone()
+    if batches == {"n": 0}:
+        owner.execute("INSERT INTO staging.batch (section, file, file_sha256) VALUES ('sites', 'a.csv', 'x')")
+    return make_world(owner)
+
+
+def tried(owner: Connection, who: Caller, action: str, place: Place) -> str:
+    """What comes of the action under the caller's role. Nothing stays."""
+    with owner.transaction(force_rollback=True):
+        if action == "review_own_changeset":
+            owner.execute(
+                "UPDATE territory.changeset SET planned_by = %s WHERE id = %s", (who.db_role, place.changeset)
+            )
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who.db_role)))
+        try:
+            with owner.transaction():
+                done = owner.execute(STATEMENTS[action].encode(), vars(place))
+        except psycopg.errors.InsufficientPrivilege:
+            return "refused"
+        return "yes" if done.rowcount > 0 else "no rows"
+
+
+@pytest.mark.parametrize(("action", "role", "area"), cells())
+def test_cell(owner: Connection, world: World, action: str, role: str, area: Area) -> None:
+    assert tried(owner, world.callers[role], action, world.place(role, area)) == expected(action, role, area)
+
+
+def test_the_table_is_whole() -> None:
+    assert set(EXPECTED) == set(ACTIONS) == set(STATEMENTS)
+    assert all(len(words.split()) == len(ROLES) for words in EXPECTED.values())
+    table = as_markdown().splitlines()
+    assert len(table) == len(ACTIONS) + 2
+    assert all(line.count("|") == len(ROLES) + 2 for line in table)
+
+
+def test_the_owner_may_what_the_roles_are_refused(owner: Connection, world: World) -> None:
+    """The statements themselves are sound: none is refused for another reason than the role."""
+    for action, statement in STATEMENTS.items():
+        if action in ("edit_audit", "review_own_changeset", "review_changeset"):
+            continue  # refused to everybody, or only for who asks
+        with owner.transaction(force_rollback=True):
+            assert owner.execute(statement.encode(), vars(world.mine)).rowcount > 0, action
+
+
+def test_who_plans_and_is_of_the_committee_still_does_not_review_the_own_change(
+    owner: Connection, world: World
+) -> None:
+    both = caller(owner, "matrix.both", ["planner", "committee"], areas=[world.mine.town])
+    assert tried(owner, both, "review_changeset", world.mine) == "yes"
+    assert tried(owner, both, "review_own_changeset", world.mine) == "refused"
+
+
+@pytest.mark.parametrize("action", ["read_site", "read_camera", "read_incident", "read_audit"])
+def test_a_disabled_account_does_nothing(owner: Connection, world: World, action: str) -> None:
+    who = world.callers["analyst"]
+    with owner.transaction(force_rollback=True):
+        owner.execute("UPDATE access.account SET disabled_at = now() WHERE id = %s", (who.account_id,))
+        for area in AREAS:
+            assert tried(owner, who, action, world.place("analyst", area)) == "refused"
