@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import psycopg
 from anyio import CapacityLimiter, to_thread
@@ -236,7 +236,9 @@ def router(shared: SignIn) -> APIRouter:
     async def leave(request: Request) -> Response:
         asked, caller = Asked.of(request.scope), caller_or_none()
         await shared.in_thread(lambda: shared.leave(caller, datetime.now(UTC)))
-        answer = RedirectResponse("/signin", 303, {"Cache-Control": "no-store"})
+        # The language of the page that was left; only this site's own pages say which that was.
+        left = dict(parse_qsl(asked.headers.get("referer", "").partition("?")[2]))
+        answer = RedirectResponse(with_language("/signin", left), 303, {"Cache-Control": "no-store"})
         return with_cookies(answer, cleared_cookies(https=asked.https))
 
     return routes

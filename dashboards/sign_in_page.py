@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 from dashboards.texts import Language, t, word
 from geoapp.settings import settings
@@ -173,7 +174,7 @@ def _page(look: Look, title: str, path: str, to: str, body: str) -> str:
     lang = look.lang
     other = "zh" if lang == "en" else "en"
     away = f"?lang={other}" + (f"&amp;theme={look.theme}" if look.theme else "")
-    away += f"&amp;next={escape(_quoted(to))}" if to != "/" else ""
+    away += f"&amp;next={escape(quote(to, safe='/'))}" if to != "/" else ""
     heading = f"<b>{escape(look.place)}</b><span>{_t('app.title', lang)}</span>"
     generated = look.city is not None and look.city["is_generated"]
     flag = f'<span class="flag">{_t("app.sample", lang)}</span>' if generated else ""
@@ -183,6 +184,7 @@ def _page(look: Look, title: str, path: str, to: str, body: str) -> str:
     return (
         f'<!doctype html><html lang="{"en" if lang == "en" else "zh-CN"}" data-theme="{look.theme}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
+        f'<link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">'
         f"<title>{escape(title)} · {escape(look.place)} GeoApp</title><style>{_STYLE}</style></head><body>"
         f'<div class="picture"><div class="brand"><span class="mark" aria-hidden="true"></span><p>{heading}</p></div>'
         f'{_drawing(t("signin.picture", lang))}<ul class="questions">{questions}</ul></div>'
@@ -193,14 +195,12 @@ def _page(look: Look, title: str, path: str, to: str, body: str) -> str:
     )
 
 
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path, safe="/")
-
-
 # -- the drawing: a district of cells, most of them calm ---------------------------------------------------------
 
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><path fill="#fbe05c" d="M0 0h1v1H0z"/>'
+    '<path fill="#e8743b" d="M1 0h1v1H1z"/><path fill="#5aa9e6" d="M0 1h1v1H0z"/><path fill="#9b1b1e" d="M1 1h1v1H1z"/></svg>'
+)
 _ACROSS, _DOWN, _SIZE = 15, 13, 44.0
 _RISK = {(4, 4): "red", (5, 4): "orange", (4, 5): "orange", (10, 3): "yellow", (9, 8): "orange", (10, 8): "yellow", (3, 9): "yellow", (6, 5): "yellow"}  # fmt: skip
 _UNSEEN = {(7, 9), (8, 9), (8, 10), (11, 5)}

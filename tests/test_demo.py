@@ -1,5 +1,6 @@
 """The demo as a stranger runs it: one command, a map, a live incident; killed with -9, started again, nothing lost."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -139,7 +140,7 @@ def test_one_command_shows_a_watched_district_and_survives_a_kill(demo: Demo) ->
     assert httpx.get(f"http://127.0.0.1:{demo.port}/headline.json").status_code == 401, (
         "strangers see nothing"
     )
-    with demo.sign_in("committee") as client:
+    with contextlib.closing(demo.sign_in("committee")) as client:
         assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
         everything = client.get("/towns.json").json()
         assert everything
@@ -149,7 +150,7 @@ def test_one_command_shows_a_watched_district_and_survives_a_kill(demo: Demo) ->
     assert not processes_of(demo.home)
     demo.start()
     wait_for("the map again", demo.page_is_served, 60)
-    with demo.sign_in("duty_officer") as client:
+    with contextlib.closing(demo.sign_in("duty_officer")) as client:
         assert client.get("/headline.json").status_code == 200
 
     after = {row["id"]: row for row in demo.live_incidents()}
