@@ -29,6 +29,7 @@ class Size:
     sites: int = 1_000_000
     incidents: int = 10_000_000
     cameras: int = 5_000
+    areas: int = 2_000
     frames: int = 100_000
     visits: int = 1_000_000
     hazards: int = 200_000

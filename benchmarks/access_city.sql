@@ -1,6 +1,6 @@
 -- A city for benchmarks/access.py, by rule and not by chance: the same sizes give the same rows.
 -- :towns towns in strips of equal ground, :communities squares of 1750 m with 100 cells of 175 m each, then :sites sites,
--- :cameras cameras, :incidents incidents over the year before :as_of, the newest :frames of them with a frame, :visits
+-- :areas key risk areas, :cameras cameras, :incidents incidents over the year before :as_of, the newest :frames of them with a frame, :visits
 -- visits and :hazards hazards. Row n of every table stands in community n % :communities, so that every community has its
 -- share and no area lies together on the disk. Four of ten sites stand within 250 m of the middle of their community.
 -- Run by the owner with triggers off (session_replication_role) and indexes dropped; it fills camera_reach itself.
@@ -86,6 +86,13 @@ SELECT
     ])), 4549),
     p.town9 || '000', bench.cell(p.code, p.dx, p.dy), 'http://camera.invalid/' || p.n, true
 FROM place AS p ORDER BY p.n;
+
+-- Key risk areas of 20 m around sites.
+INSERT INTO registry.key_risk_area (code, site_id, name_zh, kind, level, geom, town_code, is_generated)
+SELECT
+    'K' || n, s.id, '重点风险源区域' || n, 'other', (ARRAY['yellow', 'orange', 'red'])[bench.one_of(n, 8, 3)],
+    ST_Expand(s.geom, 10), s.town_code, true
+FROM generate_series(1, :areas) AS n JOIN registry.site AS s ON s.id = bench.one_of(n, 9, :sites);
 
 INSERT INTO registry.camera_reach (camera_id, community_code)
 SELECT DISTINCT k.id, c.community_code

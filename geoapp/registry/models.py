@@ -24,6 +24,13 @@ class Site(Base):
             text("(\"left\"(cell_code, 9) || '000'::text)"),
             postgresql_where=text("(town_code IS DISTINCT FROM (\"left\"(cell_code, 9) || '000'::text))"),
         ),
+        Index(
+            "site_apart_idx",
+            "town_code",
+            postgresql_where=text(
+                "((cell_code IS NULL) OR (town_code IS DISTINCT FROM (\"left\"(cell_code, 9) || '000'::text)))"
+            ),
+        ),
         gist("site_town_geom_3857_idx", "town_code", "geom_3857"),
         {"schema": "registry"},
     )
@@ -91,6 +98,10 @@ class KeyRiskArea(Base):
     status: Mapped[str] = mapped_column(server_default=text("'active'::text"))
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
     batch_id: Mapped[Big | None]
+    site_town_code: Mapped[str | None] = mapped_column(
+        comment="Derived: town of its site. Asked by policies instead of a million sites."
+    )
+    site_community_code: Mapped[str | None] = mapped_column(comment="Derived: community of its site.")
 
 
 class Camera(Base):

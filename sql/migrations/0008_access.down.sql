@@ -38,6 +38,9 @@ DROP VIEW access.my_reaching_camera, access.my_key_risk_area;
 DROP TRIGGER incidents_follow_site ON registry.site;
 DROP TRIGGER incident_put_down ON watch.incident;
 DROP FUNCTION registry.site_moved, watch.incident_put_down;
+DROP TRIGGER key_risk_area_of_site ON registry.key_risk_area;
+DROP FUNCTION registry.key_risk_area_of_site;
+ALTER TABLE registry.key_risk_area DROP COLUMN site_town_code, DROP COLUMN site_community_code;
 ALTER TABLE watch.incident DROP COLUMN site_town_code, DROP COLUMN site_community_code;
 DROP TRIGGER camera_reach_insert ON territory.grid_cell;
 DROP TRIGGER camera_reach_update ON territory.grid_cell;
@@ -48,7 +51,7 @@ DROP FUNCTION registry.camera_reached;
 DROP TABLE registry.camera_reach;
 DROP INDEX watch.incident_town_geom_3857_idx, registry.site_town_geom_3857_idx, registry.key_risk_area_site_idx,
     registry.camera_site_idx, watch.incident_site_idx, watch.incident_town_idx, watch.incident_community_idx,
-    registry.site_community_idx, registry.site_over_border_idx;
+    registry.site_community_idx, registry.site_over_border_idx, registry.site_apart_idx;
 ALTER FUNCTION watch.tell_live() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.keep_cell_version() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.bump_layer() SECURITY INVOKER RESET ALL;
