@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +32,8 @@ from geoapp.database.sql_files import read_sql
 FIRST_LOOK = timedelta(days=7)
 SHOWN_FIELDS = 3
 LONGEST_VALUE = 120
+# As to_jsonb writes a timestamptz.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
 
 def layout(state: ViewState, board: Board) -> html.Div:
@@ -198,7 +201,7 @@ def record_table(rows: list[Row], lang: Language, zone: str) -> html.Table:
                         *([html.Br(), html.Small(r["ip"], className="fine-code")] if r["ip"] else []),
                     ],
                     _what(r, lang),
-                    _change(r, lang),
+                    _change(r, lang, zone),
                 ],
                 className="" if r["ok"] else "refused-row",
                 **shell.data(record=r["id"]),
@@ -225,7 +228,7 @@ def _what(r: Row, lang: Language) -> html.Div:
     if about or r["subject_id"]:
         lines.append(
             html.Div(
-                [*about, html.Code(f" {r['subject_id']}") if r["subject_id"] else ""],
+                [" ".join([*about, r["subject_name"] or ""]), html.Code(f" {r['subject_id'] or ''}")],
                 className="subject-line",
             )
         )
@@ -234,11 +237,11 @@ def _what(r: Row, lang: Language) -> html.Div:
     return html.Div(lines)
 
 
-def _change(r: Row, lang: Language) -> html.Div:
+def _change(r: Row, lang: Language, zone: str) -> html.Div:
     fields = differences(r)
-    lines: list[Any] = [_difference(*part, lang) for part in fields[:SHOWN_FIELDS]]
+    lines: list[Any] = [_difference(*part, lang, zone) for part in fields[:SHOWN_FIELDS]]
     if len(fields) > SHOWN_FIELDS:
-        more = [_difference(*part, lang) for part in fields[SHOWN_FIELDS:]]
+        more = [_difference(*part, lang, zone) for part in fields[SHOWN_FIELDS:]]
         lines.append(
             html.Details(
                 [html.Summary(f"+ {t('audit.fields', lang, n=len(fields) - SHOWN_FIELDS)}"), html.Div(more)],
@@ -252,24 +255,26 @@ def _change(r: Row, lang: Language) -> html.Div:
     return html.Div(lines or "—", className="differences")
 
 
-def _difference(name: str, before: Any, after: Any, lang: Language) -> html.Div:
+def _difference(name: str, before: Any, after: Any, lang: Language, zone: str) -> html.Div:
     """One field: what it was, what it is."""
     shown: list[Any] = [html.Code(name, className="field-name")]
     if before is not None:
-        shown.append(html.Del(value_words(before, lang)))
+        shown.append(html.Del(value_words(before, lang, zone)))
     if before is not None or after is None:
         shown.append(html.Span("→", **{"aria-hidden": "true"}))
-    shown.append(html.Ins(value_words(after, lang)))
+    shown.append(html.Ins(value_words(after, lang, zone)))
     return html.Div(shown, className="difference")
 
 
-def value_words(value: Any, lang: Language) -> str:
-    """A value of a record, shortened; an outline only by its kind."""
+def value_words(value: Any, lang: Language, zone: str) -> str:
+    """A value of a record, shortened; an outline only by its kind, a moment in the city's zone."""
     if value is None:
         return "—"
     if isinstance(value, dict) and "coordinates" in value:
         return f"{t('audit.geometry', lang)} {value.get('type', '')}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if _MOMENT.fullmatch(text):
+        return clock(datetime.fromisoformat(text), zone, seconds=True)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 

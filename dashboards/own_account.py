@@ -178,7 +178,11 @@ def table(names: list[str], body: list[html.Tr]) -> html.Table:
 def row(names: list[str], values: list[Any], **more: Any) -> html.Tr:
     """A row of such a table: each cell knows its column's name."""
     return html.Tr(
-        [html.Td(value, **shell.data(name=name)) for name, value in zip(names, values, strict=True)], **more
+        [
+            html.Td(html.Div(value), **shell.data(name=name))
+            for name, value in zip(names, values, strict=True)
+        ],
+        **more,
     )
 
 
@@ -216,7 +220,7 @@ def must_change_page(lang: Language, csrf: str) -> str:
     return (
         f'<!doctype html><html lang="{"en" if lang == "en" else "zh-CN"}"><head><meta charset="utf-8">'
         f"<title>{words['password']} · GeoApp</title>"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         '<link rel="stylesheet" href="/assets/app.css"><script src="/assets/00_theme.js"></script>'
         '<script src="/assets/70_forms.js" defer></script></head><body class="alone"><main class="card panel">'
         f'<p class="alone-brand"><span class="mark" aria-hidden="true"></span><b>GeoApp</b></p>'

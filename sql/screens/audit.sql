@@ -1,10 +1,17 @@
 -- Audit records that the reader may see (the policies of access.audit say which), newest first; NULL parameters do not limit.
--- The town's names come along where the reader may read the unit.
+-- The names of town and subject come along where the reader may read them.
 SELECT
     a.id, a.at, a.db_role, a.account_id, a.login, a.action, a.ok, a.subject, a.subject_id, a.town_code,
-    u.name_zh AS town_zh, u.name_en AS town_en, a.before, a.after, a.reason, a.detail, host(a.ip) AS ip
+    u.name_zh AS town_zh, u.name_en AS town_en, a.before, a.after, a.reason, a.detail, host(a.ip) AS ip,
+    CASE
+        WHEN a.subject IN ('access.account', 'access.account_area', 'access.account_site')
+            THEN (SELECT b.login FROM access.account AS b WHERE b.id = n.number)
+        WHEN a.subject = 'registry.site' THEN (SELECT s.name_zh FROM registry.site AS s WHERE s.id = n.number)
+        WHEN a.subject = 'registry.camera' THEN (SELECT c.name_zh FROM registry.camera AS c WHERE c.id = n.number)
+    END AS subject_name
 FROM access.audit AS a
 LEFT JOIN territory.unit AS u ON u.code = a.town_code
+CROSS JOIN LATERAL (SELECT CASE WHEN a.subject_id ~ '^[0-9]{1,18}$' THEN a.subject_id::bigint END AS number) AS n
 WHERE (%(since)s::timestamptz IS NULL OR a.at >= %(since)s)
     AND (%(until)s::timestamptz IS NULL OR a.at < %(until)s)
     AND (%(login)s::text IS NULL OR starts_with(coalesce(a.login, a.db_role), %(login)s))
