@@ -179,7 +179,7 @@ def _page(look: Look, title: str, path: str, to: str, body: str) -> str:
     generated = look.city is not None and look.city["is_generated"]
     flag = f'<span class="flag">{_t("app.sample", lang)}</span>' if generated else ""
     questions = "".join(
-        f'<li class="{kind}">{_t(f"signin.question_{kind}", lang)}</li>' for kind in ("risk", "gap", "duty")
+        f'<li class="{kind}">{_t(f"question.{kind}", lang)}</li>' for kind in ("risk", "gap", "duty")
     )
     return (
         f'<!doctype html><html lang="{"en" if lang == "en" else "zh-CN"}" data-theme="{look.theme}"><head><meta charset="utf-8">'
