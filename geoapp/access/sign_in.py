@@ -183,8 +183,9 @@ def change_password(
             raise PasswordRefused(problems)
         made = hash_password(new)
         with connection.transaction():
-            _set_role(connection, caller.db_role)
+            # As the web process: an account has no right on its own hash, or who takes over an SQL login could set it.
             _set_password(connection, caller.account_id, made, at, must_change=False)
+            _set_role(connection, caller.db_role)
             ended = end_sessions(connection, caller.account_id, "password_changed", at, but=caller.session_id)
             _record(connection, "change_password", tried, ok=True, detail={"sessions_ended": ended})
             _set_role(connection, None)

@@ -35,7 +35,6 @@ BEGIN
     EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'
         ' is_demo, disabled_at, created_at, created_by) ON access.account TO %s', everybody);
-    EXECUTE format('GRANT UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, account_id, method, created_at, last_used_at, idle_until, expires_at, ended_at, ended_why, ip, user_agent),'
         ' UPDATE (ended_at, ended_why) ON access.session TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, account_id, name, scopes, created_at, created_by, expires_at, last_used_at, revoked_at),'
