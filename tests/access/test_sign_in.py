@@ -476,7 +476,7 @@ def test_an_account_cannot_write_another_ones_password(
 ) -> None:
     officer = let_in(attempt(web)).caller
     before = hash_of(owner, "chief")
-    with acting(pool, officer) as connection:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), acting(pool, officer) as connection:
         connection.execute("UPDATE access.account SET password_hash = 'x' WHERE login = 'chief'")
     assert hash_of(owner, "chief") == before
     for column in ("password_hash", "oidc_subject"):
