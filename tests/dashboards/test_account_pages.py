@@ -410,11 +410,8 @@ def test_in_a_browser_an_admin_adds_and_disables_with_the_keyboard(
     once = page.locator("#add-account output").inner_text()
     assert signed_in(site, "clerk", once) is not None
     page.locator("#add-account .once .primary").press("Enter")
-    until(
-        page,
-        "document.readyState === 'complete' && document.querySelector('.stacking')?.textContent.includes('clerk')",
-        20,
-    )
+    # The page loads anew: a locator waits through that, an evaluation would not.
+    page.locator(".stacking", has_text="clerk").wait_for(timeout=20_000)
     assert once not in page.content()
 
     page.locator("tr", has_text="clerk").get_by_role("button", name="Disable").press("Enter")
@@ -422,7 +419,7 @@ def test_in_a_browser_an_admin_adds_and_disables_with_the_keyboard(
     assert "clerk" in page.locator("#ask-disable").inner_text()
     page.locator("#ask-disable").get_by_label("Reason").fill("left")
     page.locator("#ask-disable [type=submit]").press("Enter")
-    until(page, "[...document.querySelectorAll('tr.off')].some(r => r.textContent.includes('clerk'))", 20)
+    page.locator("tr.off", has_text="clerk").wait_for(timeout=20_000)
     assert signed_in(site, "clerk", once) is None
 
 
