@@ -38,6 +38,7 @@ from dashboards.board import Board
 from dashboards.gate import Gate, gate_hosts
 from dashboards.state import ViewState
 from dashboards.texts import Language, t
+from dashboards.threads import ThreadedDash
 from geoapp.access.caller import Forbidden, NotSignedIn, caller_or_none
 from geoapp.access.web_role import web_url
 from geoapp.database.connection import database_url, open_pool
@@ -72,7 +73,8 @@ def create_app(
     gate_pool = open_pool(as_web, size=4, name="gate")
     sign_in_pool = open_pool(as_web, size=4, name="sign-in")
     signing_in = sign_in.SignIn(sign_in_pool, listening_on or settings().host)
-    board = Board(pool)
+    screens_pool = open_pool(as_web, size=6, name="screens")  # slow panels leave connections to tiles
+    board = Board(screens_pool)
     stream = live.Stream(as_web)
 
     @contextlib.asynccontextmanager
@@ -83,6 +85,7 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await listening
         pool.close()
+        screens_pool.close()
         gate_pool.close()
         sign_in_pool.close()
 
@@ -101,7 +104,7 @@ def create_app(
     server.include_router(health.router(pool, stream))
     server.include_router(source.router())
 
-    app = Dash(
+    app = ThreadedDash(
         __name__,
         server=server,
         title="GeoApp",
@@ -175,6 +178,10 @@ def _answer_refusals(server: FastAPI) -> None:
     @server.exception_handler(psycopg.errors.InsufficientPrivilege)
     async def no_right(_: Request, __: psycopg.errors.InsufficientPrivilege) -> JSONResponse:
         return answer(403, "这个角色不能这样做 / this role does not do this.")
+
+    @server.exception_handler(psycopg.DataError)
+    async def no_value(_: Request, __: psycopg.DataError) -> JSONResponse:
+        return answer(400, "内容中有不能用的字符或数值 / it holds a character or number that cannot be used.")
 
 
 def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
