@@ -31,10 +31,13 @@ SIGN_IN_PATHS = frozenset(
 # What an account reaches whose password was set by somebody else: the page where it is changed, and what that page is made of.
 MUST_CHANGE_PATHS = ("/account", "/signout", "/assets/")
 EXPORT_PREFIX = "/export"
+SOCKET_PATH = "/live"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_MAX = 2_000_000
 SIGN_IN_BODY_MAX = 8_000
 BODY_WITHIN_S = 20.0
+# A browser of this site sends less than 4 KB of them; a stranger's million of cookies is not even read.
+HEADERS_MAX = 32_768
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 REFUSALS = Counter("geoapp_refusals", "Requests that the gate refused, by reason", ["why"], registry=None)
@@ -46,6 +49,7 @@ _TEXTS = {
     "csrf": "请求不是从本站页面发出，刷新页面再试 / the request did not come from this site's page: reload and try again.",
     "must_change_password": "请先修改密码 / change your password first.",
     "too_large": "请求过大 / the request is too large.",
+    "headers": "请求头过大 / the request's headers are too large.",
     "too_slow": "请求没有发完 / the request was not sent in time.",
     "host": "不认识这个主机名，管理员可在 GEOAPP_ALLOWED_HOSTS 中加入 / this host name is not known: an admin can add it to GEOAPP_ALLOWED_HOSTS.",
     "away": "数据库没有应答，请稍后再试 / the database does not answer: try again.",
@@ -143,6 +147,11 @@ class Asked:
         return origin is None or urlsplit(origin).netloc == self.headers.get("host", "")
 
 
+def too_many_headers(scope: Scope) -> bool:
+    """Whether the names and values of all headers together are longer than HEADERS_MAX bytes."""
+    return sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX
+
+
 def host_name(host: str) -> str:
     """The name of a Host header in lower case, without the port and the brackets of IPv6."""
     try:
@@ -223,6 +232,9 @@ class Gate:
     # -- http ------------------------------------------------------------------------------------------------
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if too_many_headers(scope):
+            await self._refuse("headers", 431, Asked.of({**scope, "headers": []}))(scope, receive, send)
+            return
         asked = Asked.of(scope)
         caller: Caller | None = None
         answer: Response | None = None
@@ -334,6 +346,10 @@ class Gate:
     # -- websocket -------------------------------------------------------------------------------------------
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if too_many_headers(scope):
+            REFUSALS.labels("headers").inc()
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
         asked = Asked.of(scope)
         try:
             caller = await self._caller(asked)
@@ -342,6 +358,10 @@ class Gate:
         why = None
         if not self._host_is_known(asked):
             why = "host"
+        elif (
+            asked.path != SOCKET_PATH
+        ):  # Dash's own socket is not used: it would not see that a session has ended
+            why = "socket"
         elif caller is None:
             why = "no_session"
         elif caller.token_id is not None and "read" not in (caller.token_scopes or ()):
@@ -381,7 +401,11 @@ class Gate:
             with acting(self.pool, caller) as connection:
                 connection.execute(
                     "SELECT access.record('refused', 'path', %s, detail => %s, ok => false, ip => %s::inet)",
-                    (asked.path[:200], json.dumps({"why": why, "method": asked.method}), asked.ip),
+                    (
+                        asked.path[:200].replace("\0", "�"),
+                        json.dumps({"why": why, "method": asked.method}),
+                        asked.ip,
+                    ),
                 )
 
         await to_thread.run_sync(record, limiter=self._threads())

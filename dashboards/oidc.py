@@ -11,6 +11,7 @@ import ipaddress
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import psycopg
+from anyio import CapacityLimiter, to_thread
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oidc.core import CodeIDToken
@@ -30,7 +32,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
 from dashboards.gate import REFUSALS, Asked, with_cookies
-from dashboards.sign_in import SignIn, oidc_provider, open_recorded, safe_next, with_language
+from dashboards.sign_in import THREADS, SignIn, oidc_provider, open_recorded, safe_next, with_language
 from dashboards.texts import Language, t
 from geoapp.access.caller import caller_or_none
 from geoapp.access.sessions import token_hash
@@ -147,6 +149,13 @@ def router(shared: SignIn) -> APIRouter:
     """`/signin/oidc` sends to the provider, `/signin/oidc/callback` takes who comes back; 404 where none is configured."""
     routes = APIRouter()
     provider = Provider()
+    threads: list[CapacityLimiter] = []
+
+    async def in_thread(work: Callable[[], Response]) -> Response:
+        # Threads of its own: a provider that does not answer keeps nobody from signing in by password.
+        if not threads:
+            threads.append(CapacityLimiter(THREADS))
+        return await to_thread.run_sync(work, limiter=threads[0])
 
     @routes.get("/signin/oidc", include_in_schema=False)
     async def begin(request: Request) -> Response:
@@ -176,7 +185,7 @@ def router(shared: SignIn) -> APIRouter:
             )
             return with_cookies(answer, [_state_cookie(state, https=asked.https)])
 
-        return await shared.in_thread(lambda: _guarded(send_away, shared, request, asked, sent))
+        return await in_thread(lambda: _guarded(send_away, shared, request, asked, sent))
 
     @routes.get(CALLBACK, include_in_schema=False)
     async def come_back(request: Request) -> Response:
@@ -209,7 +218,7 @@ def router(shared: SignIn) -> APIRouter:
             answer = shared.let_in(asked, token, safe_next(flow.next))
             return with_cookies(answer, [_state_cookie("", https=asked.https)])
 
-        return await shared.in_thread(lambda: _guarded(take, shared, request, asked, sent))
+        return await in_thread(lambda: _guarded(take, shared, request, asked, sent))
 
     return routes
 

@@ -32,7 +32,8 @@ def box(lang: Language) -> dmc.Select:
 
 def wanted(text: str) -> dict[str, str]:
     """Parameters of sql/screens/search.sql for what was typed; wildcards of LIKE in it are taken literally."""
-    clean = text.strip()[:60]
+    # Half a character (a lone surrogate) and NUL are in no name, and the database takes neither.
+    clean = text.encode(errors="ignore").decode().replace("\0", "").strip()[:60]
     safe = clean.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     digits = "".join(c for c in clean if c.isdigit())
     # The written form of a cell code leaves out the county's six digits; digits alone are a code, words are not.

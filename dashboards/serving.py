@@ -1,9 +1,11 @@
 """One web process: the private database up and current, then uvicorn."""
 
 import sys
+from typing import Any
 
 import uvicorn
 
+from dashboards.gate import HEADERS_MAX
 from geoapp.access.redaction import install
 from geoapp.database import migrations
 from geoapp.database.cluster import port_is_free
@@ -38,21 +40,30 @@ def serve_map(host: str, port: int) -> None:
 
     with connect(url) as connection:
         code = None if any_account(connection) else _show_code(new_code(), host, port)
-    # Without proxies that are named, nobody's X-Forwarded-* header is believed (uvicorn's default believes this machine's).
-    proxies = configured.trusted_proxies.strip()
-    # Access lines would hold what people looked at; the audit (not the log) is the place for that.
     uvicorn.run(
         create_app(url, listening_on=host, first_code=code),
         host=host,
         port=port,
         log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies or None,
         timeout_graceful_shutdown=3,
-        ws_max_size=65_536,
+        **listening(configured.trusted_proxies.strip()),
     )
+
+
+def listening(proxies: str) -> dict[str, Any]:
+    """How uvicorn takes requests in; proxies: addresses whose X-Forwarded-* headers hold, "" = nobody's do."""
+    return {
+        # Access lines would hold what people looked at; the audit (not the log) is the place for that.
+        "access_log": False,
+        "server_header": False,
+        # uvicorn's default believes whoever is on this machine.
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": proxies or None,
+        "ws_max_size": 65_536,
+        # h11 stops reading a request whose head is too long; httptools would take a stranger's gigabyte of headers.
+        "http": "h11",
+        "h11_max_incomplete_event_size": HEADERS_MAX,
+    }
 
 
 def _show_code(code: str, host: str, port: int) -> str | None:

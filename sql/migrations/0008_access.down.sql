@@ -58,6 +58,8 @@ ALTER FUNCTION territory.bump_layer() SECURITY INVOKER RESET ALL;
 GRANT EXECUTE ON FUNCTION watch.tell_live, territory.keep_cell_version, territory.bump_layer TO PUBLIC;
 DROP TRIGGER incident_review ON watch.incident;
 DROP FUNCTION watch.incident_reviewed;
+DROP TRIGGER person_is_seen ON duty.assignment;
+DROP FUNCTION duty.person_is_seen;
 DROP TABLE territory.changeset;
 DROP FUNCTION territory.changeset_reviewed;
 DROP VIEW access.my_unit, access.my_site, access.my_area, access.my_account;

@@ -433,6 +433,20 @@ FOR EACH ROW EXECUTE FUNCTION territory.changeset_reviewed();
 CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON territory.changeset
 FOR EACH ROW EXECUTE FUNCTION access.audit_row('id');
 
+-- Who holds an office is seen by those who see the office: nobody may put a person into one to get to see them. A person
+-- that the caller does not see is refused exactly like one that is not there.
+CREATE FUNCTION duty.person_is_seen() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.person_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM duty.person AS p WHERE p.id = NEW.person_id) THEN
+        RAISE EXCEPTION '没有这个人 / there is no person %', NEW.person_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+REVOKE EXECUTE ON FUNCTION duty.person_is_seen FROM PUBLIC;
+CREATE TRIGGER person_is_seen BEFORE INSERT OR UPDATE OF person_id ON duty.assignment
+FOR EACH ROW EXECUTE FUNCTION duty.person_is_seen();
+
 -- A review says by itself who looked and when, and every open map hears of it.
 CREATE FUNCTION watch.incident_reviewed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
