@@ -51,6 +51,22 @@ def scope_of(roles: Sequence[str], areas: Sequence[str], sites: Sequence[int]) -
     return scope
 
 
+def areas_kept(connection: Connection, scope: str, areas: Sequence[str]) -> tuple[str, ...]:
+    """The area codes that an account of this scope keeps: none for the whole district.
+
+    Raises Refused for a county's code that is not this district's: a slip of the pen must not give all of it.
+    """
+    if scope != "district":
+        return tuple(dict.fromkeys(areas))
+    found = connection.execute(
+        "SELECT u.code FROM territory.unit AS u WHERE u.code = ANY (%s)", (list(areas),)
+    ).fetchall()
+    strange = sorted({*areas} - {row["code"] for row in found})
+    if strange:
+        raise Refused(f"没有这个区划或场所 / no such unit or site: {', '.join(strange)}.")
+    return ()
+
+
 def add_account(
     connection: Connection,
     login: str,
@@ -75,7 +91,7 @@ def add_account(
             f"账号名 {login!r} 不能用 / this login cannot be used: 2 to 32 of a-z 0-9 . _ - , beginning with a letter."
         )
     scope = scope_of(roles, areas, sites)
-    kept_areas = () if scope == "district" else tuple(dict.fromkeys(areas))
+    kept_areas = areas_kept(connection, scope, areas)
     values: dict[str, Any] = {
         "login": login,
         "name_zh": name_zh.strip() or login,

@@ -92,6 +92,49 @@ def add(
     )
 
 
+@app.command()
+def change(
+    login: str = LOGIN,
+    name: str | None = typer.Option(None, "--name", help="姓名或单位 / name of the person or firm."),
+    name_en: str | None = typer.Option(None, "--name-en", help='Name in English; "" takes it away.'),
+    role: list[str] = typer.Option([], "--role", help=f"Instead of the roles held. {ROLE_HELP}"),
+    area: list[str] = typer.Option(
+        [], "--area", help="Instead of the areas held: 12-digit code or name; repeat."
+    ),
+    site: list[str] = typer.Option([], "--site", help="Instead of the sites held: id or USCC; repeat."),
+    district: bool = typer.Option(False, "--district", help="The whole district instead of areas or sites."),
+    oidc_subject: str | None = typer.Option(None, "--oidc-subject", help='"" takes it away.'),
+    as_json: bool = JSON,
+) -> None:
+    """修改账号 / Change an account: what is not given stays. Its open sessions go on with the new roles and area at once."""
+    given = [name, name_en, oidc_subject]
+    if not (role or area or site or district or any(part is not None for part in given)):
+        raise Refused("没有说改什么 / nothing to change was given: geoapp user change --help.")
+    if district and (area or site):
+        raise Refused("--district 不与 --area、--site 同用 / --district goes with neither --area nor --site.")
+    if name is not None and not name.strip():
+        raise Refused("姓名不能为空 / the name cannot be empty.")
+
+    def act(connection: Connection, account: dict[str, Any]) -> dict[str, Any]:
+        areas, sites = _areas(connection, area), _sites(connection, site)
+        account_changes.change_account(
+            connection,
+            account["id"],
+            name_zh=name,
+            name_en=name_en,
+            roles=role or None,
+            areas=areas if area or district else None,
+            sites=sites if site else None,
+            oidc_subject=oidc_subject,
+        )
+        now = _account(connection, login)
+        return {
+            key: now[key] for key in ("name_zh", "name_en", "roles", "scope", "areas", "area_names", "sites")
+        }
+
+    _change(login, "account_changed", act, as_json, f"已修改 / changed: {login}", ends_sql=True)
+
+
 @app.command("list")
 def list_accounts(as_json: bool = JSON) -> None:
     """列出账号 / List accounts with roles, areas and what is open."""
@@ -280,15 +323,21 @@ def _change(
     *,
     ends_sql: bool = False,
 ) -> None:
-    """One act on one account, recorded. ends_sql: then its open database connections end."""
+    """One act on one account, recorded. ends_sql: its open database connections end, if it may not connect any more."""
     with connect(database_url()) as connection:
         with connection.transaction():
             account = _account(connection, login)
             done = act(connection, account)
             _record(connection, action, account["id"], done)
-        if ends_sql:  # when the change holds, so that nobody comes in again between
+        # When the change holds, so that nobody comes in again between.
+        if ends_sql and not _may_connect(connection, account["db_role"]):
             done["sql_connections_ended"] = end_sql_sessions(connection, account["db_role"])
     _say({"login": login, **done}, as_json, text)
+
+
+def _may_connect(connection: Connection, role: str) -> bool:
+    row = connection.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    return row is not None and bool(row["rolcanlogin"])
 
 
 def _accounts(connection: Connection, login: str | None) -> list[dict[str, Any]]:

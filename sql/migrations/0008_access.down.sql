@@ -49,7 +49,7 @@ DROP TRIGGER camera_reach_follows ON registry.camera;
 DROP FUNCTION registry.cell_reached;
 DROP FUNCTION registry.camera_reached;
 DROP TABLE registry.camera_reach;
-DROP INDEX watch.incident_town_geom_3857_idx, registry.site_town_geom_3857_idx, registry.key_risk_area_site_idx,
+DROP INDEX watch.incident_key_risk_area_idx, registry.key_risk_area_site_idx,
     registry.camera_site_idx, watch.incident_site_idx, watch.incident_town_idx, watch.incident_community_idx,
     registry.site_community_idx, registry.site_over_border_idx, registry.site_apart_idx;
 ALTER FUNCTION watch.tell_live() SECURITY INVOKER RESET ALL;
@@ -68,4 +68,5 @@ DROP INDEX territory.grid_cell_town_idx;
 ALTER TABLE territory.grid_cell DROP COLUMN town_code;
 DROP TABLE access.audit, access.secret, access.oidc_flow, access.sign_in_attempt, access.token, access.session,
     access.account_site, access.account_area, access.account CASCADE;
-DROP FUNCTION IF EXISTS access.city_sign, access.health, access.metrics, access.first_admin, access.record_export, access.actions_of, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;
+DROP FUNCTION IF EXISTS access.city_sign, access.health, access.metrics, access.first_admin, access.record_export, access.actions_of, access.account_admin_stays,
+    access.account_sql_ends, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;

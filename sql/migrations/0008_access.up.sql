@@ -501,6 +501,9 @@ COMMENT ON COLUMN watch.incident.site_town_code IS 'Derived: town of its site (o
 COMMENT ON COLUMN watch.incident.site_community_code IS 'Derived: community of its site, where that is not the community of cell_code.';
 CREATE INDEX incident_site_town_idx ON watch.incident (site_town_code) WHERE site_town_code IS NOT NULL;
 CREATE INDEX incident_site_community_idx ON watch.incident (site_community_code) WHERE site_community_code IS NOT NULL;
+-- With the column that the policy asks besides: a count by town is then answered by the index alone.
+CREATE INDEX incident_town_idx ON watch.incident (town_code, last_seen_at DESC) INCLUDE (site_town_code);
+CREATE INDEX incident_key_risk_area_idx ON watch.incident (key_risk_area_id) WHERE key_risk_area_id IS NOT NULL;
 
 CREATE FUNCTION watch.incident_put_down() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -825,3 +828,45 @@ $$;
 REVOKE EXECUTE ON FUNCTION access.city_sign FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION access.city_sign TO geoapp_web;
 COMMENT ON FUNCTION access.city_sign IS '登录页上的城市名; the city''s name and whether it is generated, for the sign-in page.';
+
+-- Somebody must be left who keeps the accounts, and nobody gives or takes rights of the own account: another admin does.
+-- Asked of whoever changes it, the owner too. A demo's admin, who signs in on the machine itself only, stands for no other.
+CREATE FUNCTION access.account_admin_stays() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.roles @> OLD.roles AND NEW.roles <@ OLD.roles AND NEW.disabled_at IS NULL THEN
+            RETURN NULL;
+        END IF;
+        IF access.caller() = OLD.db_role THEN
+            RAISE EXCEPTION '不能更改自己的角色，也不能停用自己，请另一位管理员来做 / nobody changes the own roles or disables the own account: another admin does'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'account_own_rights';
+        END IF;
+    END IF;
+    -- One after the other: two admins who disable each other at the same moment would both see the other.
+    PERFORM pg_advisory_xact_lock(748116315);
+    IF EXISTS (SELECT 1 FROM access.account)
+        AND NOT EXISTS (
+            SELECT 1 FROM access.account AS a
+            WHERE 'admin' = ANY (a.roles) AND a.disabled_at IS NULL AND (NOT a.is_demo OR OLD.is_demo)
+        )
+    THEN
+        RAISE EXCEPTION '% 是最后一个可用的管理员：先新增或启用另一个管理员 / % is the last enabled admin: add or enable another admin first', OLD.login, OLD.login
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'account_last_admin';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER account_admin_stays AFTER UPDATE OF roles, disabled_at OR DELETE ON access.account
+FOR EACH ROW WHEN ('admin' = ANY (OLD.roles) AND OLD.disabled_at IS NULL) EXECUTE FUNCTION access.account_admin_stays();
+REVOKE EXECUTE ON FUNCTION access.account_admin_stays FROM PUBLIC;
+
+-- A database login is for those who work in SQL (geoapp/access/sql_login.py): it ends with the role.
+CREATE FUNCTION access.account_sql_ends() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.has_sql_login := NEW.has_sql_login AND NEW.roles <@ ARRAY['analyst', 'planner'];
+    RETURN NEW;
+END $$;
+CREATE TRIGGER account_sql_ends BEFORE UPDATE OF roles ON access.account
+FOR EACH ROW EXECUTE FUNCTION access.account_sql_ends();
+REVOKE EXECUTE ON FUNCTION access.account_sql_ends FROM PUBLIC;

@@ -54,6 +54,7 @@ DEFINERS = {
     "registry.cell_reached": "",
     "access.audit_row": "",
     "access.account_followed": "",
+    "access.account_admin_stays": "",
     "access.follow_role": "",
     "analysis.refresh_no_cell": "",
     "analysis.keep_no_cell": "",
