@@ -1,7 +1,7 @@
 """Who may do what where: the one table that the SQL test and the HTTP test both try, cell by cell.
 
-`expected(action, role, area)` says what happens; `make_places` writes what the actions need into a city; `as_markdown()`
-gives the table for the docs (`python tests/access/matrix.py`).
+`expected(action, role, area)` says what happens by SQL, `expected_over_http` over HTTP; `make_world` writes what the actions
+need into a city; `as_markdown()` gives the table for docs/access.md (`python tests/access/matrix.py` prints it).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
-from signed_in import caller
 
 from geoapp.access.caller import Caller
 
@@ -80,13 +79,43 @@ EXPECTED = {
     "read_password_hash": "rr rr rr rr rr rr rr rr",
     "read_secret": "rr rr rr rr rr rr rr rr",
 }
+# What HTTP says otherwise, in the same order. It never gives more. What is to be put where the caller does not look meets
+# "there is no such place" (404), as any id of another area does, where the database refuses the row; and whether a planner
+# may approve anything at all is said (403) before it is asked what.
+OVER_HTTP = {
+    "propose_changeset": "rr yn rr rr rr rr rr rr",
+    "review_changeset": "yn rr rr rr rr rr rr yy",
+    "review_own_changeset": "rn rr rr rr rr rr rr rr",
+    "assign_duty": "yn rr rr rr rr rr rr yy",
+    "record_self_check": "rr rr rr rr rn yn rr rr",
+    "record_patrol": "rr rr rr rr yn rn rr rr",
+}
+# For these no address of the web application is there, for nobody.
+NOT_OVER_HTTP = (
+    "read_site_contact",
+    "read_certificate_holder",
+    "write_hazard",
+    "change_parameter",
+    "read_imports",
+    "edit_audit",
+    "read_password_hash",
+    "read_secret",
+)
 WORDS: dict[str, Outcome] = {"y": "yes", "n": "no rows", "r": "refused"}
 
 
 def expected(action: str, role: str, area: Area) -> Outcome:
-    """What happens when an account of the role does this in its own area, or in another."""
-    word = EXPECTED[action].split()[ROLES.index(role)]
-    return WORDS[word[AREAS.index(area)]]
+    """What happens when an account of the role does this in its own area, or in another, by SQL."""
+    return _outcome(EXPECTED[action], role, area)
+
+
+def expected_over_http(action: str, role: str, area: Area) -> Outcome:
+    """The same over HTTP: yes = 200 or 201, no rows = 404 or an answer without it, refused = 403."""
+    return _outcome(OVER_HTTP.get(action, EXPECTED[action]), role, area)
+
+
+def _outcome(words: str, role: str, area: Area) -> Outcome:
+    return WORDS[words.split()[ROLES.index(role)][AREAS.index(area)]]
 
 
 def cells() -> list[tuple[str, str, Area]]:
@@ -95,15 +124,31 @@ def cells() -> list[tuple[str, str, Area]]:
 
 
 def as_markdown() -> str:
-    """The table for people: one row an action, own / other area under each role."""
+    """The table for people: one row an action, own / other area under each role; then where HTTP differs."""
+    only_sql = dict.fromkeys(NOT_OVER_HTTP, " (not over HTTP)")
+    rows = {ACTIONS[action] + only_sql.get(action, ""): words for action, words in EXPECTED.items()}
+    over_http = {ACTIONS[action]: words for action, words in OVER_HTTP.items()}
+    return "\n".join(
+        [
+            *_table(rows),
+            "",
+            "Over HTTP the same (refused = 403, no rows = 404), but for:",
+            "",
+            *_table(over_http),
+            "",
+        ]
+    )
+
+
+def _table(rows: dict[str, str]) -> list[str]:
     lines = [
         "| action | " + " | ".join(role.replace("_", " ") for role in ROLES) + " |",
         "|---|" + "---|" * len(ROLES),
     ]
-    for action, words in EXPECTED.items():
+    for action, words in rows.items():
         shown = [" / ".join(WORDS[w] for w in word) for word in words.split()]
-        lines.append(f"| {ACTIONS[action]} | " + " | ".join(shown) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {action} | " + " | ".join(shown) + " |")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -212,6 +257,8 @@ def make_world(owner: Connection) -> World:
         make_place(owner, here, 1),
         make_place(owner, there, 2),
     )
+    from access.signed_in import caller  # here, so that the table is printed without a test's path
+
     callers = {}
     for role in ROLES:
         held = role.removeprefix("district_")

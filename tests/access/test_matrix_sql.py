@@ -10,6 +10,8 @@ from matrix import (
     ACTIONS,
     AREAS,
     EXPECTED,
+    NOT_OVER_HTTP,
+    OVER_HTTP,
     ROLES,
     Area,
     Place,
@@ -17,6 +19,7 @@ from matrix import (
     as_markdown,
     cells,
     expected,
+    expected_over_http,
     make_world,
 )
 from psycopg import sql
@@ -25,6 +28,7 @@ from signed_in import caller
 from geoapp.access.caller import Caller
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
+from geoapp.settings import REPOSITORY
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -102,9 +106,23 @@ def test_cell(owner: Connection, world: World, action: str, role: str, area: Are
 def test_the_table_is_whole() -> None:
     assert set(EXPECTED) == set(ACTIONS) == set(STATEMENTS)
     assert all(len(words.split()) == len(ROLES) for words in EXPECTED.values())
-    table = as_markdown().splitlines()
-    assert len(table) == len(ACTIONS) + 2
+    table = [line for line in as_markdown().splitlines() if line.startswith("|")]
+    assert len(table) == len(ACTIONS) + len(OVER_HTTP) + 4
     assert all(line.count("|") == len(ROLES) + 2 for line in table)
+
+
+def test_http_never_gives_more_than_sql() -> None:
+    """It differs only in which word a no has."""
+    assert set(OVER_HTTP) | set(NOT_OVER_HTTP) <= set(ACTIONS)
+    assert not set(OVER_HTTP) & set(NOT_OVER_HTTP)
+    for cell in cells():
+        assert (expected(*cell) == "yes") == (expected_over_http(*cell) == "yes"), cell
+
+
+def test_the_docs_have_this_table() -> None:
+    """Written anew by `python tests/access/matrix.py`."""
+    text = (REPOSITORY / "docs" / "access.md").read_text(encoding="utf-8")
+    assert text.partition("<!-- matrix: written by tests/access/matrix.py -->\n")[2] == "\n" + as_markdown()
 
 
 def test_the_owner_may_what_the_roles_are_refused(owner: Connection, world: World) -> None:
