@@ -31,7 +31,6 @@ class Site(Base):
                 "((cell_code IS NULL) OR (town_code IS DISTINCT FROM (\"left\"(cell_code, 9) || '000'::text)))"
             ),
         ),
-        gist("site_town_geom_3857_idx", "town_code", "geom_3857"),
         {"schema": "registry"},
     )
 

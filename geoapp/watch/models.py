@@ -76,8 +76,15 @@ class Incident(Base):
     __tablename__ = "incident"
     __table_args__ = (
         Index("incident_cell_idx", "cell_code", "first_seen_at"),
-        Index("incident_community_idx", text('"left"(cell_code, 12)')),
-        Index("incident_town_idx", "town_code", text("last_seen_at DESC")),
+        Index("incident_community_idx", text('"left"(cell_code, 12)'), text("last_seen_at DESC")),
+        Index(
+            "incident_town_idx", "town_code", text("last_seen_at DESC"), postgresql_include=["site_town_code"]
+        ),
+        Index(
+            "incident_key_risk_area_idx",
+            "key_risk_area_id",
+            postgresql_where=text("(key_risk_area_id IS NOT NULL)"),
+        ),
         Index("incident_site_idx", "site_id"),
         Index(
             "incident_site_town_idx",
@@ -89,7 +96,6 @@ class Incident(Base):
             "site_community_code",
             postgresql_where=text("(site_community_code IS NOT NULL)"),
         ),
-        gist("incident_town_geom_3857_idx", "town_code", "geom_3857"),
         gist("incident_geom_3857_idx", "geom_3857"),
         gist("incident_geom_idx", "geom"),
         Index("incident_live_idx", "camera_id", "class", postgresql_where=text("(state <> 'closed'::text)")),

@@ -1,11 +1,6 @@
 -- needs: parameter
+-- No CTE: with one, PostgreSQL would join and look for frames for every event before it counts them or takes the newest 80.
 CREATE VIEW analysis.event AS
--- The newest frame of each incident is its picture.
-WITH frame AS (
-    SELECT DISTINCT ON (e.incident_id) e.incident_id, e.id, e.sha256
-    FROM watch.evidence AS e
-    ORDER BY e.incident_id, e.captured_at DESC, e.id
-)
 SELECT
     i.id, i.incident_no, i.class, i.state, i.review, i.review_reason,
     i.first_seen_at, i.last_seen_at, i.opened_at, i.closed_at, i.peak_score, i.observation_count,
@@ -13,7 +8,14 @@ SELECT
     i.site_id, s.name_zh AS site_name_zh, i.key_risk_area_id, a.name_zh AS key_risk_area_zh,
     i.cell_code, i.town_code, t.name_zh AS town_zh, t.name_en AS town_en,
     i.placing_method, i.semi_major_m, i.semi_minor_m, i.rotation_deg, i.permit_id,
-    f.id AS evidence_id, f.sha256 AS evidence_sha256, i.model_hash, i.is_generated,
+    -- The newest frame of each incident is its picture; asked only for rows and columns that are read.
+    (
+        SELECT e.id FROM watch.evidence AS e WHERE e.incident_id = i.id ORDER BY e.captured_at DESC, e.id LIMIT 1
+    ) AS evidence_id,
+    (
+        SELECT e.sha256 FROM watch.evidence AS e WHERE e.incident_id = i.id ORDER BY e.captured_at DESC, e.id LIMIT 1
+    ) AS evidence_sha256,
+    i.model_hash, i.is_generated,
     i.geom, i.geom_3857, i.ellipse, i.reviewed_at, i.reviewed_by
 FROM watch.incident AS i
 -- LEFT: an incident in the reader's area may have been seen by a camera that it does not see.
@@ -21,7 +23,6 @@ LEFT JOIN registry.camera AS c ON c.id = i.camera_id
 LEFT JOIN registry.site AS s ON s.id = i.site_id
 LEFT JOIN registry.key_risk_area AS a ON a.id = i.key_risk_area_id
 LEFT JOIN territory.unit AS t ON t.code = i.town_code
-LEFT JOIN frame AS f ON f.incident_id = i.id
 WHERE i.state <> 'candidate'
     -- A candidate that came to nothing is closed without ever having been opened.
     AND NOT (i.state = 'closed' AND i.opened_at IS NULL);

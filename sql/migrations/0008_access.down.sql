@@ -50,7 +50,7 @@ DROP FUNCTION registry.cell_reached;
 DROP FUNCTION registry.camera_reached;
 DROP TABLE registry.camera_reach;
 DROP INDEX watch.incident_key_risk_area_idx, registry.key_risk_area_site_idx,
-    registry.camera_site_idx, watch.incident_site_idx, watch.incident_town_idx, watch.incident_community_idx,
+    registry.camera_site_idx, watch.incident_site_idx, watch.incident_community_idx,
     registry.site_community_idx, registry.site_over_border_idx, registry.site_apart_idx;
 ALTER FUNCTION watch.tell_live() SECURITY INVOKER RESET ALL;
 ALTER FUNCTION territory.keep_cell_version() SECURITY INVOKER RESET ALL;
