@@ -114,6 +114,23 @@ class Demo:
             " WHERE NOT i.is_generated AND i.state <> 'candidate'"
         )
 
+    def secrets(self) -> dict[str, str]:
+        """What nobody may read in a log: the owner's password, the key file's keys."""
+        held = {
+            "the owner's password": (self.home / "database" / "password").read_text(encoding="utf-8").strip()
+        }
+        keys = (self.home / "keys" / "installation.key").read_text(encoding="utf-8")
+        return held | {f"key {n}": text for n, text in enumerate(re.findall(r'"([^"]{32,})"', keys))}
+
+    def written(self) -> Iterator[tuple[str, str]]:
+        """Every text that the run has left: its own words, the services' logs, the database server's log."""
+        for path in [
+            self.home / "demo.log",
+            *(self.home / "logs").iterdir(),
+            PrivateCluster(self.home).root / "log",
+        ]:
+            yield path.name, path.read_text(encoding="utf-8", errors="replace")
+
     def kill_everything(self) -> None:
         for pid in processes_of(self.home):
             try:
@@ -140,7 +157,10 @@ def test_one_command_shows_a_watched_district_and_survives_a_kill(demo: Demo) ->
     assert httpx.get(f"http://127.0.0.1:{demo.port}/headline.json").status_code == 401, (
         "strangers see nothing"
     )
+    secrets = demo.secrets()
+    assert len(secrets) >= 3
     with contextlib.closing(demo.sign_in("committee")) as client:
+        secrets |= {f"cookie {cookie.name}": str(cookie.value) for cookie in client.cookies.jar}
         assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
         everything = client.get("/towns.json").json()
         assert everything
@@ -174,3 +194,8 @@ def test_one_command_shows_a_watched_district_and_survives_a_kill(demo: Demo) ->
     assert "已停止" in demo.said()
     assert "Traceback" not in demo.said()
     assert not processes_of(demo.home), "a clean stop leaves no process behind"
+    for name, text in demo.written():
+        assert "postgresql://" not in text, name
+        for what, secret in secrets.items():
+            assert len(secret) > 20, what
+            assert secret not in text, f"{what} stands in {name}"
