@@ -49,7 +49,7 @@ __all__ = [
 
 Connection = psycopg.Connection[dict[str, Any]]
 # Writers of secrets hold it shared, a rotation alone; any constant that nothing else locks.
-_ROTATION_LOCK = 748_116_313
+_ROTATION_LOCK = 748_116_316
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
 _WORD = re.compile(r"[a-z][a-z_]{0,39}")

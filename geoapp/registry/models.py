@@ -149,6 +149,10 @@ class Camera(Base):
     retired_on: Mapped[date | None]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
     batch_id: Mapped[Big | None]
+    is_connected: Mapped[bool | None] = mapped_column(
+        Computed("snapshot_url IS NOT NULL", persisted=True),
+        comment="是否已接入（有取图地址）; whether there is an address to take pictures from.",
+    )
 
 
 class CameraReach(Base):

@@ -28,7 +28,7 @@ BEGIN
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s', schema_name, everybody);
     END LOOP;
     EXECUTE format(
-        'GRANT SELECT ON registry.key_risk_area, registry.camera, registry.camera_reach, registry.hot_work_permit,'
+        'GRANT SELECT ON registry.key_risk_area, registry.camera_reach, registry.hot_work_permit,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.scan_due, watch.outbox TO %s', everybody
     );
@@ -59,6 +59,14 @@ BEGIN
         SELECT format('GRANT SELECT (%s) ON registry.certificate TO geoapp_planner, geoapp_analyst', string_agg(quote_ident(a.attname), ', '))
         FROM pg_attribute AS a
         WHERE a.attrelid = 'registry.certificate'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'holder_name'
+    );
+    -- A camera's address: who opens it sees live pictures, and no record of it is kept. The watch has it, an admin sets it.
+    GRANT SELECT ON registry.camera TO geoapp_admin;
+    EXECUTE (
+        SELECT format('GRANT SELECT (%s) ON registry.camera TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_duty_officer,'
+            ' geoapp_inspector, geoapp_enterprise', string_agg(quote_ident(a.attname), ', '))
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'registry.camera'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'snapshot_url'
     );
     -- Frames: that there is one is known to all who see the incident; to look at it needs its path.
     GRANT SELECT ON watch.evidence TO geoapp_committee, geoapp_duty_officer, geoapp_inspector, geoapp_enterprise;

@@ -9,8 +9,9 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
     -- Connected: somebody could look. For a past moment the newest observation before it counts, not today's health.
     WITH looked AS (
         SELECT
-            c.*,
-            (c.snapshot_url IS NOT NULL AND c.enabled) AS is_connected,
+            c.id, c.gb_id, c.name_zh, c.town_code, c.cell_code, c.site_id, c.azimuth_deg, c.scene_kind, c.is_generated,
+            c.geom, c.geom_3857, c.sector, c.sector_3857,
+            c.is_connected AND c.enabled AS is_connected,
             h.camera_id IS NOT NULL AS has_health,
             h.observed AS health_observed,
             h.reason AS health_reason,

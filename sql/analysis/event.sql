@@ -39,7 +39,7 @@ CREATE FUNCTION analysis.observation_hour_at(moment timestamptz) RETURNS TABLE (
         SELECT c.id AS camera_id, h.hour
         FROM registry.camera AS c
         CROSS JOIN generate_series(date_trunc('hour', moment) - interval '23 hours', date_trunc('hour', moment), interval '1 hour') AS h (hour)
-        WHERE c.snapshot_url IS NOT NULL AND c.enabled
+        WHERE c.is_connected AND c.enabled
             AND (c.installed_on IS NULL OR c.installed_on <= analysis.city_date(h.hour))
             AND (c.retired_on IS NULL OR c.retired_on > analysis.city_date(h.hour))
         UNION

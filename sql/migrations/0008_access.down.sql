@@ -49,6 +49,7 @@ DROP TRIGGER camera_reach_follows ON registry.camera;
 DROP FUNCTION registry.cell_reached;
 DROP FUNCTION registry.camera_reached;
 DROP TABLE registry.camera_reach;
+ALTER TABLE registry.camera DROP COLUMN is_connected;
 DROP INDEX watch.incident_key_risk_area_idx, registry.key_risk_area_site_idx,
     registry.camera_site_idx, watch.incident_site_idx, watch.incident_community_idx,
     registry.site_community_idx, registry.site_over_border_idx, registry.site_apart_idx;

@@ -295,7 +295,7 @@ BEGIN
             ('territory.no_cell_ground', 'id', ''),
             ('duty.department', 'code', ''), ('duty.rule', 'code', ''), ('duty.person', 'id', ''),
             ('duty.assignment', 'id', ''), ('duty.grid_staff', 'id', ''), ('duty.unit_staff', 'id', ''),
-            ('registry.site', 'id', ''), ('registry.key_risk_area', 'id', ''), ('registry.camera', 'id', ''),
+            ('registry.site', 'id', ''), ('registry.key_risk_area', 'id', ''), ('registry.camera', 'id', ', ''snapshot_url'''),
             ('registry.certificate', 'id', ''), ('registry.hot_work_permit', 'id', ''),
             ('inspection.visit', 'id', ''), ('inspection.hazard', 'id', ''),
             ('analysis.parameter', 'name', ''),
@@ -312,6 +312,10 @@ BEGIN
         );
     END LOOP;
 END $$;
+-- That a token was used is no change of it: a screen that asks all day would fill the audit.
+DROP TRIGGER audit_change ON access.token;
+CREATE TRIGGER audit_change AFTER INSERT OR DELETE OR UPDATE OF token_hash, account_id, name, scopes, expires_at, revoked_at ON access.token
+FOR EACH ROW EXECUTE FUNCTION access.audit_row('id', 'token_hash');
 
 -- An account's database role follows the account: made with it, in the groups of its roles and scope, in none when disabled.
 CREATE FUNCTION access.follow_role(account access.account) RETURNS void
@@ -868,3 +872,8 @@ END $$;
 CREATE TRIGGER account_sql_ends BEFORE UPDATE OF roles ON access.account
 FOR EACH ROW EXECUTE FUNCTION access.account_sql_ends();
 REVOKE EXECUTE ON FUNCTION access.account_sql_ends FROM PUBLIC;
+
+-- A camera's address gives live pictures to whoever opens it: only the watch, which looks, and an admin, who sets it, read it.
+-- Everybody else reads whether there is one.
+ALTER TABLE registry.camera ADD COLUMN is_connected boolean GENERATED ALWAYS AS (snapshot_url IS NOT NULL) STORED;
+COMMENT ON COLUMN registry.camera.is_connected IS '是否已接入（有取图地址）; whether there is an address to take pictures from.';

@@ -34,6 +34,7 @@ ACTIONS = {
     "read_site_contact": "read a site's contact and phone",
     "read_certificate_holder": "read the holder of a certificate",
     "read_camera": "read a camera",
+    "read_camera_address": "read a camera's address (live pictures)",
     "read_incident": "read an incident",
     "read_evidence": "look at the frame of an incident (its path)",
     "review_incident": "review an incident",
@@ -60,6 +61,7 @@ EXPECTED = {
     "read_site_contact": "yn rr rr yn yn yn yy yy",
     "read_certificate_holder": "yn rr rr yn yn yn yy yy",
     "read_camera": "yn yn yn yn yn yn yy yy",
+    "read_camera_address": "rr rr rr rr rr rr yy rr",
     "read_incident": "yn yn yn yn yn yn yy yy",
     "read_evidence": "yn rr rr yn yn yn rr yy",
     "review_incident": "rr rr rr yn rr rr rr rr",
@@ -94,6 +96,7 @@ OVER_HTTP = {
 NOT_OVER_HTTP = (
     "read_site_contact",
     "read_certificate_holder",
+    "read_camera_address",
     "write_hazard",
     "change_parameter",
     "read_imports",

@@ -38,6 +38,7 @@ STATEMENTS = {
     "read_site_contact": "SELECT contact_phone FROM registry.site WHERE id = %(site)s",
     "read_certificate_holder": "SELECT holder_name FROM registry.certificate WHERE id = %(certificate)s",
     "read_camera": "SELECT id FROM registry.camera WHERE id = %(camera)s",
+    "read_camera_address": "SELECT snapshot_url FROM registry.camera WHERE id = %(camera)s",
     "read_incident": "SELECT id FROM analysis.event WHERE id = %(incident)s",
     "read_evidence": "SELECT path FROM watch.evidence WHERE id = %(evidence)s",
     "review_incident": "UPDATE watch.incident SET review = 'false', review_reason = '蒸汽' WHERE id = %(incident)s",
