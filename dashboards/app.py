@@ -36,7 +36,7 @@ from dashboards import (
 )
 from dashboards.board import Board
 from dashboards.gate import Gate, gate_hosts
-from dashboards.state import ViewState
+from dashboards.state import SHOWN_AT_FIRST, SHOWN_TO_FIRM, ViewState
 from dashboards.texts import Language, t
 from dashboards.threads import ThreadedDash
 from geoapp.access.caller import Forbidden, NotSignedIn, caller_or_none
@@ -54,6 +54,9 @@ THEME = {
     "cursorType": "pointer",
 }
 
+# Connections, each pool for itself: slow panels leave enough for tiles, and neither keeps the gate or a sign-in waiting.
+POOLS = {"dashboards": 8, "screens": 6, "gate": 4, "sign-in": 4}
+
 
 def create_app(
     url: str | None = None, *, listening_on: str | None = None, first_code: str | None = None
@@ -69,12 +72,10 @@ def create_app(
     """
     where = url or database_url()
     as_web = web_url(where)
-    pool = open_pool(as_web, size=8, name="dashboards")
-    gate_pool = open_pool(as_web, size=4, name="gate")
-    sign_in_pool = open_pool(as_web, size=4, name="sign-in")
-    signing_in = sign_in.SignIn(sign_in_pool, listening_on or settings().host)
-    screens_pool = open_pool(as_web, size=6, name="screens")  # slow panels leave connections to tiles
-    board = Board(screens_pool)
+    pools = {name: open_pool(as_web, size=size, name=name) for name, size in POOLS.items()}
+    pool = pools["dashboards"]
+    signing_in = sign_in.SignIn(pools["sign-in"], listening_on or settings().host)
+    board = Board(pools["screens"])
     stream = live.Stream(as_web)
 
     @contextlib.asynccontextmanager
@@ -84,10 +85,8 @@ def create_app(
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
-        pool.close()
-        screens_pool.close()
-        gate_pool.close()
-        sign_in_pool.close()
+        for one in pools.values():
+            one.close()
 
     server = FastAPI(title="GeoApp", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     _answer_refusals(server)
@@ -134,7 +133,7 @@ def create_app(
 
     @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))
     def show_page(path: str | None, query: str | None) -> Any:
-        state = ViewState.from_query(query)
+        state = ViewState.from_query(query, SHOWN_TO_FIRM if overview.scope() == "site" else SHOWN_AT_FIRST)
         make = pages.get(path or "/")
         try:
             if make is None:
@@ -156,7 +155,7 @@ def create_app(
     accounts_page.register(app, board)
     audit_page.register(app, board)
     _serve_pages(server, app, set(pages))
-    server.add_middleware(Gate, pool=gate_pool, hosts=gate_hosts(listening_on))
+    server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
     return server
 

@@ -423,9 +423,12 @@ def _cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
         found = answers.cell_details(connection, key)
     if found is None:
         return None
-    cell, risk = found["cell"], found["risk"] or {}
+    # No row at all: the caller sees some sites of the cell only (a firm), so its grade is not known to it.
+    cell, risk = found["cell"], found["risk"]
+    level = "unknown" if risk is None else risk.get("level")
     body = [
-        _head("cell", str(cell["name_zh"] or cell_code(key)), lang, _level(risk.get("level"), lang)),
+        _head("cell", str(cell["name_zh"] or cell_code(key)), lang, _level(level, lang)),
+        html.P(t("drawer.own_only", lang), className="lead-note") if risk is None else None,
         _facts(
             [
                 (t("drawer.cell_code", lang), html.Code(cell_code(key))),
@@ -441,11 +444,14 @@ def _cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
         _cell_incidents(found["incidents"], lang, zone),
         html.P(t("legend.as_of", lang, time=clock(found["as_of"], zone, seconds=True)), className="fine"),
     ]
+    body = [part for part in body if part is not None]
     west, south, east, north = cell["bounds"]
     return body, {"lat": (south + north) / 2, "lon": (west + east) / 2, "zoom": 14}
 
 
-def _cell_risk(risk: Row, lang: Language) -> html.Section:
+def _cell_risk(risk: Row | None, lang: Language) -> html.Section:
+    if risk is None:
+        return _part(t("drawer.risk", lang), html.P(t("drawer.risk_unknown", lang), className="empty-line"))
     if risk.get("score") is None:
         return _part(t("drawer.risk", lang), html.P(t("drawer.no_site", lang), className="empty-line"))
     override = either(risk, lang, "override")

@@ -14,6 +14,7 @@ from dashboards.board import Board, Row, clock, number
 from dashboards.lenses import hatch_name, lens_classes, no_cell_class
 from dashboards.state import LENSES, TOGGLES, ViewState
 from dashboards.texts import Language, either, group, t, word
+from geoapp.access.caller import caller_or_none
 from geoapp.settings import settings
 
 _AWAY = (psycopg.Error, PoolTimeout)
@@ -124,6 +125,7 @@ def _map_area(state: ViewState, city: Row) -> list[Any]:
     return [
         html.Div(the_map, className="map-frame", role="application", **{"aria-label": t("map.label", lang)}),
         html.Div(
+            # Lenses colour cells, which a firm does not see as a whole.
             [
                 dmc.SegmentedControl(
                     id="lens",
@@ -135,6 +137,7 @@ def _map_area(state: ViewState, city: Row) -> list[Any]:
                 html.Div(id="lens-question", className="lens-question"),
             ],
             className="lens-bar panel",
+            style={"display": "none"} if scope() == "site" else {},
         ),
         html.Button(
             shell.icon("layers"),
@@ -168,8 +171,25 @@ def _map_area(state: ViewState, city: Row) -> list[Any]:
     ]
 
 
+def scope() -> str:
+    """The caller's scope: district, town, community or site."""
+    caller = caller_or_none()
+    return "district" if caller is None else caller.scope
+
+
+def is_part() -> bool:
+    """Whether the caller sees a part of the district: no figure here speaks of the rest."""
+    return scope() != "district"
+
+
+def _sees_towns() -> bool:
+    # Totals of a town are told to whoever sees all of it.
+    return scope() in ("district", "town")
+
+
 def _rail(state: ViewState) -> html.Aside:
     lang = state.lang
+    towns = [dmc.TabsTab(t("rail.towns", lang), value="towns")] if _sees_towns() else []
     return html.Aside(
         dmc.Tabs(
             [
@@ -179,7 +199,7 @@ def _rail(state: ViewState) -> html.Aside:
                             [t("rail.incidents", lang), html.Span(id="incident-count", className="count")],
                             value="incidents",
                         ),
-                        dmc.TabsTab(t("rail.towns", lang), value="towns"),
+                        *towns,
                     ]
                 ),
                 dmc.TabsPanel(
@@ -203,20 +223,28 @@ def _rail(state: ViewState) -> html.Aside:
 # --- panels ----------------------------------------------------------------------------------------------------------
 
 
-def figures(head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
-    """The strip of figures, each with its denominator; a missing figure is said to be unknown."""
+def figures(head: dict[str, Row], lang: Language, zone: str, *, part: bool = False) -> list[Any]:
+    """The strip of figures, each with its denominator; a missing figure is said to be unknown.
+
+    part: they are of a part of the district, and what is missing is not known to this account.
+    """
 
     def value(name: str) -> float | None:
         row = head.get(name)
         return None if row is None else row["value"]
 
     def tile(name: str, label: str, shown: str, note: str, tone: str, lens: str | None = None) -> html.Div:
+        hint = {}
+        if part and head and value(name) is None:
+            shown, note, tone = "—", t("scope.unknown", lang), "plain"
+            hint = {"title": t("scope.unknown_why", lang)}
         return html.Div(
             [
                 html.Span(label, className="label"),
                 html.Span([html.B(shown), html.Small(note)], className="value"),
             ],
             className=f"figure tone-{tone}",
+            **hint,
             **shell.data(figure=name, value="" if value(name) is None else value(name), lens=lens or ""),
         )
 
@@ -226,7 +254,7 @@ def figures(head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
     return [
         tile(
             "incidents_open",
-            t("figures.incidents", lang),
+            t("figures.incidents_own" if part else "figures.incidents", lang),
             number(open_now),
             t(
                 "figures.unreviewed",
@@ -283,8 +311,10 @@ def figures(head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
     ]
 
 
-def incident_list(rows: list[Row], head: dict[str, Row], lang: Language, zone: str) -> list[Any]:
-    """Open leads, then those of the last day."""
+def incident_list(
+    rows: list[Row], head: dict[str, Row], lang: Language, zone: str, area: str = ""
+) -> list[Any]:
+    """Open leads, then those of the last day. area: the name of the part of the district that they are of, "" for all."""
     live = [r for r in rows if r["state"] != "closed"]
     past = [r for r in rows if r["state"] == "closed"]
     out: list[Any] = []
@@ -296,8 +326,9 @@ def incident_list(rows: list[Row], head: dict[str, Row], lang: Language, zone: s
         out.append(
             html.P(
                 t(
-                    "rail.none",
+                    "rail.none_own" if area else "rail.none",
                     lang,
+                    area=area,
                     observed=number(online["value"] if online else None),
                     total=number(total["value"] if total else None),
                 ),
@@ -397,10 +428,36 @@ def town_list(rows: list[Row], lang: Language) -> list[Any]:
     ]
 
 
+def firm_legend(lang: Language) -> list[Any]:
+    """What a firm's map shows: no cells, so no lens, and no count of what is not known to it."""
+    blind = {"color": "#c2185b", "hatch": {}}
+    seen = {"color": "#0b7f6b", "hatch": None}
+    return [
+        html.Ul(
+            [
+                _legend_row(blind, "under_60", t("legend.area_under", lang), ""),
+                _legend_row(seen, "seen", t("legend.area_seen", lang), ""),
+                _legend_row({"color": "", "hatch": None}, "site", t("legend.site", lang), ""),
+                _legend_row({"color": "#8a95a0", "hatch": {}}, "cell", t("legend.cell_unknown", lang), ""),
+            ]
+        ),
+        html.P(t("legend.firm", lang), className="legend-note own"),
+    ]
+
+
 def legend(
-    counts: dict[str, Any] | None, lens: str, lang: Language, zone: str, head: dict[str, Row] | None = None
+    counts: dict[str, Any] | None,
+    lens: str,
+    lang: Language,
+    zone: str,
+    head: dict[str, Row] | None = None,
+    *,
+    part: bool = False,
 ) -> list[Any]:
-    """Class, numeral, meaning and number of cells; of coverage also the ground in no cell, as the strip of figures has it."""
+    """Class, numeral, meaning and number of cells; of coverage also the ground in no cell, as the strip of figures has it.
+
+    part: of a part of the district only, which is said.
+    """
     given = (counts or {}).get("counts", {}) if (counts or {}).get("lens") == lens else {}
     rows = []
     for entry in lens_classes(lens):
@@ -431,6 +488,7 @@ def legend(
         html.Ul(rows),
         html.P(t(f"legend.{lens}_hatch", lang), className="legend-note"),
         html.P(note, className="legend-note"),
+        *([html.P(t("legend.own_area", lang), className="legend-note own")] if part else []),
     ]
 
 
@@ -459,7 +517,7 @@ def register(app: Dash, board: Board) -> None:
     @app.callback(Output("figures", "children"), Input("slow-tick", "data"), State("page-state", "data"))
     def show_figures(_: Any, page: dict[str, Any]) -> Any:
         try:
-            return figures(board.headline(), page["lang"], page["zone"])
+            return figures(board.headline(), page["lang"], page["zone"], part=is_part())
         except _AWAY:
             return no_update
 
@@ -475,12 +533,16 @@ def register(app: Dash, board: Board) -> None:
             rows = board.rows("incident_list")
             head = board.headline() if not any(r["state"] != "closed" for r in rows) else {}
             live = sum(r["state"] != "closed" for r in rows)
-            return incident_list(rows, head, page["lang"], page["zone"]), str(live)
+            caller = caller_or_none()
+            area = shell.area_words(caller, board.city(), page["lang"]) if caller and is_part() else ""
+            return incident_list(rows, head, page["lang"], page["zone"], area), str(live)
         except _AWAY:
             return no_update, no_update
 
     @app.callback(Output("town-list", "children"), Input("slow-tick", "data"), State("page-state", "data"))
     def show_towns(_: Any, page: dict[str, Any]) -> Any:
+        if not _sees_towns():
+            return []
         try:
             return town_list(board.shared("town_list"), page["lang"])
         except _AWAY:
@@ -495,12 +557,14 @@ def register(app: Dash, board: Board) -> None:
         State("page-state", "data"),
     )
     def show_legend(counts: dict[str, Any] | None, lens: str, _: Any, page: dict[str, Any]) -> Any:
+        if scope() == "site":
+            return firm_legend(page["lang"]), ""
         head: dict[str, Row] = {}
         if lens == "coverage":
             with contextlib.suppress(*_AWAY):
                 head = board.headline()
         return (
-            legend(counts, lens, page["lang"], page["zone"], head),
+            legend(counts, lens, page["lang"], page["zone"], head, part=is_part()),
             t(f"lens.{lens}_question", page["lang"]),
         )
 

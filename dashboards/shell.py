@@ -17,6 +17,8 @@ USED_BY = {
     "/matrix": {"committee", "planner", "analyst", "duty_officer", "inspector", "admin"},
     "/cameras": {"committee", "planner", "analyst", "duty_officer", "admin"},
 }
+# Areas in which a page has something to show: the matrix is of whole towns.
+USED_IN = {"/matrix": {"district", "town"}}
 # Pages that are closed to whoever may not do this.
 NEEDED_ACTION = {"/accounts": "manage_accounts"}
 
@@ -96,7 +98,10 @@ def keep(state: ViewState) -> str:
 
 def is_used(path: str, caller: Caller | None) -> bool:
     """Whether a link to the page helps this caller."""
-    return caller is None or path not in USED_BY or bool(USED_BY[path] & set(caller.roles))
+    if caller is None:
+        return True
+    has_work = path not in USED_BY or bool(USED_BY[path] & set(caller.roles))
+    return has_work and (path not in USED_IN or caller.scope in USED_IN[path])
 
 
 def may_open(path: str, caller: Caller | None) -> bool:

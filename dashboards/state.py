@@ -10,6 +10,8 @@ from dashboards.texts import Language
 LENSES = ("risk", "coverage", "duty")
 TOGGLES = ("incident", "camera", "key_risk_area", "site", "no_cell", "unit")
 SHOWN_AT_FIRST = ("incident", "camera", "key_risk_area", "no_cell", "unit")
+# A firm's map is of its own sites.
+SHOWN_TO_FIRM = ("incident", "camera", "key_risk_area", "site", "unit")
 _SELECTED = re.compile(r"^(cell|site|camera|key_risk_area|no_cell|incident):[0-9A-Za-z-]{1,40}$")
 
 
@@ -28,8 +30,9 @@ class ViewState:
     selected: str = ""
 
     @classmethod
-    def from_query(cls, query: str | None) -> "ViewState":
-        """Reads `?lang=…&lens=…`; what it does not understand is left at its default, never an error."""
+    def from_query(cls, query: str | None, shown: tuple[str, ...] = SHOWN_AT_FIRST) -> "ViewState":
+        """Reads `?lang=…&lens=…`; what it does not understand is left at its default, never an error. shown: layers that
+        are shown where the address names none."""
         given = {k: v[-1] for k, v in parse_qs((query or "").lstrip("?"), keep_blank_values=True).items()}
         zoom, lat, lon = _number(given.get("z")), _number(given.get("lat")), _number(given.get("lon"))
         whole = (
@@ -40,7 +43,7 @@ class ViewState:
             and abs(lat) <= 85
             and abs(lon) <= 180
         )
-        layers: tuple[str, ...] = SHOWN_AT_FIRST
+        layers = shown
         if "layers" in given:
             layers = tuple(name for name in TOGGLES if name in given["layers"].split("."))
         return cls(

@@ -132,7 +132,9 @@
     return keep(`lens|${lens}|${entry ? entry.value : "-"}|${Math.max(12, Math.min(15, zoom))}|${chosen}|${unsure}`, () => {
       const border = [{ color: ink.cellLine, width: zoom > 12 ? .9 : .45 }];
       if (chosen) border.push({ color: DARK ? "#000" : "#fff", width: 5 }, { color: ink.chosen, width: 2.6 });
-      if (!entry || !entry.color) return { order: chosen ? 9 : 0, fill: DARK ? "rgba(120,135,150,.08)" : "rgba(110,120,130,.07)", lines: border };
+      if (!entry) return { order: chosen ? 9 : 0, lines: border };
+      if (entry.unknown) return { order: chosen ? 9 : 0, lines: border, hatch: { color: DARK ? "rgba(160,175,190,.22)" : "rgba(80,95,110,.2)", pitch: 14, width: 1 } };
+      if (!entry.color) return { order: chosen ? 9 : 0, fill: DARK ? "rgba(120,135,150,.08)" : "rgba(110,120,130,.07)", lines: border };
       const style = { order: chosen ? 9 : 1, lines: border };
       if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + (DARK ? "30" : "24"), pitch: 8, width: 1.7, ...entry.hatch };
       else style.fill = entry.color + (zoom >= 15 ? "80" : zoom >= 14 ? "a8" : DARK ? "c4" : "c8");

@@ -15,6 +15,8 @@
 
   const Grid = { classes: new Uint8Array(0), byValue: [], scores: {}, lens: "risk", unsure: new Set() };
 
+  const UNKNOWN = { value: "unknown", unknown: true };
+
   const CityMap = L.LayerGroup.extend({
     initialize(config) {
       L.LayerGroup.prototype.initialize.call(this);
@@ -45,7 +47,7 @@
       this.tiles = {
         base: make("base", s.base),
         land: make("unit", (f) => (f.properties.level === "county" ? s.land() : null), { pane: "land" }),
-        cell: make("cell", (f, zoom) => s.lensStyle(Grid.lens, this.classOf(f.id), zoom, this.isChosen("cell", f.properties.code), Grid.unsure.has(f.id)), { pickable: true }),
+        cell: make("cell", (f, zoom) => s.lensStyle(Grid.lens, this.classOf(f.id) || this.unknown(), zoom, this.isChosen("cell", f.properties.code), Grid.unsure.has(f.id)), { pickable: true }),
         no_cell: make("no_cell", s.noCell, { pickable: true }),
         unit: make("unit", s.unit),
         unit_label: make("unit_label", () => null, { drawn: false, pane: "names" }),
@@ -55,6 +57,9 @@
         camera: make("camera", s.camera, { pickable: true }),
       };
       this.labels = new L.LabelCanvas(() => this.names(), { pane: "geo-names" });
+      // Before the tiles: a browser asks six things at a time, and a map has a hundred tiles.
+      this.lens(this.state.lens);
+      this.refreshIncidents(false);
       for (const id of ["land", "base", "cell", "unit_label"]) this.tiles[id].addTo(map);
       for (const id of this.config.toggles) this.show(id, this.on_.has(id));
       this.labels.addTo(map);
@@ -67,10 +72,8 @@
         this.state.lat = middle.lat.toFixed(5); this.state.lon = middle.lng.toFixed(5); this.state.z = map.getZoom();
         this.write();
       });
-      this.lens(this.state.lens);
-      this.refreshIncidents(false);
-      setInterval(() => this.refreshIncidents(false), 60000);
-      setInterval(() => this.lens(Grid.lens), 60000);
+      setInterval(() => g.byItself(() => this.refreshIncidents(false)), 60000);
+      setInterval(() => g.byItself(() => this.lens(Grid.lens)), 60000);
       if (this.state.selected) this.select(...this.state.selected.split(":"), { fly: !given });
       new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
       g.ready = true;
@@ -102,6 +105,8 @@
       } catch (fault) { this.failed(); console.warn("lens", fault); }
       if (changed) this.write();
     },
+    /* A cell of which the lens says nothing (a firm sees its own sites, not the cell): hatched, never calm. */
+    unknown() { return Grid.byValue.length ? UNKNOWN : null; },
     classOf(id) { return Grid.byValue[(Grid.classes[id] || 0) - 1] || null; },
 
     show(id, on) {
