@@ -38,6 +38,7 @@ SIGN_IN_BODY_MAX = 8_000
 BODY_WITHIN_S = 20.0
 # A browser of this site sends less than 4 KB of them; a stranger's million of cookies is not even read.
 HEADERS_MAX = 32_768
+PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 REFUSALS = Counter("geoapp_refusals", "Requests that the gate refused, by reason", ["why"], registry=None)
@@ -119,6 +120,14 @@ class Asked:
             return None
 
     @property
+    def by_itself(self) -> bool:
+        """Whether the page asks without anybody having touched it: a timer, the live stream, a picture that it shows.
+
+        Asset 05_signed_in.js says so. Nobody gains by saying it wrongly: it can only end a session sooner.
+        """
+        return self.headers.get("x-by-itself") == "1" or self.headers.get("sec-fetch-dest") == "image"
+
+    @property
     def wants_page(self) -> bool:
         """Whether a person's browser asks for a page."""
         return (
@@ -130,7 +139,7 @@ class Asked:
     @property
     def from_this_machine(self) -> bool:
         """A loopback client that no proxy stands before, asking for a loopback name (which no foreign page can do)."""
-        forwarded = any(name == "forwarded" or name.startswith("x-forwarded-") for name in self.headers)
+        forwarded = any(name in PROXY_HEADERS or name.startswith("x-forwarded-") for name in self.headers)
         return (
             self.ip is not None
             and ipaddress.ip_address(self.ip).is_loopback
@@ -388,7 +397,9 @@ class Gate:
             return await self._ask(lambda c: caller_of_token(c, token, datetime.now(UTC)))
         if session is None:
             return None
-        return await self._ask(lambda c: caller_of_session(c, session, datetime.now(UTC)))
+        # A map that is only left open is no use: else no session would ever be idle.
+        slides = not asked.by_itself and asked.path != SOCKET_PATH
+        return await self._ask(lambda c: caller_of_session(c, session, datetime.now(UTC), slides=slides))
 
     async def _any_account(self) -> bool:
         # Accounts are disabled, never deleted: once there is one, there always is.

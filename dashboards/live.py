@@ -220,6 +220,9 @@ class Stream:
             return
         found = await asyncio.to_thread(self._callers, listeners)
         for listener in listeners:
+            group = self.groups.get(listener.caller.scope_key)
+            if group is None or listener not in group.listeners:
+                continue  # it went while we looked: nobody would ever take it out again
             caller = found.get(listener.key)
             if caller is None:
                 self.leave(listener)

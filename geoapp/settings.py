@@ -5,7 +5,7 @@ from pathlib import Path
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from geoapp.errors import Refused
@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""
     # Addresses of reverse proxies whose X-Forwarded-* headers are believed, separated by commas (default: none).
     trusted_proxies: str = ""
+    # A browser's session ends after so many minutes that nobody used it, and after so many hours in any case.
+    session_idle_minutes: int = Field(default=120, ge=5, le=1440)
+    session_hours: int = Field(default=12, ge=1, le=24)
     # Set by `geoapp demo` for the processes that it starts: sign-in with one click, on this machine only.
     demo: bool = False
     # Sign-in at an OpenID Connect provider, offered when issuer and client are set.

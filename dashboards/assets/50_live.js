@@ -102,12 +102,12 @@
     listen();
     let opened = false;
     socket.onopen = () => { opened = true; live.tries = 0; listen(); };
-    socket.onmessage = (message) => { listen(); heard(JSON.parse(message.data)); };
+    socket.onmessage = (message) => { listen(); g.byItself(() => heard(JSON.parse(message.data))); };
     socket.onclose = (end) => {
       clearTimeout(alarm);
       if (end.code === SIGNED_OUT) { g.signIn(); return; }
       // A refused handshake has no code: any answer of the server says whether it was for want of a session (401).
-      if (!opened) fetch("/layers/base.json", { cache: "no-store" }).catch(() => {});
+      if (!opened) g.byItself(() => fetch("/layers/base.json", { cache: "no-store" })).catch(() => {});
       if (live.tries > 0 || live.lastGood) banner("server", live.lastGood || g.opened);
       const wait = Math.min(15000, 500 * 2 ** live.tries) * (0.7 + 0.6 * Math.random());
       live.tries += 1;

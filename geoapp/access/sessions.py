@@ -8,16 +8,24 @@ from datetime import datetime, timedelta
 from geoapp.access.caller import Caller, Connection
 from geoapp.access.throttle import plain_ip
 from geoapp.database.sql_files import read_sql
+from geoapp.settings import settings
 
-# An operation centre's screen stays open through a shift; a forgotten one ends within the half day.
-IDLE = timedelta(hours=2)
-ABSOLUTE = timedelta(hours=12)
 # The idle end is written again at most this often: a map asks for many tiles a second.
 SLIDE_EVERY = timedelta(minutes=1)
 COOKIE = "geoapp_session"
 CSRF_COOKIE = "_csrf_token"
 CSRF_HEADER = "X-CSRFToken"
 TOKEN_LENGTH = 43
+
+
+def idle() -> timedelta:
+    """After how long without use a session ends (GEOAPP_SESSION_IDLE_MINUTES)."""
+    return timedelta(minutes=settings().session_idle_minutes)
+
+
+def longest() -> timedelta:
+    """After how long a session ends in any case (GEOAPP_SESSION_HOURS)."""
+    return timedelta(hours=settings().session_hours)
 
 
 def token_hash(token: str) -> bytes:
@@ -41,7 +49,7 @@ def open_session(
 ) -> str:
     """Opens a session (method: password, oidc, demo or first_start) and returns the cookie's text, 43 characters.
 
-    `connection` is the web process's own (not acting). `at` is aware. It ends after IDLE without use, after ABSOLUTE in
+    `connection` is the web process's own (not acting). `at` is aware. It ends after idle() without use, after longest() in
     any case.
     """
     token = secrets.token_urlsafe(32)
@@ -54,8 +62,8 @@ def open_session(
             method,
             at,
             at,
-            at + IDLE,
-            at + ABSOLUTE,
+            at + idle(),
+            at + longest(),
             plain_ip(ip),
             "".join(c if c.isprintable() else " " for c in (user_agent or "")[:200]),
         ),
@@ -63,8 +71,13 @@ def open_session(
     return token
 
 
-def caller_of_session(connection: Connection, token: str, at: datetime) -> Caller | None:
-    """The caller of a cookie at a moment, or None for one that is forged, ended, or of a disabled account."""
+def caller_of_session(
+    connection: Connection, token: str, at: datetime, *, slides: bool = True
+) -> Caller | None:
+    """The caller of a cookie at a moment, or None for one that is forged, ended, or of a disabled account.
+
+    slides: whether this is use by a person, which puts the idle end off; what a page asks by itself is none.
+    """
     if len(token) != TOKEN_LENGTH or not token.isascii():
         return None
     row = connection.execute(
@@ -72,10 +85,10 @@ def caller_of_session(connection: Connection, token: str, at: datetime) -> Calle
     ).fetchone()
     if row is None:
         return None
-    if at - row["last_used_at"] > SLIDE_EVERY:
+    if slides and at - row["last_used_at"] > SLIDE_EVERY:
         connection.execute(
             "UPDATE access.session SET last_used_at = %(at)s, idle_until = %(until)s WHERE id = %(id)s",
-            {"at": at, "until": at + IDLE, "id": row["session_id"]},
+            {"at": at, "until": at + idle(), "id": row["session_id"]},
         )
     return Caller.from_row(row)
 

@@ -14,8 +14,6 @@ from geoapp.access import account_changes
 from geoapp.access.accounts import add_account
 from geoapp.access.caller import Caller, Connection, NotSignedIn, Pool, acting, calling
 from geoapp.access.sessions import (
-    ABSOLUTE,
-    IDLE,
     SLIDE_EVERY,
     caller_of_session,
     csrf_of,
@@ -32,6 +30,8 @@ from geoapp.settings import settings
 
 AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+# As they are unless an installation says otherwise.
+IDLE, ABSOLUTE = timedelta(minutes=120), timedelta(hours=12)
 
 
 @pytest.fixture
@@ -101,6 +101,34 @@ def test_use_is_written_at_most_once_a_minute(web: Connection, owner: Connection
     caller_of_session(web, token, AT + SLIDE_EVERY + SECOND)
     web.commit()
     assert used_at(owner) == AT + SLIDE_EVERY + SECOND
+
+
+def test_what_a_page_asks_by_itself_is_no_use(web: Connection, owner: Connection, officer: int) -> None:
+    token = opened(web, officer)
+    at = AT
+    while at + timedelta(minutes=10) < AT + IDLE:
+        at += timedelta(minutes=10)
+        assert caller_of_session(web, token, at, slides=False) is not None
+    web.commit()
+    assert used_at(owner) == AT
+    assert caller_of_session(web, token, AT + IDLE, slides=False) is None
+
+
+def test_how_long_sessions_last_is_a_setting(
+    web: Connection, officer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEOAPP_SESSION_IDLE_MINUTES", "720")
+    monkeypatch.setenv("GEOAPP_SESSION_HOURS", "13")
+    settings.cache_clear()
+    token = opened(web, officer)
+    assert caller_of_session(web, token, AT + timedelta(hours=11, minutes=59)) is not None
+    assert caller_of_session(web, token, AT + timedelta(hours=13) - SECOND) is not None
+    assert caller_of_session(web, token, AT + timedelta(hours=13)) is None
+    for wrong in ("0", "100000"):
+        monkeypatch.setenv("GEOAPP_SESSION_IDLE_MINUTES", wrong)
+        settings.cache_clear()
+        with pytest.raises(Refused, match="GEOAPP_SESSION_IDLE_MINUTES"):
+            settings()
 
 
 def used_at(owner: Connection) -> datetime | None:

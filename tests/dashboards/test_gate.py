@@ -16,9 +16,10 @@ from websockets.typing import Origin
 
 from dashboards.gate import allowed_hosts
 from geoapp.access.caller import calling, current_caller
-from geoapp.access.sessions import ABSOLUTE, IDLE, csrf_of, open_session
+from geoapp.access.sessions import SLIDE_EVERY, csrf_of, open_session
 from geoapp.access.tokens import make_token
 
+IDLE, ABSOLUTE = timedelta(minutes=120), timedelta(hours=12)
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
 # Of every kind that the application has, and some that it has not: a stranger cannot tell them apart.
 PATHS = (
@@ -100,6 +101,28 @@ def test_a_session_that_was_ended_cannot_be_replayed(site: Site) -> None:
             (site.people.ids["committee"],),
         )
     assert client.get("/assets/app.css").status_code == 401
+
+
+def test_a_page_that_is_left_alone_does_not_keep_its_session(site: Site) -> None:
+    client = site.client("committee")
+
+    def used_after(path: str, headers: dict[str, str]) -> bool:
+        with site.connect() as owner:
+            long_ago = datetime.now(UTC) - 2 * SLIDE_EVERY
+            account = site.people.ids["committee"]
+            owner.execute(
+                "UPDATE access.session SET last_used_at = %s WHERE account_id = %s", (long_ago, account)
+            )
+            assert client.get(path, headers=headers).status_code == 200
+            row = owner.execute(
+                "SELECT max(last_used_at) AS at FROM access.session WHERE account_id = %s", (account,)
+            ).fetchone()
+        assert row is not None
+        return bool(row["at"] > long_ago)
+
+    assert used_after("/headline.json", {})
+    assert not used_after("/headline.json", {"X-By-Itself": "1"})
+    assert not used_after("/assets/app.css", {"Sec-Fetch-Dest": "image"})
 
 
 def test_a_cookie_of_tls_does_not_hold_without_it(site: Site) -> None:

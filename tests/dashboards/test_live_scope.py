@@ -367,6 +367,34 @@ def test_a_map_that_does_not_read_is_cut_off_and_keeps_no_memory() -> None:
     assert asyncio.run(fill()) == [live.TOO_SLOW]
 
 
+def test_a_map_that_goes_while_its_account_is_looked_at_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    def officer(areas: tuple[str, ...]) -> Caller:
+        return Caller(1, "x", "", ("duty_officer",), "town", "geoapp_x_000000", areas=areas, session_id="1")
+
+    monkeypatch.setattr(live, "open_pool", lambda *_, **__: None)
+    stream = live.Stream("")
+    went, stays = live.Listener(officer((TOWN_A,))), live.Listener(officer((TOWN_A,)))
+
+    def look(_: list[live.Listener]) -> dict[str, Caller]:
+        stream.leave(went)  # the browser is closed in this very moment
+        return {went.key: officer((TOWN_B,))}
+
+    monkeypatch.setattr(stream, "_callers", look)
+
+    async def looked() -> None:
+        for listener in (went, stays):
+            await stream.join(listener)
+        await stream._look_at_sessions()
+
+    stream.away_since = datetime.now(UTC)  # join reads nothing
+    asyncio.run(looked())
+    assert [group.listeners for group in stream.groups.values()] == [{stays}]
+    assert went.queue.empty()
+    assert stays.queue.get_nowait() == {"type": "reload"}
+
+
 # --- frames --------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,38 @@ def test_an_officer_reviews_a_lead_in_the_drawer(open_page: Callable[..., Any], 
     assert row == {"review": "false", "review_reason": "夕阳反光", "reviewed_by": "duty_officer"}
 
 
+def test_what_the_map_asks_by_itself_says_so_and_what_a_person_asks_does_not(
+    open_page: Callable[..., Any], site: Site
+) -> None:
+    page = open_page("/", login="duty_officer")
+    said: list[tuple[str, bool]] = []
+    page.on(
+        "request",
+        lambda r: said.append(
+            (r.url.removeprefix(site.base) + (r.post_data or ""), r.headers.get("x-by-itself") == "1")
+        ),
+    )
+    page.evaluate("geoapp.tick('slow-tick', {})")
+    page.evaluate("geoapp.byItself(() => geoapp.city.refreshIncidents(false))")
+    until(page, "geoapp.live.lastGood !== null")
+    with site.connect() as connection:
+        made = open_incident(connection, site.home)
+        connection.execute(
+            "UPDATE watch.incident SET town_code = %s WHERE id = %s", (site.people.town, made["id"])
+        )
+    page.wait_for_timeout(5000)  # the stream's news, and the slow tick after it
+    assert len([1 for _, alone in said if alone]) >= 3
+    assert [
+        what for what, alone in said if not alone and not what.startswith(("/evidence/", "/_favicon"))
+    ] == []
+    said.clear()
+    page.evaluate("geoapp.city.lens('duty')")
+    page.evaluate(f"geoapp.city.select('incident', '{made['id']}')")
+    until(page, "document.querySelector('.drawer img') !== null")
+    assert any("/lens/duty" in what and not alone for what, alone in said)
+    assert any("selection.data" in what and not alone for what, alone in said)
+
+
 def test_a_page_whose_session_has_ended_goes_to_the_sign_in_and_comes_back(
     open_page: Callable[..., Any], site: Site
 ) -> None:
