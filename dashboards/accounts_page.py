@@ -1,10 +1,11 @@
-"""Accounts, for admins: who may sign in, in which role, for which area; add, disable, reset, end sessions.
+"""Accounts, for admins: who may sign in, in which role, for which area; add, change, disable, reset, end sessions; tokens.
 
 Everything is done under the admin's own database role; what the page hides, the database refuses.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -27,6 +28,7 @@ from geoapp.access.accounts import LOGIN, add_account
 from geoapp.access.caller import ROLES, Connection, Forbidden, acting, current_caller
 from geoapp.access.passwords import hash_password, one_time_password
 from geoapp.access.sign_in import reset_password
+from geoapp.access.tokens import LONGEST, SCOPES, make_token, revoke_tokens
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 
@@ -37,6 +39,7 @@ ACTIONS = {
     "disable": ("account.disable", "account.disable_ask", True),
     "enable": ("account.enable", "account.enable_ask", False),
 }
+TOKEN_DAYS = 90
 
 
 def layout(state: ViewState, board: Board) -> html.Div:
@@ -51,6 +54,9 @@ def layout(state: ViewState, board: Board) -> html.Div:
             read_sql("screens/account_list").encode(), {"at": datetime.now(UTC)}
         ).fetchall()
         units = connection.execute(read_sql("screens/account_units").encode()).fetchall()
+        tokens = connection.execute(
+            read_sql("screens/token_list").encode(), {"at": datetime.now(UTC)}
+        ).fetchall()
     active = sum(r["disabled_at"] is None for r in accounts)
     body = html.Main(
         [
@@ -69,7 +75,33 @@ def layout(state: ViewState, board: Board) -> html.Div:
                 className="tools",
             ),
             html.Div(account_table(accounts, lang, zone), className="table-card"),
+            html.H2(t("account.all_tokens", lang)),
+            html.P(t("account.all_tokens_lead", lang), className="lead"),
+            html.Div(token_table(tokens, lang, zone), className="table-card"),
             forms.dialog("add-account", t("account.add", lang), "", add_form(units, lang)),
+            forms.dialog(
+                "edit-account",
+                t("account.edit", lang),
+                t("account.edit_note", lang),
+                edit_form(units, lang),
+                with_who=True,
+            ),
+            forms.dialog(
+                "issue-token",
+                t("account.issue", lang),
+                t("account.issue_note", lang),
+                token_form(lang),
+                with_who=True,
+            ),
+            forms.dialog(
+                "revoke-token",
+                t("account.revoke", lang),
+                t("account.revoke_ask", lang),
+                forms.form(
+                    [forms.reason(lang)], "", lang, t("account.revoke", lang), danger=True, in_dialog=True
+                ),
+                with_who=True,
+            ),
             *[
                 forms.dialog(
                     f"ask-{name}",
@@ -89,6 +121,66 @@ def layout(state: ViewState, board: Board) -> html.Div:
 
 def add_form(units: list[Row], lang: Language) -> html.Form:
     """Login, name, roles, area or sites, reason."""
+    return forms.form(
+        [
+            forms.text("login", t("account.login", lang), t("account.login_hint", lang), autoComplete="off"),
+            forms.text("name_zh", t("account.name_zh", lang), autoComplete="off"),
+            *_rights(units, lang, ""),
+            forms.reason(lang),
+        ],
+        "/accounts/add",
+        lang,
+        t("account.add_do", lang),
+        in_dialog=True,
+    )
+
+
+def edit_form(units: list[Row], lang: Language) -> html.Form:
+    """Names, roles, area or sites, OIDC subject, reason; the button that opens it fills it (`_filled`)."""
+    return forms.form(
+        [
+            forms.text("name_zh", t("account.name_zh", lang), autoComplete="off", id="edit-name-zh"),
+            forms.text("name_en", t("account.name_en", lang), autoComplete="off", id="edit-name-en"),
+            *_rights(units, lang, "edit-"),
+            forms.text(
+                "oidc_subject",
+                t("account.oidc_subject", lang),
+                t("account.oidc_hint", lang),
+                autoComplete="off",
+                id="edit-oidc",
+            ),
+            forms.reason(lang),
+            forms.hidden("seen", "", id="edit-seen"),
+        ],
+        "",
+        lang,
+        t("account.edit_do", lang),
+        in_dialog=True,
+    )
+
+
+def token_form(lang: Language) -> html.Form:
+    """What an API token is for, what it may, how long."""
+    scopes = [{"value": scope, "label": word("token_scope", scope, lang)} for scope in SCOPES]
+    return forms.form(
+        [
+            forms.text(
+                "name", t("account.token_name", lang), t("account.token_hint", lang), autoComplete="off"
+            ),
+            forms.several("scopes", t("account.scopes", lang), scopes, lang, value=["read"]),
+            forms.number("days", t("account.days", lang), TOKEN_DAYS, 1, LONGEST.days),
+            forms.reason(lang),
+        ],
+        "",
+        lang,
+        t("account.issue", lang),
+        in_dialog=True,
+        once="account.token_once",
+    )
+
+
+def _rights(units: list[Row], lang: Language, stem: str) -> list[html.Div]:
+    """Roles, area and sites of the dialog whose fields' ids begin with `stem`."""
     groups = [
         {
             "group": t(f"account.{title}", lang),
@@ -97,22 +189,44 @@ def add_form(units: list[Row], lang: Language) -> html.Form:
         for level, title in (("town", "towns"), ("community", "communities"))
     ]
     role_options = [{"value": role, "label": t(f"role.{role}", lang)} for role in ROLES]
-    return forms.form(
-        [
-            forms.text("login", t("account.login", lang), t("account.login_hint", lang), autoComplete="off"),
-            forms.text("name_zh", t("account.name_zh", lang), autoComplete="off"),
-            forms.several("roles", t("account.roles", lang), role_options, lang),
-            forms.several("areas", t("account.areas", lang), groups, lang, t("account.areas_hint", lang)),
-            forms.several(
-                "sites", t("account.sites", lang), [], lang, t("account.sites_hint", lang), id="site-choice"
-            ),
-            forms.reason(lang),
-        ],
-        "/accounts/add",
-        lang,
-        t("account.add_do", lang),
-        in_dialog=True,
-    )
+    return [
+        forms.several("roles", t("account.roles", lang), role_options, lang, id=f"{stem}role-choice"),
+        forms.several(
+            "areas",
+            t("account.areas", lang),
+            groups,
+            lang,
+            t("account.areas_hint", lang),
+            id=f"{stem}area-choice",
+        ),
+        forms.several(
+            "sites",
+            t("account.sites", lang),
+            [],
+            lang,
+            t("account.sites_hint", lang),
+            id=f"{stem}site-choice",
+        ),
+    ]
+
+
+def _filled(r: Row) -> dict[str, dict[str, Any]]:
+    """What the fields of the edit dialog hold for an account."""
+    return {
+        "edit-name-zh": {"value": r["name_zh"]},
+        "edit-name-en": {"value": r["name_en"]},
+        "edit-role-choice": {"value": r["roles"]},
+        "edit-area-choice": {"value": r["area_codes"]},
+        "edit-site-choice": {"data": r["sites"], "value": [s["value"] for s in r["sites"]]},
+        "edit-oidc": {"value": r["oidc_subject"] or ""},
+        "edit-seen": {"value": _seen(r)},
+    }
+
+
+def _seen(r: Row) -> str:
+    """What the admin saw of the account when the dialog was filled: what has been changed since is not overwritten."""
+    parts = ("id", "name_zh", "name_en", "oidc_subject", "roles", "area_codes", "site_ids")
+    return sha256(repr([r[part] for part in parts]).encode()).hexdigest()[:16]
 
 
 def account_table(rows: list[Row], lang: Language, zone: str) -> html.Table:
@@ -170,30 +284,68 @@ def _state(r: Row, lang: Language, zone: str) -> list[html.Span]:
 
 
 def _buttons(r: Row, lang: Language, *, is_own: bool) -> list[Any]:
+    who = f"{either(r, lang)} · {r['login']}"
+    edit = forms.opener(
+        t("account.edit", lang),
+        "edit-account",
+        action=f"/accounts/{r['id']}/change",
+        who=who,
+        fill=_filled(r),
+    )
+    token = forms.opener(
+        t("account.issue", lang), "issue-token", action=f"/accounts/{r['id']}/token", who=who
+    )
     if is_own:
-        return [html.Span(t("account.who", lang), className="tag")]
+        return [html.Span(t("account.who", lang), className="tag"), edit, token]
     able = ["enable"] if r["disabled_at"] else ["reset-password", "end-sessions", "disable"]
     if not r["open_sessions"] and "end-sessions" in able:
         able.remove("end-sessions")
     if r["is_demo"] and "reset-password" in able:
         able.remove("reset-password")
-    who = f"{either(r, lang)} · {r['login']}"
-    return [
+    done = [
         forms.opener(t(ACTIONS[name][0], lang), f"ask-{name}", action=f"/accounts/{r['id']}/{name}", who=who)
         for name in able
     ]
+    return [edit, *([] if r["disabled_at"] else [token]), *done]
+
+
+def token_table(rows: list[Row], lang: Language, zone: str) -> Any:
+    """The tokens of all accounts; those that still hold can be revoked."""
+    if not rows:
+        return html.P(t("account.no_tokens_issued", lang), className="empty")
+    names = [
+        t(f"account.{c}", lang) for c in ("login", "token_name", "scopes", "until", "last_used", "actions")
+    ]
+    body = []
+    for r in rows:
+        last: Any = html.Span(
+            t("account.revoked" if r["revoked_at"] else "account.expired", lang), className="tag"
+        )
+        if r["is_open"]:
+            last = forms.opener(
+                t("account.revoke", lang),
+                "revoke-token",
+                action=f"/accounts/tokens/{r['id']}/revoke",
+                who=f"{r['name']} · {r['login']}",
+            )
+        login = [html.Code(r["login"]), f" {either(r, lang)}"]
+        if r["is_disabled"]:
+            login.append(html.Span(t("account.disabled", lang), className="tag blind"))
+        values = [
+            html.Div(login, className="tags-cell"),
+            r["name"],
+            " · ".join(word("token_scope", s, lang) for s in r["scopes"]),
+            clock(r["expires_at"], zone),
+            clock(r["last_used_at"], zone) if r["last_used_at"] else t("account.never", lang),
+            html.Div(last, className="row-actions"),
+        ]
+        body.append(row(names, values, className="" if r["is_open"] else "off"))
+    return table(names, body)
 
 
 def register(app: Dash, board: Board) -> None:
     """Callbacks of the page: sites are searched, there are too many to list."""
 
-    @app.callback(
-        Output("site-choice", "data"),
-        Input("site-choice", "searchValue"),
-        State("site-choice", "value"),
-        State("site-choice", "data"),
-        prevent_initial_call=True,
-    )
     def find(typed: str | None, chosen: list[str] | None, held: list[dict[str, str]]) -> Any:
         if not typed or not typed.strip():
             return no_update
@@ -213,12 +365,22 @@ def register(app: Dash, board: Board) -> None:
             if str(r["id"]) not in known
         ]
 
+    for choice in ("site-choice", "edit-site-choice"):
+        app.callback(
+            Output(choice, "data"),
+            Input(choice, "searchValue"),
+            State(choice, "value"),
+            State(choice, "data"),
+            prevent_initial_call=True,
+        )(find)
+
 
 def router(board: Board) -> APIRouter:
-    """`POST /accounts/add` and `/accounts/{id}/disable|enable|reset-password|end-sessions`: forms, answered in JSON.
+    """`POST /accounts/add`, `/accounts/{id}/change|token|disable|enable|reset-password|end-sessions` and
+    `/accounts/tokens/{id}/revoke`: forms, answered in JSON.
 
     403 for whoever keeps no accounts; 404: no such account; 409: refused with its reason; 422: {"problems": {field: text}}.
-    The answers of add and reset-password hold the one-time password as `once`; it is kept nowhere.
+    The answers of add, reset-password and token hold the one-time password or the token as `once`; it is kept nowhere.
     """
     routes = APIRouter()
 
@@ -226,6 +388,21 @@ def router(board: Board) -> APIRouter:
     async def add(request: Request) -> JSONResponse:
         sent = await Sent.of(request)
         return await run_in_threadpool(_answered, lambda: added(board, sent))
+
+    @routes.post("/accounts/tokens/{token}/revoke")
+    async def revoke(token: Id, request: Request) -> JSONResponse:
+        sent = await Sent.of(request)
+        return await run_in_threadpool(_answered, lambda: revoked(board, token, sent))
+
+    @routes.post("/accounts/{account}/change")
+    async def edit(account: Id, request: Request) -> JSONResponse:
+        sent = await Sent.of(request)
+        return await run_in_threadpool(_answered, lambda: edited(board, account, sent))
+
+    @routes.post("/accounts/{account}/token")
+    async def issue(account: Id, request: Request) -> JSONResponse:
+        sent = await Sent.of(request)
+        return await run_in_threadpool(_answered, lambda: issued(board, account, sent))
 
     @routes.post("/accounts/{account}/{action}")
     async def change(account: Id, action: str, request: Request) -> JSONResponse:
@@ -249,9 +426,6 @@ def added(board: Board, sent: Sent) -> JSONResponse:
         wrong["roles"] = t("account.roles_missing", lang)
     if not sent.text("reason"):
         wrong["reason"] = t("access.reason_missing", lang)
-    sites = [
-        int(part) for part in sent.several("sites") if part.isascii() and part.isdigit() and len(part) < 19
-    ]
     if wrong:
         return forms.problems(wrong)
     with acting(board.pool) as connection:
@@ -266,11 +440,102 @@ def added(board: Board, sent: Sent) -> JSONResponse:
             name_zh[:60],
             roles,
             areas=sent.several("areas"),
-            sites=sites,
+            sites=_sites(sent),
             password_hash=hash_password(once),
             must_change_password=True,
         )
     return forms.done(once=once)
+
+
+def _sites(sent: Sent) -> list[int]:
+    return [
+        int(part) for part in sent.several("sites") if part.isascii() and part.isdigit() and len(part) < 19
+    ]
+
+
+def edited(board: Board, account: int, sent: Sent) -> JSONResponse:
+    """Gives an account the names, roles, area or sites that were sent, unless somebody changed it since the page was made."""
+    _require_admin()
+    lang = sent.lang
+    wrong = {}
+    if not sent.text("name_zh"):
+        wrong["name_zh"] = t("account.name_missing", lang)
+    if not sent.several("roles"):
+        wrong["roles"] = t("account.roles_missing", lang)
+    if not sent.text("reason"):
+        wrong["reason"] = t("access.reason_missing", lang)
+    if wrong:
+        return forms.problems(wrong)
+    with acting(board.pool) as connection:
+        account_changes.give_reason(connection, sent.text("reason")[:200])
+        if _seen(_held(connection, account)) != sent.text("seen"):
+            return forms.refused(t("account.changed_since", lang))
+        account_changes.change_account(
+            connection,
+            account,
+            name_zh=sent.text("name_zh")[:60],
+            name_en=sent.text("name_en")[:60],
+            roles=sent.several("roles"),
+            areas=sent.several("areas"),
+            sites=_sites(sent),
+            oidc_subject=sent.text("oidc_subject")[:200],
+        )
+    return forms.done()
+
+
+def issued(board: Board, account: int, sent: Sent) -> JSONResponse:
+    """Makes an API token for an account; its text is in the answer and nowhere else."""
+    _require_admin()
+    lang, now = sent.lang, datetime.now(UTC)
+    days = sent.text("days")
+    wrong = {}
+    if not sent.text("name"):
+        wrong["name"] = t("account.token_name_missing", lang)
+    if not sent.several("scopes"):
+        wrong["scopes"] = t("account.scopes_missing", lang)
+    if not (days.isascii() and days.isdigit() and len(days) < 5 and 1 <= int(days) <= LONGEST.days):
+        wrong["days"] = t("account.days_bad", lang, most=LONGEST.days)
+    if not sent.text("reason"):
+        wrong["reason"] = t("access.reason_missing", lang)
+    if wrong:
+        return forms.problems(wrong)
+    with acting(board.pool) as connection:
+        if _held(connection, account)["disabled_at"] is not None:
+            return forms.refused(t("account.is_disabled", lang))
+        account_changes.give_reason(connection, sent.text("reason")[:200])
+        once = make_token(
+            connection,
+            account,
+            sent.text("name"),
+            list(dict.fromkeys(sent.several("scopes"))),
+            at=now,
+            expires_at=now + timedelta(days=int(days)),
+        )
+    return forms.done(once=once)
+
+
+def revoked(board: Board, token: int, sent: Sent) -> JSONResponse:
+    """Revokes a token of any account."""
+    _require_admin()
+    if not sent.text("reason"):
+        return forms.problems({"reason": t("access.reason_missing", sent.lang)})
+    with acting(board.pool) as connection:
+        account_changes.give_reason(connection, sent.text("reason")[:200])
+        found = connection.execute(
+            "SELECT account_id FROM access.token WHERE id = %s AND revoked_at IS NULL", (token,)
+        ).fetchone()
+        if found is None:
+            raise NoSuchAccount
+        revoke_tokens(connection, found["account_id"], datetime.now(UTC), token_id=token)
+    return forms.done()
+
+
+def _held(connection: Connection, account: int) -> Row:
+    """The account as it is, locked for the rest of the transaction. Raises NoSuchAccount."""
+    found = connection.execute(read_sql("screens/account_held").encode(), {"account": account}).fetchone()
+    if found is None:
+        raise NoSuchAccount
+    return found
 
 
 def changed(board: Board, account: int, action: str, sent: Sent) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Forms of the account pages: their fields and dialogs, what was sent, and the answers that assets/70_forms.js shows."""
 
+import json
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -56,6 +57,22 @@ def several(
     )
 
 
+def number(name: str, label: str, value: int, least: int, most: int, hint: str = "") -> html.Div:
+    """A whole number."""
+    box = dmc.NumberInput(
+        name=name,
+        label=label,
+        description=hint or None,
+        value=value,
+        min=least,
+        max=most,
+        allowDecimal=False,
+        allowNegative=False,
+        size="sm",
+    )
+    return field(box, name)
+
+
 def reason(lang: Language) -> html.Div:
     """Why: it goes into the audit."""
     return text("reason", t("access.reason", lang), t("access.reason_hint", lang), autoComplete="off")
@@ -69,8 +86,9 @@ def form(
     *,
     danger: bool = False,
     in_dialog: bool = False,
+    once: str = "access.once",
 ) -> html.Form:
-    """A form that 70_forms.js sends; its answer is said above the buttons."""
+    """A form that 70_forms.js sends; its answer is said above the buttons. once: key of the text above a secret in it."""
     buttons: list[Any] = [
         html.Button(submit, type="submit", className="primary danger" if danger else "primary"),
     ]
@@ -84,7 +102,7 @@ def form(
             html.Div(children, className="fields"),
             html.P(hidden=True, className="message", role="alert", **data(message="1")),
             html.Div(buttons, className="buttons"),
-            *([_once(lang)] if in_dialog else []),
+            *([_once(once, lang)] if in_dialog else []),
         ],
         action=action,
         method="post",
@@ -105,19 +123,26 @@ def dialog(name: str, title: str, note: str, content: html.Form, *, with_who: bo
 
 
 def opener(
-    words: str, dialog_id: str, *, action: str = "", who: str = "", className: str = "plain"
+    words: str,
+    dialog_id: str,
+    *,
+    action: str = "",
+    who: str = "",
+    fill: dict[str, dict[str, Any]] | None = None,
+    className: str = "plain",
 ) -> html.Button:
-    """A button that opens a dialog for one subject."""
+    """A button that opens a dialog for one subject. fill: properties of the dialog's fields, by their id."""
+    more = {} if fill is None else data(fill=json.dumps(fill, ensure_ascii=False))
     return html.Button(
-        words, type="button", className=className, **data(dialog=dialog_id, action=action, who=who)
+        words, type="button", className=className, **data(dialog=dialog_id, action=action, who=who), **more
     )
 
 
-def _once(lang: Language) -> html.Div:
+def _once(words: str, lang: Language) -> html.Div:
     """Where a secret is shown that is shown once."""
     return html.Div(
         [
-            html.P(t("access.once", lang)),
+            html.P(t(words, lang)),
             html.Div(
                 [
                     html.Output(),
@@ -139,9 +164,9 @@ def _once(lang: Language) -> html.Div:
     )
 
 
-def hidden(name: str, value: str) -> dcc.Input:
+def hidden(name: str, value: str, **more: Any) -> dcc.Input:
     """A field that is sent along unseen."""
-    return dcc.Input(type="hidden", name=name, value=value)
+    return dcc.Input(type="hidden", name=name, value=value, **more)
 
 
 class Sent:

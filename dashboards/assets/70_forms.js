@@ -80,6 +80,7 @@
       clear(form);
       if (opener.dataset.action) form.setAttribute("action", opener.dataset.action);
       for (const spot of dialog.querySelectorAll("[data-who]")) spot.textContent = opener.dataset.who || "";
+      for (const [id, props] of Object.entries(JSON.parse(opener.dataset.fill || "{}"))) window.dash_clientside.set_props(id, props);
       dialog.showModal();
       return;
     }

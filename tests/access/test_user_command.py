@@ -182,6 +182,63 @@ def test_disable_takes_all_away_and_enable_gives_rights_but_no_session_back(owne
     assert owner.execute(groups, (role,)).fetchone() == {"n": 2}
 
 
+def test_change_gives_another_role_and_place_and_the_session_goes_on(in_city: Connection) -> None:
+    towns = in_city.execute(
+        "SELECT code, name_zh FROM territory.unit WHERE level = 'town' ORDER BY code LIMIT 2"
+    ).fetchall()
+    made = done(
+        "add", "li.ming", "--name", "李明", "--role", "duty_officer", "--area", towns[0]["code"], "--generate"
+    )
+    now = datetime.now(UTC)
+    cookie = open_session(in_city, made["id"], method="password", at=now)
+    said = done("change", "li.ming", "--role", "inspector", "--area", towns[1]["name_zh"])
+    assert (said["roles"], said["areas"]) == (["inspector"], [towns[1]["code"]])
+    found = caller_of_session(in_city, cookie, now)
+    assert found is not None
+    assert (found.roles, found.areas) == (("inspector",), (towns[1]["code"],))
+    # What is not given stays; the whole district is said in so many words.
+    said = done("change", "li.ming", "--name", "李鸣", "--oidc-subject", "u-7")
+    assert (said["name_zh"], said["areas"]) == ("李鸣", [towns[1]["code"]])
+    assert account(in_city, "li.ming")["oidc_subject"] == "u-7"
+    assert "whole district" in refused("change", "li.ming", "--role", "admin")
+    assert done("change", "li.ming", "--role", "analyst", "--district")["scope"] == "district"
+    for words, why in (
+        ([], "nothing to change"),
+        (["--district", "--area", towns[0]["code"]], "neither --area nor --site"),
+        (["--name", " "], "cannot be empty"),
+        (["--role", "enterprise"], "names its sites"),
+        (["--area", "999999000000"], "no such unit"),
+    ):
+        assert why in refused("change", "li.ming", *words)
+    row = in_city.execute(
+        "SELECT count(*) AS n, count(*) FILTER (WHERE detail ->> 'by_system_user' = %s) AS named FROM access.audit"
+        " WHERE action = 'account_changed'",
+        (getpass.getuser(),),
+    ).fetchone()
+    assert row == {"n": 3, "named": 3}
+
+
+def test_the_last_admin_is_not_disabled_nor_made_something_else(owner: Connection) -> None:
+    done("add", "chief", "--name", "主任", "--role", "admin", "--generate")
+    for words in (["disable", "chief"], ["change", "chief", "--role", "planner"]):
+        assert "the last enabled admin" in refused(*words)
+    assert account(owner, "chief")["disabled_at"] is None
+    done("add", "deputy", "--name", "副主任", "--role", "admin", "--generate")
+    done("change", "chief", "--role", "planner")
+
+
+def test_an_open_database_connection_ends_with_the_role_it_was_for(in_city: Connection) -> None:
+    url = done("add", "zhao", "--name", "赵六", "--role", "analyst", "--generate", "--sql")["sql_url"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        assert "sql_connections_ended" not in done("change", "zhao", "--role", "planner")
+        connection.execute("SELECT 1")
+        assert done("change", "zhao", "--role", "inspector")["sql_connections_ended"] == 1
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+
+
 def test_reset_ends_sessions_and_tokens(owner: Connection) -> None:
     made = done("add", "li.ming", "--name", "李明", "--role", "analyst", "--generate")
     now = datetime.now(UTC)
@@ -197,6 +254,7 @@ def test_reset_ends_sessions_and_tokens(owner: Connection) -> None:
 def test_an_unknown_account_is_said_to_be_unknown(owner: Connection) -> None:
     for words in (
         ["disable"],
+        ["change", "--name", "x"],
         ["enable"],
         ["reset"],
         ["sql"],
