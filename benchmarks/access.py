@@ -1,7 +1,7 @@
 """What row-level security costs: the same questions asked by the owner and by accounts, in the same run, on a large city.
 
 Run: .venv/bin/python -m benchmarks.access --home FOLDER [--sites 1000000 --incidents 10000000 … --rounds 15 --json FILE]
-FOLDER keeps the city (about 12 GB, 15 minutes to make) for later runs of the same day. Prints Markdown, writes JSON.
+FOLDER keeps the city (about 14 GB, 8 minutes to make) for later runs of the same day. Prints Markdown, writes JSON.
 
 Each round asks every question once of everybody, in an order of its own, so that a busy moment of the machine falls on all
 of them. Two pairs are reported:
@@ -19,6 +19,7 @@ import dataclasses
 import json
 import math
 import random
+import secrets
 import statistics
 import time
 from collections.abc import Callable
@@ -31,7 +32,9 @@ from psycopg.conninfo import make_conninfo
 
 from benchmarks.access_city import SRID, Size, caller_of, city_at
 from geoapp.access.caller import Caller, Connection, Pool, acting
+from geoapp.access.passwords import hash_password
 from geoapp.access.sessions import caller_of_session, open_session
+from geoapp.access.sign_in import SignedIn, sign_in
 from geoapp.access.web_role import web_url
 from geoapp.database.connection import connect, open_pool
 from geoapp.database.sql_files import read_sql
@@ -332,10 +335,22 @@ def median_of(work: Callable[[], Any], repeats: int) -> dict[str, float]:
 
 
 def checks(url: str, owner: Connection) -> dict[str, dict[str, float]]:
-    """A page's access check on the web process's own pool: the cookie's caller, and taking its role."""
+    """On the web process's own pool: a sign-in; and a page's access check, the cookie's caller and taking its role."""
     who = accounts(owner)[1].caller
     token = open_session(owner, who.account_id, method="password", at=datetime.now(UTC))
+    password = secrets.token_urlsafe(18)
+    owner.execute(
+        "UPDATE access.account SET password_hash = %s, password_set_at = now() WHERE id = %s",
+        (hash_password(password), who.account_id),
+    )
     with open_pool(web_url(url), size=2) as pool:
+
+        def enter() -> None:
+            with pool.connection() as connection:
+                found = sign_in(
+                    connection, who.login, password, ip="127.0.0.1", user_agent="benchmark", device=None, at=datetime.now(UTC)
+                )  # fmt: skip
+            assert isinstance(found, SignedIn)
 
         def look_up() -> None:
             with pool.connection() as connection:
@@ -354,6 +369,7 @@ def checks(url: str, owner: Connection) -> dict[str, dict[str, float]]:
             take_role()
 
         return {
+            "sign-in with a password": median_of(enter, 20),
             "cookie to caller": median_of(look_up, 200),
             "acting(): a transaction under the role": median_of(take_role, 200),
             "the same transaction without a role": median_of(take_none, 200),
