@@ -1,7 +1,7 @@
 """What row-level security costs: the same questions asked by the owner and by accounts, in the same run, on a large city.
 
 Run: .venv/bin/python -m benchmarks.access --home FOLDER [--sites 1000000 --incidents 10000000 … --rounds 15 --json FILE]
-FOLDER keeps the city (about 14 GB, 8 minutes to make) for later runs of the same day. Prints Markdown, writes JSON.
+FOLDER keeps the city (about 14 GB, 5 minutes for the rows and more for the indexes) for later runs of the same day. Prints Markdown, writes JSON.
 
 Each round asks every question once of everybody, in an order of its own, so that a busy moment of the machine falls on all
 of them. Two pairs are reported:
