@@ -49,6 +49,9 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "read_certificate_holder": (
         "/certificates/{certificate}", "/certificates.json", "/certificate/{certificate}.json", "/export/certificate.geojson",
     ),
+    "read_camera_address": (
+        "/cameras/{camera}", "/cameras/{camera}.json", "/camera/{camera}.json", "/cameras/{camera}/address", "/export/address.geojson",
+    ),
     "write_hazard": ("POST /hazards", "PUT /hazards/{hazard}", "POST /hazards/{hazard}", "POST /sites/{site}/hazards"),
     "change_parameter": ("POST /parameters", "POST /parameters/sliver_m2", "PUT /parameters/sliver_m2", "/parameters.json"),
     "read_imports": ("/imports", "/imports.json", "/staging/batch.json", "/export/batch.geojson", "/export/rejected.geojson"),
@@ -73,6 +76,9 @@ class Desk:
 
     def places(self) -> tuple[Place, ...]:
         return self.world.mine, self.world.next_door, self.world.elsewhere
+
+    def one_a_town(self) -> tuple[Place, ...]:
+        return self.world.mine, self.world.elsewhere
 
     def everything(self, role: str) -> dict[str, bytes]:
         """All that a caller is answered, by what was asked; asked for once."""
@@ -103,13 +109,13 @@ class Desk:
         yield "/features/incident.geojson?since=2000-01-01T00:00:00Z"
         yield "/export/audit.csv?since="
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
+        yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
         yield from (f"/layers/{name}.json" for name in LAYERS)
         yield from (f"/tiles/{name}.json" for name in LAYERS)
         yield from (f"/export/{name}.geojson?reason=matrix" for name in exportable() if name != "base")
         for place in self.places():
             lon, lat = self.points[place]
             yield f"/identify?lon={lon}&lat={lat}"
-            yield f"/cell/{self.cells[place]}.json"
             yield f"/evidence/{place.evidence}.jpg"
             x, y = (lon + 180) / 360, (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
             for name, layer in LAYERS.items():
@@ -139,7 +145,8 @@ class Desk:
                 {"site-choice.searchValue": typed},
                 {"site-choice.value": [], "site-choice.data": []},
             )
-        for place in self.places():
+        for place in self.one_a_town():
+            yield DRAWER, {"selection.data": {"kind": "cell", "id": self.cells[place]}}, PAGE
             yield (
                 "..matrix-table.children...matrix-total.children...matrix-summary.children..",
                 {
@@ -149,9 +156,8 @@ class Desk:
                 },
                 PAGE,
             )
-            for kind, key in (
-                ("site", place.site), ("camera", place.camera), ("incident", place.incident), ("cell", self.cells[place]),
-            ):  # fmt: skip
+        for place in self.places():
+            for kind, key in (("site", place.site), ("camera", place.camera), ("incident", place.incident)):
                 yield DRAWER, {"selection.data": {"kind": kind, "id": str(key)}}, PAGE
 
 
@@ -219,7 +225,10 @@ def plant(owner: Connection, site: Site, place: Place, n: int) -> dict[str, Any]
         "UPDATE registry.site SET name_zh = %s, contact_name = %s, contact_phone = %s WHERE id = %s",
         (f"矩阵场所{n}号", f"planted-contact-{n}", f"planted-phone-{n}", place.site),
     )
-    owner.execute("UPDATE registry.camera SET name_zh = %s WHERE id = %s", (f"矩阵摄像机{n}号", place.camera))
+    owner.execute(
+        "UPDATE registry.camera SET name_zh = %s, snapshot_url = %s WHERE id = %s",
+        (f"矩阵摄像机{n}号", f"http://planted-camera-{n}.test/now.jpg", place.camera),
+    )
     owner.execute(
         "UPDATE registry.certificate SET holder_name = %s WHERE id = %s",
         (f"planted-holder-{n}", place.certificate),
@@ -419,6 +428,7 @@ def marks(action: str, n: int) -> list[bytes]:
         "read_audit": [f"planted-record-{n}".encode()],
         "read_site_contact": [f"planted-contact-{n}".encode(), f"planted-phone-{n}".encode()],
         "read_certificate_holder": [f"planted-holder-{n}".encode()],
+        "read_camera_address": [f"planted-camera-{n}.test".encode()],
         "read_imports": [IMPORT.encode()],
         "read_password_hash": [b"$argon2id$", b"cGxhbnRlZC1oYXNo"],
         "read_secret": [SEALED, SEALED.hex().encode(), base64.b64encode(SEALED)[:-4]],
@@ -427,14 +437,13 @@ def marks(action: str, n: int) -> list[bytes]:
 
 def given_away(desk: Desk, role: str, action: str, place: Place) -> list[str]:
     """What was asked where the answer holds a mark of the thing."""
-    known_by = [
-        m
-        for mark in marks(action, number(place, desk.world))
-        for m in (mark, json.dumps(mark.decode())[1:-1].encode())
-    ]
-    return [
-        what for what, answer in desk.everything(role).items() if any(mark in answer for mark in known_by)
-    ]
+    return holding(marks(action, number(place, desk.world)), desk.everything(role))
+
+
+def holding(wanted: list[bytes], answers: dict[str, bytes]) -> list[str]:
+    """The answers that hold one of the marks, as it is or as JSON writes it."""
+    known_by = [m for mark in wanted for m in (mark, json.dumps(mark.decode())[1:-1].encode())]
+    return [what for what, answer in answers.items() if any(mark in answer for mark in known_by)]
 
 
 def left_alone(desk: Desk, place: Place) -> list[Any]:
@@ -490,6 +499,18 @@ def test_what_is_looked_for_is_found_where_it_may_be(desk: Desk) -> None:
         for place in desk.places():
             assert len(given_away(desk, "district_committee", action, place)) >= 1, action
         assert given_away(desk, "committee", action, desk.world.mine), action
+
+
+def test_any_mark_is_found_in_any_form() -> None:
+    for action in (*NOT_OVER_HTTP, *WAYS):
+        for mark in marks(action, 2):
+            answers = {
+                "raw": b"<" + mark + b">",
+                "json": json.dumps({"value": mark.decode()}).encode(),
+                "none": b"planted",
+                "other": b" ".join(marks(action, 1)) if marks(action, 1) != marks(action, 2) else b"",
+            }
+            assert holding([mark], answers) == ["raw", "json"], (action, mark)
 
 
 def test_every_action_is_tried() -> None:
