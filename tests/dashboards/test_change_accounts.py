@@ -1,12 +1,13 @@
 """Accounts changed and tokens issued on /accounts, over real requests: what follows at once, what is refused, what is on record."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from screens import Site
+from screens import Site, until
 from test_account_pages import body_of
 
 from geoapp.access.accounts import add_account
@@ -261,3 +262,72 @@ def test_a_disabled_account_gets_no_token(site: Site) -> None:
     answer = admin.post(f"/accounts/{made}/token", data=form)
     assert answer.status_code == 409
     assert "disabled" in answer.json()["error"]
+
+
+@pytest.mark.browser
+def test_in_a_browser_the_dialog_holds_the_account_and_saves_it(
+    open_page: Callable[..., Any], site: Site
+) -> None:
+    people = site.people
+    new_account(site, "paper", ["duty_officer"], areas=[people.town])
+    new_account(site, "paperfirm", ["enterprise"], sites=[people.own_site])
+    page = open_page("/accounts?lang=en", map_ready=False, login="admin")
+    until(page, "document.querySelector('[data-dialog=edit-account]')", 20)
+    dialog = page.locator("#edit-account")
+
+    def edit(login: str) -> dict[str, str]:
+        """Opens the dialog for an account; what its form would send."""
+        page.locator("tr", has=page.locator(f"code:text-is('{login}')")).get_by_role(
+            "button", name="Edit"
+        ).press("Enter")
+        until(page, "document.getElementById('edit-account').open")
+        until(page, f"document.querySelector('#edit-account [name=name_zh]').value === '{login} 号'")
+        sent: dict[str, str] = page.evaluate(
+            "Object.fromEntries(new FormData(document.querySelector('#edit-account form')))"
+        )
+        return sent
+
+    sent = edit("paper")
+    assert (sent["roles"], sent["areas"], sent["sites"]) == ("duty_officer", people.town, "")
+    dialog.get_by_label("Name", exact=True).fill("typed and given up")
+    page.keyboard.press("Escape")
+    sent = edit("paperfirm")
+    assert (sent["roles"], sent["areas"], sent["sites"]) == ("enterprise", "", str(people.own_site))
+    page.keyboard.press("Escape")
+    sent = edit("paper")
+    assert (sent["name_zh"], sent["roles"], sent["sites"]) == ("paper 号", "duty_officer", "")
+
+    roles = dialog.locator("#edit-role-choice")
+    roles.press("Backspace")
+    roles.type("Inspector")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    dialog.locator("[type=submit]").press("Enter")
+    until(page, "!document.querySelector('#edit-account [data-problem=reason]').hidden")
+    dialog.get_by_label("Reason").fill("moved")
+    dialog.locator("[type=submit]").press("Enter")
+    page.locator("tr", has_text="Inspector").filter(has_text="paper 号").wait_for(timeout=20_000)
+    with site.connect() as owner:
+        row = owner.execute("SELECT roles, scope FROM access.account WHERE login = 'paper'").fetchone()
+    assert row == {"roles": ["inspector"], "scope": "town"}
+
+    page.locator("tr", has=page.locator("code:text-is('paper')")).get_by_role(
+        "button", name="Issue token"
+    ).press("Enter")
+    until(page, "document.getElementById('issue-token').open")
+    token = page.locator("#issue-token")
+    token.get_by_label("Name").fill("wall screen")
+    token.get_by_label("Reason").fill("new screen")
+    token.locator("[type=submit]").press("Enter")
+    until(page, "document.querySelector('#issue-token output').textContent.startsWith('ga_')")
+    once = page.locator("#issue-token output").inner_text()
+    page.locator("#issue-token .once .primary").press("Enter")
+    page.locator("tr", has_text="wall screen").wait_for(timeout=20_000)
+    assert once not in page.content()
+    bearer = {"authorization": f"Bearer {once}"}
+    assert httpx.get(f"{site.base}/tiles/cell.json", headers=bearer).status_code == 200
+    page.locator("tr", has_text="wall screen").get_by_role("button", name="Revoke").press("Enter")
+    page.locator("#revoke-token").get_by_label("Reason").fill("gone")
+    page.locator("#revoke-token [type=submit]").press("Enter")
+    page.locator("tr.off", has_text="wall screen").wait_for(timeout=20_000)
+    assert httpx.get(f"{site.base}/tiles/cell.json", headers=bearer).status_code == 401
