@@ -34,7 +34,7 @@ from geoapp.access.passwords import TooBusy
 from geoapp.access.sealing import derived
 from geoapp.access.sessions import caller_of_session, end_session, open_session
 from geoapp.access.sign_in import SignedIn, sign_in
-from geoapp.access.throttle import DEVICE_COOKIE, KEEP
+from geoapp.access.throttle import DEVICE_COOKIE, KEEP, device_of
 from geoapp.settings import settings
 
 Found = TypeVar("Found")
@@ -43,6 +43,9 @@ FORM_COOKIE = "geoapp_form"
 # A form of one browser may be tried this often at the same moment; who tries more is not let into the queue.
 AT_ONCE_FROM_ONE_PLACE = 4
 THREADS = 4
+# Passwords are tried in lanes of their own: a rush of strangers makes strangers wait, neither the page nor a browser that
+# has signed in before. Together fewer than the pool's connections, so that one is left for the page.
+STRANGERS_AT_ONCE, KNOWN_AT_ONCE = 2, 1
 NEXT_MAX = 2000
 
 
@@ -77,13 +80,20 @@ class SignIn:
         self.pool = pool
         self.listening_on = listening_on
         self.places = OneAfterAnother()
-        self._limiter: CapacityLimiter | None = None
+        self._lanes: dict[str, CapacityLimiter] = {}
 
-    async def in_thread(self, work: Callable[[], Found]) -> Found:
-        """Runs blocking work in a thread of the sign-in's own."""
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(THREADS)
-        return await to_thread.run_sync(work, limiter=self._limiter)
+    async def in_thread(
+        self, work: Callable[[], Found], lane: str = "pages", at_once: int = THREADS
+    ) -> Found:
+        """Runs blocking work in one of `at_once` threads of this lane."""
+        limiter = self._lanes.setdefault(lane, CapacityLimiter(at_once))
+        return await to_thread.run_sync(work, limiter=limiter)
+
+    async def tried(self, attempt: Callable[[], Found], asked: Asked) -> Found:
+        """Tries a password: browsers that hold a device cookie of this installation do not queue behind strangers."""
+        if device_of(asked.cookie(DEVICE_COOKIE)) is not None:
+            return await self.in_thread(attempt, "known", KNOWN_AT_ONCE)
+        return await self.in_thread(attempt, "strangers", STRANGERS_AT_ONCE)
 
     def city(self) -> dict[str, Any] | None:
         """Name of the city, and whether it is generated; None where there is none yet."""
@@ -203,7 +213,7 @@ def router(shared: SignIn) -> APIRouter:
 
         with shared.places.place(asked.client or "") as free:
             if free:
-                return await shared.in_thread(attempt)
+                return await shared.tried(attempt, asked)
         REFUSALS.labels("sign_in_flood").inc()
         return PlainTextResponse(
             t("signin.busy", lang), 429, {"Retry-After": "2", "Cache-Control": "no-store"}
