@@ -32,6 +32,15 @@ from geoapp.database.sql_files import read_sql
 FIRST_LOOK = timedelta(days=7)
 SHOWN_FIELDS = 3
 LONGEST_VALUE = 120
+# Fields whose values have words of their own: group of the catalogue.
+WORDS = {
+    ("access.account", "roles"): "role",
+    ("access.account", "scope"): "scope",
+    ("access.token", "scopes"): "token_scope",
+    ("watch.incident", "class"): "class",
+    ("watch.incident", "state"): "state",
+    ("watch.incident", "review"): "review",
+}
 # As to_jsonb writes a timestamptz.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
@@ -220,7 +229,7 @@ def who_word(r: Row, lang: Language) -> str:
 
 
 def _what(r: Row, lang: Language) -> html.Div:
-    parts: list[Any] = [html.Span(word("audit_action", r["action"], lang), className="action-word")]
+    parts: list[Any] = [html.Span(word("audit_action", r["deed"], lang), className="action-word")]
     if not r["ok"]:
         parts.append(html.Span(t("audit.refused", lang), className="tag refused-tag"))
     about = [subject_word(r["subject"], lang)] if r["subject"] else []
@@ -239,9 +248,9 @@ def _what(r: Row, lang: Language) -> html.Div:
 
 def _change(r: Row, lang: Language, zone: str) -> html.Div:
     fields = differences(r)
-    lines: list[Any] = [_difference(*part, lang, zone) for part in fields[:SHOWN_FIELDS]]
+    lines: list[Any] = [_difference(r, *part, lang, zone) for part in fields[:SHOWN_FIELDS]]
     if len(fields) > SHOWN_FIELDS:
-        more = [_difference(*part, lang, zone) for part in fields[SHOWN_FIELDS:]]
+        more = [_difference(r, *part, lang, zone) for part in fields[SHOWN_FIELDS:]]
         lines.append(
             html.Details(
                 [html.Summary(f"+ {t('audit.fields', lang, n=len(fields) - SHOWN_FIELDS)}"), html.Div(more)],
@@ -255,15 +264,35 @@ def _change(r: Row, lang: Language, zone: str) -> html.Div:
     return html.Div(lines or "—", className="differences")
 
 
-def _difference(name: str, before: Any, after: Any, lang: Language, zone: str) -> html.Div:
+def _difference(r: Row, name: str, before: Any, after: Any, lang: Language, zone: str) -> html.Div:
     """One field: what it was, what it is."""
-    shown: list[Any] = [html.Code(name, className="field-name")]
+    known = field_word(r["subject"], name, lang)
+    shown: list[Any] = [
+        html.Code(name, className="field-name")
+        if known is None
+        else html.Span(known, className="field-name", title=name)
+    ]
+
+    def words(value: Any) -> str:
+        kind = WORDS.get((r["subject"], name))
+        if kind is not None and value is not None:
+            return " · ".join(word(kind, v, lang) for v in (value if isinstance(value, list) else [value]))
+        told = value_words(value, lang, zone)
+        is_place = r["place_zh"] and name in ("area_code", "site_id") and value is not None
+        return f"{either(r, lang, 'place')} {told}" if is_place else told
+
     if before is not None:
-        shown.append(html.Del(value_words(before, lang, zone)))
+        shown.append(html.Del(words(before)))
     if before is not None or after is None:
         shown.append(html.Span("→", **{"aria-hidden": "true"}))
-    shown.append(html.Ins(value_words(after, lang, zone)))
+    shown.append(html.Ins(words(after)))
     return html.Div(shown, className="difference")
+
+
+def field_word(subject: str, name: str, lang: Language) -> str | None:
+    """A column in words, of this table where it means another thing there; None where the catalogue does not know it."""
+    keys = (f"field.{subject.replace('.', '_', 1)}_{name}", f"field.{name}")
+    return next((t(key, lang) for key in keys if key in catalogue()), None)
 
 
 def value_words(value: Any, lang: Language, zone: str) -> str:

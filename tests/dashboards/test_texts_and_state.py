@@ -28,6 +28,7 @@ VALUES = {
     "scope",
     "sign_in_method",
     "token_scope",
+    "field",
 }
 
 

@@ -1,0 +1,106 @@
+"""The audit in words: what was done to an account, and its fields and values, in both languages."""
+
+import json
+from typing import Any
+
+import pytest
+from screens import Site
+from test_account_pages import numbers, records_of
+
+from dashboards.audit_page import field_word
+from geoapp.access.account_changes import change_account, disable, enable
+from geoapp.access.accounts import add_account
+from geoapp.database.connection import connect
+
+TABLES = (
+    "access.account",
+    "access.account_area",
+    "access.account_site",
+    "access.token",
+    "registry.site",
+    "watch.incident",
+    "inspection.visit",
+    "inspection.hazard",
+    "territory.changeset",
+    "duty.assignment",
+)
+
+
+def test_the_columns_of_the_tables_that_people_change_have_words(site: Site) -> None:
+    with site.connect() as owner:
+        rows = owner.execute(
+            "SELECT a.attrelid::regclass::text AS subject, a.attname::text AS name FROM pg_attribute AS a"
+            " WHERE a.attrelid = ANY (%s::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname NOT LIKE '%%\\_3857'",
+            (list(TABLES),),
+        ).fetchall()
+    assert len(rows) > 100
+    assert not [r for r in rows if field_word(r["subject"], r["name"], "zh") is None]
+    # The same name is another thing in another table; what nobody has named stays a column.
+    assert field_word("watch.incident", "class", "en") == "Class"
+    assert field_word("inspection.hazard", "class", "en") == "Grade"
+    assert field_word("analysis.parameter", "value", "zh") is None
+
+
+def test_what_was_done_to_an_account_reads_in_words(site: Site) -> None:
+    people = site.people
+    with connect(site.url) as owner:
+        made = add_account(owner, "worded", "文", ["duty_officer"], areas=[people.town])
+        towns = {
+            r["code"]: r["name_en"]
+            for r in owner.execute("SELECT code, name_en FROM territory.unit").fetchall()
+        }
+        firm = owner.execute("SELECT name_zh FROM registry.site WHERE id = %s", (people.own_site,)).fetchone()
+        now = owner.execute("SELECT now() AS at").fetchone()
+        assert firm is not None
+        assert now is not None
+    changes: dict[str, Any] = {
+        "role_changed": {"roles": ["inspector"], "areas": [people.other_town]},
+        "area_given": {"roles": ["enterprise"], "sites": [people.own_site]},
+    }
+    for change in changes.values():
+        with connect(site.url) as owner:
+            change_account(owner, made, **change)
+    with connect(site.url) as owner:
+        disable(owner, made, now["at"])
+    with connect(site.url) as owner:
+        enable(owner, made)
+
+    admin = site.client("admin")
+    shown = records_of(admin, f"?since=&text={made}")
+    for words in (
+        "Account added",
+        "Role changed",
+        "Area given",
+        "Area taken",
+        "Account disabled",
+        "Account enabled",
+    ):
+        assert words in shown, words
+    moved = records_of(admin, f"?since=&text={made}&action=role_changed&subject=access.account")
+    assert '"children": "Role"' in moved
+    assert '"Duty officer"' in moved
+    assert '"Inspector"' in moved
+    assert '"Enterprise"' in moved
+    given = records_of(admin, f"?since=&text={made}&action=area_given")
+    assert towns[people.other_town] in given
+    assert firm["name_zh"] in given
+    assert towns[people.other_town] in records_of(admin, f"?since=&text={made}&action=area_taken")
+
+
+@pytest.mark.parametrize(
+    ("word", "column"), [("account_disabled", "disabled_at"), ("account_enabled", "disabled_at")]
+)
+def test_the_filter_finds_the_deed_and_the_bare_change(site: Site, word: str, column: str) -> None:
+    admin, account = site.client("admin"), site.people.ids["neighbour"]
+    for action in ("disable", "enable"):
+        assert admin.post(f"/accounts/{account}/{action}", data={"reason": word}).status_code == 200
+    by_word = numbers(records_of(admin, f"?since=&text={word}&action={word}"))
+    by_change = numbers(records_of(admin, f"?since=&text={word}&action=update"))
+    assert len(by_word) == 1
+    assert len(by_change) == 2
+    assert set(by_word) < set(by_change)
+    with site.connect() as owner:
+        row = owner.execute("SELECT after FROM access.audit WHERE id = %s", (by_word[0],)).fetchone()
+    assert row is not None
+    assert list(row["after"]) == [column]
+    assert (json.dumps(row["after"][column]) == "null") == (word == "account_enabled")
