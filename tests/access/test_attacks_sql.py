@@ -315,7 +315,7 @@ def test_the_audit_says_who_it_was_whatever_is_claimed(
     """A SQL login may write records of its own; none of them in another's name."""
     made = only(
         reader,
-        "SELECT access.record('sign_in', 'session', 'x', '310116101000', 'forged', '{\"a\": 1}', true, '203.0.113.9', 'admin')",
+        "SELECT access.record('refused', 'path', 'x', '310116101000', 'forged', '{\"a\": 1}', false, '203.0.113.9', 'admin')",
     )
     kept = owner.execute("SELECT * FROM access.audit WHERE id = %s", (made,)).fetchone()
     assert kept is not None
