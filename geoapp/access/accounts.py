@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -80,11 +81,13 @@ def add_account(
     must_change_password: bool = False,
     oidc_subject: str | None = None,
     is_demo: bool = False,
+    at: datetime | None = None,
 ) -> int:
     """Makes an account with its database role and returns its id. `connection` is the owner's or an admin's (acting).
 
     areas: 12-digit codes of towns or of communities (none = the whole district). sites: ids of registry.site, for an
-    enterprise. Raises Refused for a login that cannot be one or is taken, and for areas or sites that are not there.
+    enterprise. at: when its password was set (aware; None: the transaction's time).
+    Raises Refused for a login that cannot be one or is taken, and for areas or sites that are not there.
     """
     if not LOGIN.fullmatch(login):
         raise Refused(
@@ -102,6 +105,7 @@ def add_account(
         "password_hash": password_hash,
         "must": must_change_password,
         "oidc_subject": oidc_subject,
+        "at": at,
     }
     try:
         with connection.transaction():
@@ -110,7 +114,7 @@ def add_account(
                 INSERT INTO access.account (login, name_zh, name_en, roles, scope, db_role, password_hash,
                     password_set_at, must_change_password, oidc_subject)
                 VALUES (%(login)s, %(name_zh)s, %(name_en)s, %(roles)s, %(scope)s, %(db_role)s, %(password_hash)s::text,
-                    CASE WHEN %(password_hash)s::text IS NOT NULL THEN now() END, %(must)s, %(oidc_subject)s)
+                    CASE WHEN %(password_hash)s::text IS NOT NULL THEN coalesce(%(at)s::timestamptz, now()) END, %(must)s, %(oidc_subject)s)
                 RETURNING id
                 """,
                 values,

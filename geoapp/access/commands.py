@@ -69,6 +69,7 @@ def add(
             password_hash=None if password is None else hash_password(password),
             must_change_password=once is not None,
             oidc_subject=oidc_subject,
+            at=datetime.now(UTC),
         )
         account = _account(connection, login)
         done: dict[str, Any] = {

@@ -95,7 +95,7 @@ class SignedInBrowser(Base):
 
     __tablename__ = "session"
     __table_args__ = (
-        Index("session_account_idx", "account_id", postgresql_where=text("(ended_at IS NULL)")),
+        Index("session_account_idx", "account_id", text("last_used_at DESC")),
         {
             "schema": "access",
             "comment": "A signed-in browser. Only SHA-256 of its cookie is kept; it ends at idle_until, expires_at or ended_at, whichever comes first.",
@@ -146,6 +146,7 @@ class SignInAttempt(Base):
     __table_args__ = (
         Index("sign_in_attempt_login_idx", "login", "at"),
         Index("sign_in_attempt_ip_idx", "ip", "at"),
+        Index("sign_in_attempt_at_idx", "at"),
         {
             "schema": "access",
             "comment": "For the back-off. login = what was typed where it could be a login, else ? (people type passwords there).",
@@ -165,6 +166,7 @@ class OidcFlow(Base):
 
     __tablename__ = "oidc_flow"
     __table_args__ = (
+        Index("oidc_flow_created_idx", "created_at"),
         {
             "schema": "access",
             "comment": "Sign-ins under way at the OIDC provider; each row is used once.",
@@ -206,7 +208,8 @@ class Audit(Base):
         Index("audit_at_idx", text("at DESC")),
         Index("audit_account_idx", "account_id", text("at DESC")),
         Index("audit_subject_idx", "subject", "subject_id", text("at DESC")),
-        Index("audit_town_idx", "town_code", text("at DESC")),
+        Index("audit_town_idx", "town_code", text("id DESC")),
+        Index("audit_role_idx", "db_role", text("id DESC")),
         {
             "schema": "access",
             "comment": "审计: who did, looked at, took out or was refused what, and when. Append-only: a trigger refuses every change, whoever asks.",

@@ -44,6 +44,8 @@ OF_NETWORK = 30
 OF_LOGIN = 100
 CAP_S = 900
 KEEP = timedelta(days=30)
+KEEP_SESSIONS = timedelta(days=90)
+KEEP_TOKENS = timedelta(days=365)
 FORGET_EVERY = 500
 DEVICE_COOKIE = "geoapp_device"
 
@@ -151,13 +153,14 @@ def is_known(connection: Connection, tried: Try, at: datetime) -> bool:
 
 
 def note(connection: Connection, tried: Try, at: datetime, *, succeeded: bool) -> None:
-    """Writes an attempt down; now and then forgets those older than 30 days."""
+    """Writes an attempt down; now and then forgets what is long over: attempts, ended sessions and tokens."""
     row = connection.execute(
         "INSERT INTO access.sign_in_attempt (at, login, ip, device, succeeded) VALUES (%s, %s, %s, %s, %s) RETURNING id",
         (at, tried.login, plain_ip(tried.ip), tried.device, succeeded),
     ).fetchone()
     if row is not None and row["id"] % FORGET_EVERY == 0:
         connection.execute("DELETE FROM access.sign_in_attempt WHERE at < %s", (at - KEEP,))
+        connection.execute("SELECT access.forget_ended(%s, %s)", (at - KEEP_SESSIONS, at - KEEP_TOKENS))
 
 
 _open: list[Attempt] = []

@@ -43,8 +43,8 @@ def make_token(
         raise Refused("令牌要在一年之内到期 / a token ends within a year.")
     token = f"ga_{secrets.token_urlsafe(32)}"
     connection.execute(
-        "INSERT INTO access.token (token_hash, account_id, name, scopes, expires_at) VALUES (%s, %s, %s, %s, %s)",
-        (token_hash(token), account_id, name, list(scopes), expires_at),
+        "INSERT INTO access.token (token_hash, account_id, name, scopes, created_at, expires_at) VALUES (%s, %s, %s, %s, %s, %s)",
+        (token_hash(token), account_id, name, list(scopes), at, expires_at),
     )
     return token
 

@@ -92,7 +92,7 @@ BEGIN
         UPDATE (name_zh, name_en, roles, scope, password_hash, password_set_at, must_change_password, oidc_subject, disabled_at),
         SELECT (oidc_subject) ON access.account TO geoapp_admin;
     GRANT SELECT, INSERT, DELETE ON access.account_area, access.account_site TO geoapp_admin;
-    GRANT INSERT (token_hash, account_id, name, scopes, expires_at) ON access.token TO geoapp_admin;
+    GRANT INSERT (token_hash, account_id, name, scopes, created_at, expires_at) ON access.token TO geoapp_admin;
     GRANT SELECT (subject_kind, subject_id, field, key_id, set_at, set_by), INSERT (subject_kind, subject_id, field, key_id, sealed),
         DELETE ON access.secret TO geoapp_admin;
     GRANT UPDATE (value) ON analysis.parameter TO geoapp_admin;
@@ -101,11 +101,12 @@ BEGIN
     GRANT EXECUTE ON FUNCTION access.record_export TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_enterprise;
 
     -- The web process itself.
-    GRANT EXECUTE ON FUNCTION access.first_admin, access.health, access.metrics, access.city_sign TO geoapp_web;
+    GRANT EXECUTE ON FUNCTION access.first_admin, access.forget_ended, access.health, access.metrics, access.city_sign TO geoapp_web;
     GRANT USAGE ON SCHEMA access, watch TO geoapp_web;
     GRANT SELECT, UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO geoapp_web;
     GRANT SELECT ON access.account_area, access.account_site TO geoapp_web;
-    GRANT SELECT, INSERT, UPDATE ON access.session, access.token TO geoapp_web;
+    GRANT SELECT, INSERT, UPDATE ON access.session TO geoapp_web;
+    GRANT SELECT, UPDATE (last_used_at) ON access.token TO geoapp_web;
     GRANT SELECT, INSERT, DELETE ON access.sign_in_attempt, access.oidc_flow TO geoapp_web;
     -- The watch: reads the ground and the cameras, writes what was seen; no account, no firm, no person, no review.
     GRANT SELECT ON territory.city, territory.unit, territory.grid_cell, registry.camera, registry.key_risk_area,

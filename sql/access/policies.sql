@@ -56,10 +56,10 @@ BEGIN
                 'false', 'false'),
             ('territory.no_cell_piece', 'town_code = ANY ({areas})', 'false', 'false'),
             ('territory.changeset', 'town_code = ANY ({areas})', 'false', 'false'),
-            -- Who answers: for the own units and for those above them.
+            -- Who answers: for the own units and for those above them. Staff of the offices are known to each other; a firm
+            -- knows those who answer for it.
             ('duty.person', 'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})',
-                'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})',
-                'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})'),
+                'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})', 'id = ANY ({staff})'),
             ('duty.assignment', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
             ('duty.unit_staff', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
             ('duty.grid_staff', 'left(cell_code, 9) || ''000'' = ANY ({areas})'

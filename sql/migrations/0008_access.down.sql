@@ -70,4 +70,4 @@ ALTER TABLE territory.grid_cell DROP COLUMN town_code;
 DROP TABLE access.audit, access.secret, access.oidc_flow, access.sign_in_attempt, access.token, access.session,
     access.account_site, access.account_area, access.account CASCADE;
 DROP FUNCTION IF EXISTS access.city_sign, access.health, access.metrics, access.first_admin, access.record_export, access.actions_of, access.account_admin_stays,
-    access.account_sql_ends, access.account_followed, access.audit_row, access.record, access.caller, access.keep_audit;
+    access.account_sql_ends, access.account_followed, access.audit_row, access.record, access.write_record, access.writes_too_much, access.forget_ended, access.caller, access.keep_audit;

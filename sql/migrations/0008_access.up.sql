@@ -56,7 +56,7 @@ CREATE TABLE access.session (
     ip inet,
     user_agent text
 );
-CREATE INDEX session_account_idx ON access.session (account_id) WHERE ended_at IS NULL;
+CREATE INDEX session_account_idx ON access.session (account_id, last_used_at DESC);
 COMMENT ON TABLE access.session IS 'A signed-in browser. Only SHA-256 of its cookie is kept; it ends at idle_until, expires_at or ended_at, whichever comes first.';
 
 CREATE TABLE access.token (
@@ -83,6 +83,7 @@ CREATE TABLE access.sign_in_attempt (
 );
 CREATE INDEX sign_in_attempt_login_idx ON access.sign_in_attempt (login, at);
 CREATE INDEX sign_in_attempt_ip_idx ON access.sign_in_attempt (ip, at);
+CREATE INDEX sign_in_attempt_at_idx ON access.sign_in_attempt (at);
 COMMENT ON TABLE access.sign_in_attempt IS 'For the back-off. login = what was typed where it could be a login, else ? (people type passwords there).';
 
 CREATE TABLE access.oidc_flow (
@@ -92,6 +93,7 @@ CREATE TABLE access.oidc_flow (
     next text NOT NULL,
     created_at timestamptz NOT NULL
 );
+CREATE INDEX oidc_flow_created_idx ON access.oidc_flow (created_at);
 COMMENT ON TABLE access.oidc_flow IS 'Sign-ins under way at the OIDC provider; each row is used once.';
 
 CREATE TABLE access.secret (
@@ -128,7 +130,8 @@ CREATE TABLE access.audit (
 CREATE INDEX audit_at_idx ON access.audit (at DESC);
 CREATE INDEX audit_account_idx ON access.audit (account_id, at DESC);
 CREATE INDEX audit_subject_idx ON access.audit (subject, subject_id, at DESC);
-CREATE INDEX audit_town_idx ON access.audit (town_code, at DESC);
+CREATE INDEX audit_town_idx ON access.audit (town_code, id DESC);
+CREATE INDEX audit_role_idx ON access.audit (db_role, id DESC);
 COMMENT ON TABLE access.audit IS '审计: who did, looked at, took out or was refused what, and when. Append-only: a trigger refuses every change, whoever asks.';
 COMMENT ON COLUMN access.audit.db_role IS 'The database role that acted (access.caller()); it cannot be chosen by the one who acts.';
 COMMENT ON COLUMN access.audit.login IS 'The account''s login; for a refused sign-in, the login that was tried.';
@@ -223,18 +226,75 @@ FROM (SELECT code, is_whole FROM below UNION ALL SELECT code, false FROM above W
 GROUP BY b.code;
 COMMENT ON VIEW access.my_unit IS '本人可见的行政单元，is_whole = 完整在管辖内; units that current_user may read; is_whole = wholly inside the own area.';
 
--- One record, written as whoever calls. The web process may name the login that a stranger tried.
-CREATE FUNCTION access.record(
-    action text, subject text DEFAULT '', subject_id text DEFAULT NULL, town_code text DEFAULT NULL, reason text DEFAULT NULL,
-    detail jsonb DEFAULT NULL, ok boolean DEFAULT true, ip inet DEFAULT NULL, login text DEFAULT NULL
+-- One record in the caller's name, as it is given: for functions of this schema only.
+CREATE FUNCTION access.write_record(
+    action text, subject text, subject_id text, town_code text, reason text, detail jsonb, ok boolean, ip inet, login text
 ) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO access.audit (db_role, account_id, login, action, ok, subject, subject_id, town_code, reason, detail, ip)
     SELECT access.caller(), a.id, coalesce(a.login, $9), $1, $7, $2, $3, $4, $5, $6, $8
     FROM (SELECT 1) AS one LEFT JOIN access.account AS a ON a.db_role = access.caller()
     RETURNING id
 $$;
-COMMENT ON FUNCTION access.record IS '写一条审计; adds one audit record in the caller''s name.';
+
+-- Whether an account has had written as many records in the last minute as one may. Its newest ones are read by their index.
+CREATE FUNCTION access.writes_too_much(who name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT count(*) = 300 AND min(newest.at) > clock_timestamp() - interval '1 minute' AND NOT bool_or(newest.is_change)
+    FROM (
+        SELECT a.at, a.before IS NOT NULL OR a.after IS NOT NULL AS is_change
+        FROM access.audit AS a WHERE a.db_role = $1 ORDER BY a.id DESC LIMIT 300
+    ) AS newest
+$$;
+
+-- One record, written as whoever calls. The database's owner (command line, loads) and the web process are believed; who
+-- signs in to SQL is not: it writes notes of its own, about its own area, and no address. In any case a name that a deed
+-- has from the database itself, or from the process that did it, is nobody else's to write.
+CREATE FUNCTION access.record(
+    action text, subject text DEFAULT '', subject_id text DEFAULT NULL, town_code text DEFAULT NULL, reason text DEFAULT NULL,
+    detail jsonb DEFAULT NULL, ok boolean DEFAULT true, ip inet DEFAULT NULL, login text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    who constant name := access.caller();
+    is_owner constant boolean := who = current_user;
+    by_web constant boolean := pg_has_role(session_user, 'geoapp_web', 'MEMBER');
+    is_account constant boolean := EXISTS (SELECT 1 FROM access.account AS a WHERE a.db_role = who);
+    -- Written by triggers, by access.record_export, and by the owner's own commands.
+    of_the_database constant text[] := ARRAY['insert', 'update', 'delete', 'export', 'load', 'sample_city', 'backup', 'restore'];
+    -- Written by the web process for a stranger.
+    of_strangers constant text[] := ARRAY['sign_in_refused'];
+    -- What a SQL login may call its own records.
+    of_sql constant text[] := ARRAY['note'];
+BEGIN
+    IF $1 IS NULL OR $1 !~ '^[a-z_]{1,40}$' OR length($2) > 100 OR length($3) > 300 OR length($4) > 12 OR length($5) > 1000
+        OR length($9) > 100 OR (pg_column_size($6) >= 8192 AND NOT is_owner)
+    THEN
+        RAISE EXCEPTION '审计记录的内容过长或名称不合规 / a record of the audit is too long, or its action is no name'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF is_owner THEN
+        RETURN access.write_record($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    END IF;
+    IF $1 = ANY (of_the_database) OR (is_account AND $1 = ANY (of_strangers)) OR NOT (by_web OR $1 = ANY (of_sql)) THEN
+        RAISE EXCEPTION '审计事件 % 不能自行写入 / nobody writes % into the audit by hand', $1, $1
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- A flood would bury what matters. What a deed calls for is refused together with the deed; a refusal stands without
+    -- its record, and is counted in the metrics.
+    IF is_account AND ($1 = ANY (of_sql) OR $1 IN ('look_at_evidence', 'refused')) AND access.writes_too_much(who) THEN
+        IF $1 = 'refused' THEN
+            RETURN NULL;
+        END IF;
+        RAISE EXCEPTION '一分钟内的记录过多，请稍后再试 / too many records within a minute: try again in a minute'
+            USING ERRCODE = 'configuration_limit_exceeded';
+    END IF;
+    RETURN access.write_record(
+        $1, $2, $3, CASE WHEN by_web OR $4 = ANY (access.units_of_caller()) THEN $4 END, $5, $6, $7,
+        CASE WHEN by_web THEN $8 END, CASE WHEN by_web THEN $9 END
+    );
+END $$;
+COMMENT ON FUNCTION access.record IS '写一条审计; adds one audit record in the caller''s name. 22023: it does not fit; 42501: not a name for the caller; 53400: too many within a minute.';
 
 -- Row trigger: what was changed, before and after. Arguments: the key column, then columns whose value is not kept.
 -- Copies for tiles (*_3857) are left out. The town comes from the row, or from the site or account it belongs to.
@@ -299,7 +359,7 @@ BEGIN
             ('registry.certificate', 'id', ''), ('registry.hot_work_permit', 'id', ''),
             ('inspection.visit', 'id', ''), ('inspection.hazard', 'id', ''),
             ('analysis.parameter', 'name', ''),
-            ('access.account', 'id', ', ''password_hash'''), ('access.account_area', 'account_id', ''),
+            ('access.account', 'id', ', ''password_hash'', ''oidc_subject'''), ('access.account_area', 'account_id', ''),
             ('access.account_site', 'account_id', ''), ('access.token', 'id', ', ''token_hash'''),
             ('access.secret', 'subject_id', ', ''sealed''')
         ) AS t (name, key, masked)
@@ -380,7 +440,7 @@ BEGIN
     END IF;
     PERFORM access.follow_role(NEW);
     IF NEW.disabled_at IS NOT NULL THEN
-        UPDATE access.session AS s SET ended_at = clock_timestamp(), ended_why = 'account_disabled'
+        UPDATE access.session AS s SET ended_at = NEW.disabled_at, ended_why = 'account_disabled'
         WHERE s.account_id = NEW.id AND s.ended_at IS NULL;
     END IF;
     RETURN NULL;
@@ -413,6 +473,18 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF OLD.state IN ('approved', 'rejected') THEN
         RAISE EXCEPTION '方案已审 / changeset % has been reviewed already', OLD.id USING ERRCODE = 'check_violation';
+    END IF;
+    -- What is reviewed is what was handed in: the plan is its planner's, and only while it is a draft. Who holds both roles
+    -- would otherwise rewrite another's plan with the same statement that approves it.
+    IF (NEW.title, NEW.reason, NEW.proposal, NEW.town_code) IS DISTINCT FROM (OLD.title, OLD.reason, OLD.proposal, OLD.town_code)
+        AND (OLD.state <> 'draft' OR access.caller() <> OLD.planned_by OR NEW.state NOT IN ('draft', 'submitted'))
+    THEN
+        RAISE EXCEPTION '只有编制人可以修改草稿 / only its planner changes changeset %, and only while it is a draft', OLD.id
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF NEW.review_note IS DISTINCT FROM OLD.review_note AND NEW.state NOT IN ('approved', 'rejected') THEN
+        RAISE EXCEPTION '审批意见随审批一起写 / the note of changeset % comes with its review', OLD.id
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF NEW.state IN ('approved', 'rejected') THEN
         IF OLD.state <> 'submitted' THEN
@@ -468,8 +540,9 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER incident_review BEFORE UPDATE OF review ON watch.incident
-FOR EACH ROW EXECUTE FUNCTION watch.incident_reviewed();
+CREATE TRIGGER incident_review BEFORE UPDATE OF review, review_reason ON watch.incident
+FOR EACH ROW WHEN (OLD.review IS DISTINCT FROM NEW.review OR OLD.review_reason IS DISTINCT FROM NEW.review_reason)
+EXECUTE FUNCTION watch.incident_reviewed();
 CREATE TRIGGER audit_change AFTER UPDATE OF review, review_reason ON watch.incident
 FOR EACH ROW WHEN (OLD.review IS DISTINCT FROM NEW.review OR OLD.review_reason IS DISTINCT FROM NEW.review_reason)
 EXECUTE FUNCTION access.audit_row('id');
@@ -743,37 +816,69 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION watch.pulse IS '直播流心跳：最新消息号与最近一次巡查尝试; newest outbox id, and the last try of the watch.';
 
--- Outside the demo the first start asks for an admin: possible once, while there is no account at all.
+-- Outside the demo the first start asks for an admin: possible once, while there is no account but the demo's, which are
+-- entered on the demo's own page only. Who is in by that page is out from then on.
 CREATE FUNCTION access.first_admin(login text, name_zh text, password_hash text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(748116313);
-    IF EXISTS (SELECT 1 FROM access.account) THEN
+    IF EXISTS (SELECT 1 FROM access.account AS a WHERE NOT a.is_demo) THEN
         RAISE EXCEPTION '已有账号 / there are accounts already' USING ERRCODE = 'insufficient_privilege';
     END IF;
     INSERT INTO access.account (login, name_zh, roles, scope, db_role, password_hash, password_set_at, created_by)
     VALUES ($1, $2, '{admin}', 'district', 'geoapp_' || $1 || '_' || left(md5(gen_random_uuid()::text), 6), $3, clock_timestamp(), 'first_start')
     RETURNING id INTO made;
+    UPDATE access.session AS s SET ended_at = clock_timestamp(), ended_why = 'first_start' WHERE s.ended_at IS NULL;
     RETURN made;
 END $$;
 REVOKE EXECUTE ON FUNCTION access.first_admin FROM PUBLIC;
-COMMENT ON FUNCTION access.first_admin IS '首次启动时建立管理员; the first admin, only while there is no account.';
+COMMENT ON FUNCTION access.first_admin IS '首次启动时建立管理员; the first admin, only while there is no account but the demo''s.';
+
+-- Sessions and tokens that ended long ago are forgotten: of what they did the audit keeps the record.
+CREATE FUNCTION access.forget_ended(sessions_before timestamptz, tokens_before timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    sessions bigint;
+    tokens bigint;
+BEGIN
+    DELETE FROM access.session AS s WHERE least(s.ended_at, s.idle_until, s.expires_at) < sessions_before;
+    GET DIAGNOSTICS sessions = ROW_COUNT;
+    DELETE FROM access.token AS t WHERE least(t.revoked_at, t.expires_at) < tokens_before;
+    GET DIAGNOSTICS tokens = ROW_COUNT;
+    IF sessions + tokens > 0 THEN
+        PERFORM access.write_record('forgotten', 'session', NULL, NULL, NULL, jsonb_build_object('sessions', sessions, 'tokens', tokens,
+            'sessions_before', sessions_before, 'tokens_before', tokens_before), true, NULL, NULL);
+    END IF;
+    RETURN sessions + tokens;
+END $$;
+REVOKE EXECUTE ON FUNCTION access.forget_ended FROM PUBLIC;
+COMMENT ON FUNCTION access.forget_ended IS '清除早已结束的会话和令牌; forgets sessions and tokens that ended before these moments; how many.';
 
 -- Taking data out is an action of its own: who may not run this may not export, and who exports is on record.
 CREATE FUNCTION access.record_export(
     layer text, format text, rows bigint, reason text DEFAULT NULL, ip inet DEFAULT NULL, detail jsonb DEFAULT NULL
 ) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT access.record(
-        'export', 'layer', $1, NULL, $4, coalesce($6, '{}') || jsonb_build_object('format', $2, 'rows', $3), true, $5
-    )
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF length($1) > 100 OR length($2) > 20 OR length($4) > 1000 OR pg_column_size($6) >= 8192 THEN
+        RAISE EXCEPTION '导出记录的内容过长 / the record of an export is too long' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF access.writes_too_much(access.caller()) THEN
+        RAISE EXCEPTION '一分钟内的导出过多，请稍后再试 / too many exports within a minute: try again in a minute'
+            USING ERRCODE = 'configuration_limit_exceeded';
+    END IF;
+    RETURN access.write_record(
+        'export', 'layer', $1, NULL, $4, coalesce($6, '{}') || jsonb_build_object('format', $2, 'rows', $3), true,
+        CASE WHEN pg_has_role(session_user, 'geoapp_web', 'MEMBER') THEN $5 END, NULL
+    );
+END $$;
 REVOKE EXECUTE ON FUNCTION access.record_export FROM PUBLIC;
 COMMENT ON FUNCTION access.record_export IS '导出并留痕; records an export in the caller''s name.';
 
 -- What a database role may do, by the names that screens use: read off the rights themselves, never kept twice.
+-- Of the own role; of any role for the web process, which signs people in, and the owner; else NULL.
 CREATE FUNCTION access.actions_of(wanted name) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$  -- the web process may not enter the schemas
     SELECT array_remove(ARRAY[
@@ -789,6 +894,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         CASE WHEN has_column_privilege($1, 'analysis.parameter', 'value', 'UPDATE') THEN 'change_parameter' END,
         CASE WHEN has_table_privilege($1, 'staging.rejected', 'SELECT') THEN 'read_imports' END
     ], NULL)
+    WHERE $1 = access.caller() OR access.caller() = current_user OR pg_has_role(access.caller(), 'geoapp_web', 'MEMBER')
 $$;
 COMMENT ON FUNCTION access.actions_of IS '某数据库角色可做的事; what a database role may do, read off its rights.';
 

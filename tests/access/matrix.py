@@ -6,6 +6,7 @@ need into a city; `as_markdown()` gives the table for docs/access.md (`python te
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -33,6 +34,7 @@ ACTIONS = {
     "read_site": "read a site",
     "read_site_contact": "read a site's contact and phone",
     "read_certificate_holder": "read the holder of a certificate",
+    "read_person": "read a person who answers for a site",
     "read_camera": "read a camera",
     "read_camera_address": "read a camera's address (live pictures)",
     "read_incident": "read an incident",
@@ -41,18 +43,25 @@ ACTIONS = {
     "propose_changeset": "propose a change of cells",
     "review_changeset": "approve another's change of cells",
     "review_own_changeset": "approve one's own change of cells",
+    "change_submitted": "change a plan that one has handed in",
+    "approve_and_change": "approve another's change of cells and change it with that",
     "assign_duty": "assign a duty",
     "record_self_check": "record a self-check",
     "record_patrol": "record a patrol",
     "write_hazard": "write down a hazard",
     "submit_hazard": "report a hazard as put right",
+    "export": "take a site out (export)",
     "change_parameter": "change a constant of the formulas",
     "read_imports": "read rows of imports",
     "manage_accounts": "make an account",
+    "read_session": "read another's sessions (address, browser)",
+    "end_sessions": "end another's sessions",
+    "revoke_token": "revoke another's API token",
     "read_audit": "read what others did (audit)",
     "edit_audit": "change the audit",
     "read_password_hash": "read password hashes",
     "read_secret": "read sealed secrets",
+    "set_secret": "set a camera's password",
 }
 # One word a role, in the order of ROLES; own area, then the other. y = yes, n = no rows (as if it were not there),
 # r = refused. For an enterprise the other area is the site next door; for the district "own" and "other" are two towns.
@@ -60,6 +69,7 @@ EXPECTED = {
     "read_site": "yn yn yn yn yn yn yy yy",
     "read_site_contact": "yn rr rr yn yn yn yy yy",
     "read_certificate_holder": "yn rr rr yn yn yn yy yy",
+    "read_person": "yn yn yn yn yn yn yy yy",
     "read_camera": "yn yn yn yn yn yn yy yy",
     "read_camera_address": "rr rr rr rr rr rr yy rr",
     "read_incident": "yn yn yn yn yn yn yy yy",
@@ -68,22 +78,29 @@ EXPECTED = {
     "propose_changeset": "rr yr rr rr rr rr rr rr",
     "review_changeset": "yn rn rr rr rr rr rr yy",
     "review_own_changeset": "rn rn rr rr rr rr rr rr",
+    "change_submitted": "rr rn rr rr rr rr rr rr",
+    "approve_and_change": "rr rn rr rr rr rr rr rr",
     "assign_duty": "yr rr rr rr rr rr rr yy",
     "record_self_check": "rr rr rr rr rr yr rr rr",
     "record_patrol": "rr rr rr rr yr rr rr rr",
     "write_hazard": "rr rr rr rr yr rr rr rr",
     "submit_hazard": "rr rr rr rr yn yn rr rr",
+    "export": "yn yn yn rr rr yn rr yy",
     "change_parameter": "rr rr rr rr rr rr yy rr",
     "read_imports": "rr rr rr rr rr rr yy rr",
     "manage_accounts": "rr rr rr rr rr rr yy rr",
+    "read_session": "nn nn nn nn nn nn yy nn",
+    "end_sessions": "nn nn nn nn nn nn yy nn",
+    "revoke_token": "nn nn nn nn nn nn yy nn",
     "read_audit": "yn nn nn nn nn nn yy yy",
     "edit_audit": "rr rr rr rr rr rr rr rr",
     "read_password_hash": "rr rr rr rr rr rr rr rr",
     "read_secret": "rr rr rr rr rr rr rr rr",
+    "set_secret": "rr rr rr rr rr rr yy rr",
 }
 # What HTTP says otherwise, in the same order. It never gives more. What is to be put where the caller does not look meets
 # "there is no such place" (404), as any id of another area does, where the database refuses the row; and whether a planner
-# may approve anything at all is said (403) before it is asked what.
+# may approve anything at all, and who keeps accounts, is said (403) before it is asked what.
 OVER_HTTP = {
     "propose_changeset": "rr yn rr rr rr rr rr rr",
     "review_changeset": "yn rr rr rr rr rr rr yy",
@@ -91,18 +108,24 @@ OVER_HTTP = {
     "assign_duty": "yn rr rr rr rr rr rr yy",
     "record_self_check": "rr rr rr rr rn yn rr rr",
     "record_patrol": "rr rr rr rr yn rn rr rr",
+    "end_sessions": "rr rr rr rr rr rr yy rr",
+    "revoke_token": "rr rr rr rr rr rr yy rr",
 }
 # For these no address of the web application is there, for nobody.
 NOT_OVER_HTTP = (
     "read_site_contact",
     "read_certificate_holder",
     "read_camera_address",
+    "change_submitted",
+    "approve_and_change",
     "write_hazard",
     "change_parameter",
     "read_imports",
+    "read_session",
     "edit_audit",
     "read_password_hash",
     "read_secret",
+    "set_secret",
 )
 WORDS: dict[str, Outcome] = {"y": "yes", "n": "no rows", "r": "refused"}
 
@@ -156,7 +179,8 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Place:
-    """What the actions are tried on, all in one town and about one site. `changeset` is submitted by nobody of the test."""
+    """What the actions are tried on, all in one town and about one site. `changeset` is submitted by nobody of the test;
+    `person` works in the site's cell; `colleague` is an account of the town with a session and a token that none of the test uses."""
 
     town: str
     site: int
@@ -166,6 +190,9 @@ class Place:
     hazard: int
     certificate: int
     changeset: int
+    person: int
+    colleague: int
+    token: int
 
 
 def _id(connection: Connection, query: str, values: Sequence[Any]) -> Any:
@@ -175,10 +202,16 @@ def _id(connection: Connection, query: str, values: Sequence[Any]) -> Any:
 
 
 def make_place(owner: Connection, town: str, number: int) -> Place:
-    """A site of the town that has none of the others' cameras, with everything that the actions need. `number` names it."""
+    """A site of the town, in a cell of its own among those made here, with everything that the actions need. `number` names it."""
+    from access.signed_in import sign_in  # here, so that the table is printed without a test's path
+
+    from geoapp.access.accounts import add_account
+    from geoapp.access.tokens import make_token
+
     site = _id(
         owner,
-        "SELECT s.id FROM registry.site AS s WHERE s.town_code = %s AND s.cell_code IS NOT NULL ORDER BY s.id OFFSET %s LIMIT 1",
+        "SELECT min(s.id) AS id FROM registry.site AS s WHERE s.town_code = %s AND s.cell_code IS NOT NULL"
+        " GROUP BY s.cell_code ORDER BY 1 OFFSET %s LIMIT 1",
         (town, number),
     )
     owner.execute(
@@ -229,8 +262,25 @@ def make_place(owner: Connection, town: str, number: int) -> Place:
         " RETURNING id",
         (town,),
     )
+    person = _id(
+        owner,
+        "INSERT INTO duty.person (name_zh, phone, unit_code) VALUES (%s, '13900000000', %s) RETURNING id",
+        (f"网格员{number}", town),
+    )
+    owner.execute(
+        "INSERT INTO duty.grid_staff (cell_code, person_id, role, assigned_from)"
+        " SELECT s.cell_code, %s, 'worker', '2020-01-01' FROM registry.site AS s WHERE s.id = %s",
+        (person, site),
+    )
+    colleague = add_account(owner, f"matrix.colleague-{number}", "同事", ["inspector"], areas=[town])
+    sign_in(owner, colleague)
+    now = datetime.now(UTC)
+    make_token(owner, colleague, "报表", ["read"], at=now, expires_at=now + timedelta(days=1))
+    token = _id(owner, "SELECT id FROM access.token WHERE account_id = %s", (colleague,))
     owner.execute("SELECT access.record('test', 'matrix', %s, %s)", (str(number), town))
-    return Place(town, site, camera, incident, evidence, hazard, certificate, changeset)
+    return Place(
+        town, site, camera, incident, evidence, hazard, certificate, changeset, person, colleague, token
+    )
 
 
 @dataclass(frozen=True)
@@ -252,7 +302,7 @@ def make_world(owner: Connection) -> World:
     """Accounts and places in the sample city; written through the owner's connection, committed by whoever owns it."""
     towns = owner.execute(
         "SELECT town_code AS code, count(*) AS n FROM registry.site WHERE cell_code IS NOT NULL AND town_code IS NOT NULL"
-        " GROUP BY 1 HAVING count(*) > 2 ORDER BY 1"
+        " GROUP BY 1 HAVING count(DISTINCT cell_code) > 2 ORDER BY 1"
     ).fetchall()
     here, there = towns[0]["code"], towns[1]["code"]
     mine, next_door, elsewhere = (

@@ -37,6 +37,7 @@ STATEMENTS = {
     "read_site": "SELECT id FROM registry.site WHERE id = %(site)s",
     "read_site_contact": "SELECT contact_phone FROM registry.site WHERE id = %(site)s",
     "read_certificate_holder": "SELECT holder_name FROM registry.certificate WHERE id = %(certificate)s",
+    "read_person": "SELECT name_zh, phone FROM duty.person WHERE id = %(person)s",
     "read_camera": "SELECT id FROM registry.camera WHERE id = %(camera)s",
     "read_camera_address": "SELECT snapshot_url FROM registry.camera WHERE id = %(camera)s",
     "read_incident": "SELECT id FROM analysis.event WHERE id = %(incident)s",
@@ -45,6 +46,8 @@ STATEMENTS = {
     "propose_changeset": "INSERT INTO territory.changeset (title, town_code) VALUES ('拆分', %(town)s)",
     "review_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
     "review_own_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
+    "change_submitted": "UPDATE territory.changeset SET title = '改' WHERE id = %(changeset)s",
+    "approve_and_change": "UPDATE territory.changeset SET state = 'approved', title = '改' WHERE id = %(changeset)s",
     "assign_duty": "INSERT INTO duty.assignment (rule_code, unit_code, department_code, role, status, valid_from)"
     " SELECT r.code, %(town)s, d.code, 'lead', 'confirmed', '2031-01-01' FROM duty.rule AS r, duty.department AS d LIMIT 1",
     "record_self_check": "INSERT INTO inspection.visit (site_id, kind, done_at, outcome) VALUES (%(site)s, 'self_check', now(), 'ok')",
@@ -52,14 +55,20 @@ STATEMENTS = {
     "write_hazard": "INSERT INTO inspection.hazard (site_id, class, title_zh, found_at, found_by, state)"
     " VALUES (%(site)s, 'general', '灭火器过期', now(), 'patrol', 'found')",
     "submit_hazard": "UPDATE inspection.hazard SET state = 'submitted' WHERE id = %(hazard)s",
+    "export": "SELECT access.record_export('site', 'csv', count(*)) FROM registry.site WHERE id = %(site)s HAVING count(*) > 0",
     "change_parameter": "UPDATE analysis.parameter SET value = value WHERE name = 'sliver_m2'",
     "read_imports": "SELECT id FROM staging.batch",
     "manage_accounts": "INSERT INTO access.account (login, name_zh, roles, scope, db_role)"
     " VALUES ('matrix.new', '新', '{analyst}', 'district', 'geoapp_matrix.new_abcdef')",
+    "read_session": "SELECT ip, user_agent FROM access.session WHERE account_id = %(colleague)s",
+    "end_sessions": "UPDATE access.session SET ended_at = now(), ended_why = 'x' WHERE account_id = %(colleague)s",
+    "revoke_token": "UPDATE access.token SET revoked_at = now() WHERE id = %(token)s",
     "read_audit": "SELECT id FROM access.audit WHERE subject = 'matrix' AND town_code = %(town)s",
     "edit_audit": "UPDATE access.audit SET action = 'nothing' WHERE town_code = %(town)s",
     "read_password_hash": "SELECT password_hash FROM access.account",
     "read_secret": "SELECT sealed FROM access.secret",
+    "set_secret": "INSERT INTO access.secret (subject_kind, subject_id, field, key_id, sealed)"
+    " VALUES ('camera', %(camera)s::text, 'password', 'k', 'new')",
 }
 
 
@@ -86,7 +95,7 @@ def world(owner: Connection) -> World:
 def tried(owner: Connection, who: Caller, action: str, place: Place) -> str:
     """What comes of the action under the caller's role. Nothing stays."""
     with owner.transaction(force_rollback=True):
-        if action == "review_own_changeset":
+        if action in ("review_own_changeset", "change_submitted"):
             owner.execute(
                 "UPDATE territory.changeset SET planned_by = %s WHERE id = %s", (who.db_role, place.changeset)
             )
@@ -129,7 +138,13 @@ def test_the_docs_have_this_table() -> None:
 def test_the_owner_may_what_the_roles_are_refused(owner: Connection, world: World) -> None:
     """The statements themselves are sound: none is refused for another reason than the role."""
     for action, statement in STATEMENTS.items():
-        if action in ("edit_audit", "review_own_changeset", "review_changeset"):
+        if action in (
+            "edit_audit",
+            "review_own_changeset",
+            "review_changeset",
+            "change_submitted",
+            "approve_and_change",
+        ):
             continue  # refused to everybody, or only for who asks
         with owner.transaction(force_rollback=True):
             assert owner.execute(statement.encode(), vars(world.mine)).rowcount > 0, action
@@ -141,6 +156,72 @@ def test_who_plans_and_is_of_the_committee_still_does_not_review_the_own_change(
     both = caller(owner, "matrix.both", ["planner", "committee"], areas=[world.mine.town])
     assert tried(owner, both, "review_changeset", world.mine) == "yes"
     assert tried(owner, both, "review_own_changeset", world.mine) == "refused"
+    assert tried(owner, both, "approve_and_change", world.mine) == "refused"
+    assert tried(owner, both, "change_submitted", world.mine) == "refused"
+
+
+PLAN_CHANGES = ("title = '改 %s'", "reason = '另有原因 %s'", """proposal = '{"n": %s}'""")
+
+
+@pytest.mark.parametrize("change", PLAN_CHANGES)
+def test_a_plan_is_changed_by_its_planner_while_it_is_a_draft_and_by_nobody_later(
+    owner: Connection, world: World, change: str
+) -> None:
+    """Who reviews writes the outcome and a note, and not a word of the plan; nor is a plan changed while others read it."""
+    town, planner = world.mine.town, world.callers["planner"]
+    other = caller(owner, f"matrix.plan-{PLAN_CHANGES.index(change)}", ["planner", "committee"], areas=[town])
+
+    def done(who: Caller, statement: str) -> bool:
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who.db_role)))
+        try:
+            with owner.transaction():
+                return owner.execute(statement.encode()).rowcount == 1
+        except psycopg.errors.InsufficientPrivilege:
+            return False
+
+    with owner.transaction(force_rollback=True):
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(planner.db_role)))
+        made = owner.execute(
+            "INSERT INTO territory.changeset (title, town_code) VALUES ('拆分', %s) RETURNING id", (town,)
+        ).fetchone()
+        assert made is not None
+        at, set_to = f"WHERE id = {made['id']}", "UPDATE territory.changeset SET"
+        assert not done(other, f"{set_to} {change % 1} {at}")
+        assert done(planner, f"{set_to} {change % 1} {at}")
+        assert done(planner, f"{set_to} state = 'submitted', title = '拆分二' {at}")
+        assert not done(planner, f"{set_to} {change % 2} {at}")
+        assert not done(planner, f"{set_to} {change % 2}, state = 'draft' {at}")
+        assert not done(other, f"{set_to} {change % 2}, state = 'approved' {at}")
+        assert not done(other, f"{set_to} review_note = '先记一笔' {at}")
+        assert done(planner, f"{set_to} state = 'draft' {at}")
+        assert done(planner, f"{set_to} title = '三', state = 'submitted' {at}")
+        assert done(other, f"{set_to} state = 'approved', review_note = '同意' {at}")
+        owner.execute("RESET ROLE")
+        kept = owner.execute(
+            "SELECT title, state, review_note, reviewed_by FROM territory.changeset WHERE id = %s",
+            (made["id"],),
+        ).fetchone()
+        assert kept == {
+            "title": "三",
+            "state": "approved",
+            "review_note": "同意",
+            "reviewed_by": other.db_role,
+        }
+
+
+def test_a_firm_reads_who_answers_for_it_and_no_other_staff(owner: Connection, world: World) -> None:
+    """People of an office, or of no unit, are known within the offices; a firm sees those who answer for its ground."""
+    rows = owner.execute(
+        "INSERT INTO duty.person (name_zh, unit_code) VALUES ('区局', NULL), ('镇办', %s) RETURNING id",
+        (world.mine.town,),
+    ).fetchall()
+    strangers = [row["id"] for row in rows]
+    read = "SELECT id FROM duty.person WHERE id = ANY (%s) ORDER BY id"
+    for role, seen in (("enterprise", [world.mine.person]), ("inspector", [world.mine.person, *strangers])):
+        with owner.transaction(force_rollback=True):
+            owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(world.callers[role].db_role)))
+            found = owner.execute(read.encode(), ([world.mine.person, *strangers],)).fetchall()
+            assert [row["id"] for row in found] == seen, role
 
 
 @pytest.mark.parametrize("action", ["read_site", "read_camera", "read_incident", "read_audit"])

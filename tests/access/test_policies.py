@@ -59,6 +59,7 @@ DEFINERS = {
     "analysis.refresh_no_cell": "",
     "analysis.keep_no_cell": "",
     "access.first_admin": "web",
+    "access.forget_ended": "web",
     "access.health": "web",
     "access.metrics": "web",
     "access.city_sign": "web",
@@ -429,7 +430,7 @@ def test_a_role_of_a_group_does_not_hide_who_acts(owner: Connection, url: str, p
     with connect(url) as connection:
         connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(planner.db_role)))
         connection.execute("SET LOCAL ROLE geoapp_planner")
-        row = connection.execute("SELECT access.record('test', login => 'pol.boss') AS id").fetchone()
+        row = connection.execute("SELECT access.record('note', login => 'pol.boss') AS id").fetchone()
         assert row is not None
         connection.execute("RESET ROLE")
         kept = connection.execute(

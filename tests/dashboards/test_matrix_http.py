@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -32,6 +32,8 @@ from psycopg.rows import dict_row
 from screens import Site
 from test_web import asked
 
+from geoapp.access.sessions import open_session
+from geoapp.access.tokens import make_token
 from layers.export import exportable
 from layers.registry import LAYERS, LENSES
 
@@ -52,6 +54,10 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "read_camera_address": (
         "/cameras/{camera}", "/cameras/{camera}.json", "/camera/{camera}.json", "/cameras/{camera}/address", "/export/address.geojson",
     ),
+    "change_submitted": ("PUT /changesets/{changeset}", "POST /changesets/{changeset}", "PATCH /changesets/{changeset}"),
+    "approve_and_change": ("PUT /changesets/{changeset}/state", "POST /changesets/{changeset}/approve"),
+    "read_session": ("/sessions.json", "/accounts/{colleague}/sessions", "/account/{colleague}", "/export/session.geojson"),
+    "set_secret": ("POST /cameras/{camera}/credentials", "PUT /cameras/{camera}", "POST /secrets", "POST /cameras/{camera}/password"),
     "write_hazard": ("POST /hazards", "PUT /hazards/{hazard}", "POST /hazards/{hazard}", "POST /sites/{site}/hazards"),
     "change_parameter": ("POST /parameters", "POST /parameters/sliver_m2", "PUT /parameters/sliver_m2", "/parameters.json"),
     "read_imports": ("/imports", "/imports.json", "/staging/batch.json", "/export/batch.geojson", "/export/rejected.geojson"),
@@ -107,7 +113,7 @@ class Desk:
             "/metrics",
         )
         yield "/features/incident.geojson?since=2000-01-01T00:00:00Z"
-        yield "/export/audit.csv?since="
+        yield "/export/audit.csv?since=&reason=matrix"
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
         yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
         yield from (f"/layers/{name}.json" for name in LAYERS)
@@ -233,6 +239,14 @@ def plant(owner: Connection, site: Site, place: Place, n: int) -> dict[str, Any]
         "UPDATE registry.certificate SET holder_name = %s WHERE id = %s",
         (f"planted-holder-{n}", place.certificate),
     )
+    owner.execute(
+        "UPDATE duty.person SET name_zh = %s, phone = %s WHERE id = %s",
+        (f"planted-person-{n}", f"139-0000-000{n}", place.person),
+    )
+    owner.execute(
+        "UPDATE access.session SET user_agent = %s WHERE account_id = %s",
+        (f"planted-browser-{n}", place.colleague),
+    )
     frame = b"\xff\xd8\xff" + f"planted-frame-{n}".encode()
     path = site.home / "evidence" / "frames" / f"{n}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -292,6 +306,13 @@ def read_camera(desk: Desk, client: httpx.Client, role: str, place: Place) -> se
     }
 
 
+def read_person(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    shown = drawer_of(client, "cell", desk.cells[place])
+    n = number(place, desk.world)
+    assert (f"planted-person-{n}" in shown) == (f"139-0000-000{n}" in shown)
+    return {there(f"planted-person-{n}" in shown)}
+
+
 def read_incident(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
     shown = client.get("/features/incident.geojson").json()["features"]
     row = desk.owner.execute(
@@ -318,7 +339,7 @@ def read_audit(desk: Desk, client: httpx.Client, role: str, place: Place) -> set
             planted in callback(client, "audit-found.children", {"address.search": "?subject=matrix"}, AUDIT)
         )
     }
-    file = client.get("/export/audit.csv?subject=matrix")
+    file = client.get("/export/audit.csv?subject=matrix&reason=matrix")
     # An export is a right of its own; who has it takes out what the page shows.
     return found if file.status_code == 403 else found | {there(planted in file.text)}
 
@@ -392,6 +413,42 @@ def submit_hazard(desk: Desk, client: httpx.Client, role: str, place: Place) -> 
     return {said}
 
 
+def export(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    answer = client.get("/export/site.geojson", params={"reason": "matrix"})
+    if answer.status_code == 403:
+        return {"refused"}
+    assert answer.status_code == 200, answer.text[:300]
+    return {there(f"矩阵场所{number(place, desk.world)}号" in answer.text)}
+
+
+def end_sessions(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    now = datetime.now(UTC)
+    open_session(desk.owner, place.colleague, method="password", at=now, ip="203.0.113.7")
+    said = outcome(client.post(f"/accounts/{place.colleague}/end-sessions", data={"reason": "离岗"}))
+    left = desk.owner.execute(
+        "SELECT count(*) AS n FROM access.session WHERE account_id = %s AND ended_at IS NULL",
+        (place.colleague,),
+    ).fetchone()
+    assert left is not None
+    assert (left["n"] == 0) == (said == "yes")
+    return {said}
+
+
+def revoke_token(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    now = datetime.now(UTC)
+    make_token(desk.owner, place.colleague, "报表", ["read"], at=now, expires_at=now + timedelta(days=1))
+    row = desk.owner.execute(
+        "SELECT max(id) AS id FROM access.token WHERE account_id = %s", (place.colleague,)
+    ).fetchone()
+    assert row is not None
+    said = outcome(client.post(f"/accounts/tokens/{row['id']}/revoke", data={"reason": "泄露"}))
+    now_is = desk.owner.execute(
+        "SELECT revoked_at IS NOT NULL AS revoked FROM access.token WHERE id = %s", (row["id"],)
+    ).fetchone()
+    assert now_is == {"revoked": said == "yes"}
+    return {said}
+
+
 def manage_accounts(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
     form = {
         "login": f"new.{role}.{number(place, desk.world)}", "name_zh": "新", "roles": "inspector", "areas": place.town,
@@ -412,6 +469,7 @@ WAYS: dict[str, Way] = {
     for way in (
         read_site, read_camera, read_incident, read_evidence, review_incident, propose_changeset, review_changeset,
         review_own_changeset, assign_duty, record_self_check, record_patrol, submit_hazard, manage_accounts, read_audit,
+        read_person, export, end_sessions, revoke_token,
     )
 }  # fmt: skip
 
@@ -426,6 +484,8 @@ def marks(action: str, n: int) -> list[bytes]:
         "read_camera": [f"矩阵摄像机{n}号".encode()],
         "read_evidence": [f"planted-frame-{n}".encode(), f"frames/{n}.jpg".encode()],
         "read_audit": [f"planted-record-{n}".encode()],
+        "read_person": [f"planted-person-{n}".encode()],
+        "read_session": [f"planted-browser-{n}".encode()],
         "read_site_contact": [f"planted-contact-{n}".encode(), f"planted-phone-{n}".encode()],
         "read_certificate_holder": [f"planted-holder-{n}".encode()],
         "read_camera_address": [f"planted-camera-{n}.test".encode()],
@@ -456,6 +516,8 @@ def left_alone(desk: Desk, place: Place) -> list[Any]:
                 (place.site,),
             ),
             (b"SELECT name, value FROM analysis.parameter ORDER BY name", ()),
+            (b"SELECT title, state FROM territory.changeset WHERE id = %s", (place.changeset,)),
+            (b"SELECT field, sealed FROM access.secret ORDER BY subject_id, field", ()),
             (b"SELECT * FROM access.audit WHERE id = %s", (desk.records[place],)),
         )
     ]
