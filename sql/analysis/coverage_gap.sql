@@ -98,7 +98,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             CASE WHEN s.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (analysis.city_date(moment) - analysis.city_date(s.last_visit_at)) || ' 天前' END,
             CASE WHEN s.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (analysis.city_date(moment) - analysis.city_date(s.last_visit_at)) || ' days ago' END,
             s.geom
-        FROM analysis.site_at(moment) AS s
+        FROM analysis.site_at(moment, only_cell) AS s
         JOIN risk AS r ON r.site_id = s.id
         JOIN due AS d ON d.colour = r.level
         LEFT JOIN cell AS c ON c.code = s.cell_code

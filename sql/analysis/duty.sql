@@ -31,12 +31,14 @@ COMMENT ON VIEW analysis.duty_matrix IS '责任矩阵：单元 × 场所类型�
 COMMENT ON COLUMN analysis.duty_matrix.lead_count IS 'Confirmed or designated lead departments; exactly one is right.';
 COMMENT ON COLUMN analysis.duty_matrix.status IS 'confirmed | proposed | disputed | missing | two_leads | no_person.';
 
-CREATE FUNCTION analysis.duty_gap_at(moment timestamptz) RETURNS TABLE (
+-- Missing duties, everywhere or in one cell (then without those of place types and units, which lie in no cell).
+CREATE FUNCTION analysis.duty_gap_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     kind text, subject text, subject_id text, name_zh text, name_en text, rule_code text, cell_code text,
     cell_no integer, town_code text, status text, geom geometry(Geometry, :srid)
 ) LANGUAGE sql STABLE AS $$
     WITH cell AS MATERIALIZED (
         SELECT g.code, g.cell_no, g.town_code, g.name_zh, g.worker_count, g.geom FROM analysis.grid_cell_at(moment) AS g
+        WHERE only_cell IS NULL OR g.code = only_cell
     ),
     -- Sites that nobody leads, that two lead, or whose lead has no named person. A site of no known type has no lead.
     site_gap AS (
@@ -44,7 +46,7 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz) RETURNS TABLE (
             CASE WHEN s.duty_status IN ('two_leads', 'no_person') THEN s.duty_status ELSE 'no_lead' END AS kind,
             'site' AS subject, s.id::text, s.name_zh, s.name_zh AS name_en, s.rule_code, s.cell_code, c.cell_no, s.town_code,
             s.duty_status, s.geom
-        FROM analysis.site_at(moment) AS s
+        FROM analysis.site_at(moment, only_cell) AS s
         LEFT JOIN cell AS c ON c.code = s.cell_code
         WHERE s.duty_status <> 'confirmed'
     ),
@@ -59,13 +61,13 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz) RETURNS TABLE (
             'rule', m.rule_code, m.place_type_zh, m.place_type_en, m.rule_code, NULL::text, NULL::integer, NULL::text, m.status,
             NULL::geometry
         FROM analysis.duty_matrix_at(moment) AS m
-        WHERE m.unit_level = 'county' AND m.site_count = 0 AND m.status <> 'confirmed'
+        WHERE only_cell IS NULL AND m.unit_level = 'county' AND m.site_count = 0 AND m.status <> 'confirmed'
     ),
     -- Towns and the county without a named leader or safety officer.
     unit_gap AS (
         SELECT 'no_town_person', 'unit', u.code, u.name_zh, u.name_en, NULL::text, NULL::text, NULL::integer, u.code, 'missing', u.geom
         FROM territory.unit AS u
-        WHERE u.level IN ('county', 'town') AND u.valid_to IS NULL
+        WHERE only_cell IS NULL AND u.level IN ('county', 'town') AND u.valid_to IS NULL
             AND u.code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
             AND NOT EXISTS (
                 SELECT 1 FROM duty.unit_staff AS s

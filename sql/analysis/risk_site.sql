@@ -76,8 +76,7 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
         SELECT
             s.id, s.cell_code, s.town_code, s.hazard_level, s.people, s.vulnerability, s.duty_status,
             s.last_check_at, s.last_self_check_at, s.last_visit_at
-        FROM analysis.site_at(moment) AS s
-        WHERE only_cell IS NULL OR s.cell_code = only_cell
+        FROM analysis.site_at(moment, only_cell) AS s
     ),
     worker AS (
         SELECT DISTINCT g.cell_code

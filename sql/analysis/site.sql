@@ -1,5 +1,6 @@
 -- needs: parameter, duty_lead
-CREATE FUNCTION analysis.site_at(moment timestamptz) RETURNS TABLE (
+-- Active sites, everywhere or in one cell: for one cell only its own visits and hazards are added up, by their indexes.
+CREATE FUNCTION analysis.site_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     id bigint, uscc text, local_id text, name_zh text, address text,
     rule_code text, place_type_zh text, place_type_en text, nine_small text,
     hazard_level text, people integer, vulnerability text,
@@ -20,12 +21,14 @@ CREATE FUNCTION analysis.site_at(moment timestamptz) RETURNS TABLE (
             max(v.done_at) FILTER (WHERE v.kind = 'admin_inspection') AS admin_inspection
         FROM inspection.visit AS v
         WHERE v.done_at <= moment AND v.outcome <> 'unknown'
+            AND (only_cell IS NULL OR v.site_id = ANY (ARRAY(SELECT c.id FROM registry.site AS c WHERE c.cell_code = only_cell)))
         GROUP BY v.site_id
     ),
     open_hazard AS (
         SELECT h.site_id, count(*) AS n
         FROM inspection.hazard AS h
         WHERE h.found_at <= moment AND (h.closed_at IS NULL OR h.closed_at > moment)
+            AND (only_cell IS NULL OR h.site_id = ANY (ARRAY(SELECT c.id FROM registry.site AS c WHERE c.cell_code = only_cell)))
         GROUP BY h.site_id
     )
     SELECT
@@ -44,7 +47,8 @@ CREATE FUNCTION analysis.site_at(moment timestamptz) RETURNS TABLE (
     LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = s.town_code AND d.rule_code = s.rule_code
     LEFT JOIN last_visit AS v ON v.site_id = s.id
     LEFT JOIN open_hazard AS h ON h.site_id = s.id
-    WHERE s.active_from <= (SELECT analysis.city_date(moment))
+    WHERE (only_cell IS NULL OR s.cell_code = only_cell)
+        AND s.active_from <= (SELECT analysis.city_date(moment))
         AND (s.active_to IS NULL OR s.active_to > (SELECT analysis.city_date(moment)))
 $$;
 CREATE VIEW analysis.site AS SELECT * FROM analysis.site_at(now());

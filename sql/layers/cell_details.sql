@@ -13,7 +13,7 @@ score AS (
 ),
 site AS (
     SELECT s.*, d.person_name, d.person_phone
-    FROM analysis.site_at(coalesce(%(as_of)s::timestamptz, now())) AS s
+    FROM analysis.site_at(coalesce(%(as_of)s::timestamptz, now()), %(code)s) AS s
     LEFT JOIN analysis.duty_lead_at(coalesce(%(as_of)s::timestamptz, now())) AS d
         ON d.unit_code = s.town_code AND d.rule_code = s.rule_code
     WHERE s.cell_code = %(code)s
@@ -97,6 +97,6 @@ SELECT
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'kind', g.kind, 'subject', g.subject, 'subject_id', g.subject_id, 'name_zh', g.name_zh, 'status', g.status
         ) ORDER BY g.kind, g.subject, g.subject_id), '[]')
-        FROM analysis.duty_gap_at(coalesce(%(as_of)s::timestamptz, now())) AS g WHERE g.cell_code = c.code
+        FROM analysis.duty_gap_at(coalesce(%(as_of)s::timestamptz, now()), %(code)s) AS g WHERE g.cell_code = c.code
     ) AS duty_gaps
 FROM cell AS c CROSS JOIN moment AS m
