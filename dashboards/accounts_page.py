@@ -25,12 +25,13 @@ from dashboards.texts import Language, either, t, word
 from geoapp.access import account_changes
 from geoapp.access.account_changes import NoSuchAccount
 from geoapp.access.accounts import LOGIN, add_account
-from geoapp.access.caller import ROLES, Connection, Forbidden, acting, current_caller
+from geoapp.access.caller import NO_RIGHT, ROLES, Connection, Forbidden, acting, current_caller
 from geoapp.access.passwords import hash_password, one_time_password
 from geoapp.access.sign_in import reset_password
 from geoapp.access.tokens import LONGEST, SCOPES, make_token, revoke_tokens
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
+from layers.http import honest_route
 
 # What is done to one account: path word, text of the question, whether it takes something away.
 ACTIONS = {
@@ -382,7 +383,7 @@ def router(board: Board) -> APIRouter:
     403 for whoever keeps no accounts; 404: no such account; 409: refused with its reason; 422: {"problems": {field: text}}.
     The answers of add, reset-password and token hold the one-time password or the token as `once`; it is kept nowhere.
     """
-    routes = APIRouter()
+    routes = APIRouter(route_class=honest_route(board.pool))
 
     @routes.post("/accounts/add")
     async def add(request: Request) -> JSONResponse:
@@ -564,7 +565,7 @@ def changed(board: Board, account: int, action: str, sent: Sent) -> JSONResponse
 def _require_admin() -> None:
     """Raises Forbidden for whoever keeps no accounts: the database would say so too, later and less clearly."""
     if not current_caller().may("manage_accounts"):
-        raise Forbidden("只有管理员可以管理账号 / only an admin keeps accounts.")
+        raise Forbidden(NO_RIGHT)
 
 
 def _answered(act: Callable[[], JSONResponse]) -> JSONResponse:

@@ -39,10 +39,11 @@ from dashboards.gate import Gate, gate_hosts
 from dashboards.state import SHOWN_AT_FIRST, SHOWN_TO_FIRM, ViewState
 from dashboards.texts import Language, t
 from dashboards.threads import ThreadedDash
-from geoapp.access.caller import Forbidden, NotSignedIn, caller_or_none
+from geoapp.access.caller import NO_RIGHT, Forbidden, NotSignedIn, Pool, caller_or_none
 from geoapp.access.web_role import web_url
 from geoapp.database.connection import database_url, open_pool
 from geoapp.settings import settings
+from layers.http import record_refused
 from layers.http import router as layer_router
 
 _log = structlog.get_logger("dashboards")
@@ -154,7 +155,7 @@ def create_app(
     cameras.register(app, board)
     accounts_page.register(app, board)
     audit_page.register(app, board)
-    _serve_pages(server, app, set(pages))
+    _serve_pages(server, app, set(pages), pool)
     server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
     return server
@@ -176,14 +177,14 @@ def _answer_refusals(server: FastAPI) -> None:
 
     @server.exception_handler(psycopg.errors.InsufficientPrivilege)
     async def no_right(_: Request, __: psycopg.errors.InsufficientPrivilege) -> JSONResponse:
-        return answer(403, "这个角色不能这样做 / this role does not do this.")
+        return answer(403, NO_RIGHT)
 
     @server.exception_handler(psycopg.DataError)
     async def no_value(_: Request, __: psycopg.DataError) -> JSONResponse:
         return answer(400, "内容中有不能用的字符或数值 / it holds a character or number that cannot be used.")
 
 
-def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
+def _serve_pages(server: FastAPI, app: Dash, paths: set[str], pool: Pool) -> None:
     """The page at its own paths, and with status 404 at any other that nothing before has answered.
 
     Dash's own catch-all, added when the server starts, comes after this one and answers 200 to everything.
@@ -196,6 +197,8 @@ def _serve_pages(server: FastAPI, app: Dash, paths: set[str]) -> None:
             lang: Language = "en" if request.query_params.get("lang") == "en" else "zh"
             return HTMLResponse(own_account.must_change_page(lang, request.state.csrf))
         status = 404 if f"/{path}" not in paths else 200 if shell.may_open(f"/{path}", caller) else 403
+        if status == 403 and caller is not None:
+            record_refused(pool, request, "role")
         token = set_current_request(request)  # as Dash's catch-all does: the index asks for the request
         try:
             # Dash makes itself ready at the first request to / or /_dash-…; any page may come before.

@@ -13,20 +13,20 @@ from zoneinfo import ZoneInfo
 import dash_mantine_components as dmc
 import psycopg
 from dash import Dash, Input, Output, State, dcc, html
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from psycopg_pool import PoolTimeout
 
 from dashboards import forms, shell
 from dashboards.board import Board, Row, clock, number
-from dashboards.gate import Asked
 from dashboards.own_account import row as table_row
 from dashboards.own_account import table
 from dashboards.state import ViewState
 from dashboards.texts import Language, catalogue, either, group, t, word
 from geoapp.access.audit import EXPORT_LIMIT, Search, differences, exported, page
-from geoapp.access.caller import Caller, Forbidden, acting, current_caller
+from geoapp.access.caller import NO_RIGHT, Caller, Forbidden, acting, current_caller
 from geoapp.database.sql_files import read_sql
+from layers.http import REASON_MAX, REASON_MIN, REASON_WANTED, client_ip, honest_route, message
 
 # At first the page looks back this far; the form shows it.
 FIRST_LOOK = timedelta(days=7)
@@ -322,13 +322,7 @@ def content(query: str | None, board: Board, lang: Language, theme: str, zone: s
     if caller.may("export") and rows:
         tools.insert(
             0,
-            html.A(
-                t("audit.export", lang),
-                href=f"/export/audit.csv?{urlencode(kept)}",
-                className="plain as-link",
-                title=t("audit.export_hint", lang, n=number(EXPORT_LIMIT)),
-                download="audit.csv",
-            ),
+            export_form(kept, lang),
         )
     ways: list[Any] = []
     if search.before_id is not None:
@@ -362,6 +356,38 @@ def content(query: str | None, board: Board, lang: Language, theme: str, zone: s
     ]
 
 
+def export_form(kept: dict[str, str], lang: Language) -> html.Form:
+    """Takes out what the address finds, with what it is for."""
+    return html.Form(
+        [
+            *[forms.hidden(name, value) for name, value in kept.items()],
+            dmc.TextInput(
+                name="reason",
+                size="xs",
+                required=True,
+                placeholder=t("audit.export_reason", lang),
+                autoComplete="off",
+                attributes={
+                    "input": {
+                        "minLength": REASON_MIN,
+                        "maxLength": REASON_MAX,
+                        "aria-label": t("audit.export_reason", lang),
+                    }
+                },
+            ),
+            html.Button(
+                t("audit.export", lang),
+                type="submit",
+                className="plain",
+                title=t("audit.export_hint", lang, n=number(EXPORT_LIMIT)),
+            ),
+        ],
+        action="/export/audit.csv",
+        method="get",
+        className="export-form",
+    )
+
+
 def register(app: Dash, board: Board) -> None:
     """The callback of the page: what is found follows the address."""
 
@@ -377,19 +403,22 @@ def register(app: Dash, board: Board) -> None:
 def router(board: Board) -> APIRouter:
     """`GET /export/audit.csv`: what an address of /audit finds, at most EXPORT_LIMIT records, times in the city's zone.
 
-    403 for a role that may not export; the export itself is on record in the same transaction.
+    403 for a role that may not export; 422 without `reason`, since the audit is about persons in every row; the export itself
+    is on record in the same transaction.
     """
-    routes = APIRouter()
+    routes = APIRouter(route_class=honest_route(board.pool))
 
     @routes.get("/export/audit.csv")
-    def audit_file(request: Request) -> Response:
+    def audit_file(request: Request, reason: str = Query(default="", max_length=REASON_MAX)) -> Response:
         if not current_caller().may("export"):
-            raise Forbidden("这个角色不能导出 / this role does not export.")
+            raise Forbidden(NO_RIGHT)
+        if len(reason.strip()) < REASON_MIN:
+            return message(422, REASON_WANTED)
         city = board.city()
         zone = str(city["timezone"]) if city else "Asia/Shanghai"
         search, _, _ = asked(request.url.query, zone, datetime.now(UTC))
         with acting(board.pool) as connection:
-            rows = exported(connection, replace(search, before_id=None), Asked.of(request.scope).ip)
+            rows = exported(connection, replace(search, before_id=None), reason.strip(), client_ip(request))
         return Response(
             as_csv(rows, zone),
             media_type="text/csv; charset=utf-8",

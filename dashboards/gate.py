@@ -2,7 +2,6 @@
 
 import hmac
 import ipaddress
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +10,14 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
 from anyio import CapacityLimiter, fail_after, to_thread
-from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from geoapp.access.caller import Caller, Connection, Pool, acting, calling
+from geoapp.access.caller import Caller, Connection, Pool, calling
+from geoapp.access.refusals import REFUSALS, record_refusal
 from geoapp.access.sessions import COOKIE, CSRF_COOKIE, CSRF_HEADER, caller_of_session, csrf_of
+from geoapp.access.throttle import plain_ip
 from geoapp.access.tokens import caller_of_token
 from geoapp.errors import Refused
 from geoapp.settings import settings
@@ -41,7 +41,6 @@ HEADERS_MAX = 32_768
 PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
-REFUSALS = Counter("geoapp_refusals", "Requests that the gate refused, by reason", ["why"], registry=None)
 _TEXTS = {
     "no_session": "请先登录 / sign in first.",
     "forged_cookie": "请先登录 / sign in first.",
@@ -114,10 +113,7 @@ class Asked:
     @property
     def ip(self) -> str | None:
         """The client's address where it is one (a test's client has a name)."""
-        try:
-            return str(ipaddress.ip_address(self.client or ""))
-        except ValueError:
-            return None
+        return plain_ip(self.client)
 
     @property
     def by_itself(self) -> bool:
@@ -152,8 +148,12 @@ class Asked:
         """What the browser says of the page that asks: the same origin, or nothing at all."""
         if self.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return False
-        origin = self.headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == self.headers.get("host", "")
+        # Without TLS a browser does not say Sec-Fetch-Site; then what it says of the page that it comes from counts.
+        said = [self.headers[name] for name in ("origin", "referer") if name in self.headers]
+        try:
+            return all(urlsplit(page).netloc == self.headers.get("host", "") for page in said)
+        except ValueError:
+            return False
 
 
 def too_many_headers(scope: Scope) -> bool:
@@ -278,15 +278,24 @@ class Gate:
         """Why this request does not pass, as an answer; None where it does."""
         if caller is None:
             return await self._stranger(asked)
+        why = self._why_not(asked, caller, body)
+        if why is None:
+            return None
+        if why == "must_change_password" and asked.wants_page:
+            return RedirectResponse("/account" + _language(asked, "?"), 303)
+        await self._on_record(caller, asked, why)
+        return self._refuse(why, 403, asked)
+
+    def _why_not(self, asked: Asked, caller: Caller, body: bytes) -> str | None:
+        """Why somebody who has signed in does not pass; None where they do."""
         if caller.token_id is not None:
-            return self._token_refused(asked, caller)
-        must = self._must_change(asked, caller)
-        if must is not None:
-            return must
-        if asked.method not in SAFE_METHODS and not self._csrf_holds(asked, body):
-            await self._on_record(caller, asked, "csrf")
-            return self._refuse("csrf", 403, asked)
-        return None
+            return None if _token_may(asked, caller) else "token_scope"
+        if caller.must_change_password and not _under(asked.path, MUST_CHANGE_PATHS):
+            return "must_change_password"
+        if asked.method not in SAFE_METHODS:
+            return None if self._csrf_holds(asked, body) else "csrf"
+        # A link on a foreign page would take data out in the name of whoever follows it.
+        return "csrf" if is_export(asked.path) and not asked.from_this_site else None
 
     def _host_is_known(self, asked: Asked) -> bool:
         return self.hosts is None or host_name(asked.headers.get("host", "")) in self.hosts
@@ -309,25 +318,6 @@ class Gate:
         answer = RedirectResponse(to + _language(asked, "&" if "?" in to else "?"), 303)
         answer.headers["Cache-Control"] = "no-store"
         return with_cookies(answer, cleared_cookies(https=asked.https) if asked.session else [])
-
-    def _token_refused(self, asked: Asked, caller: Caller) -> Response | None:
-        held = caller.token_scopes or ()
-        if asked.path == "/metrics":
-            wanted = "metrics"
-        elif asked.method not in SAFE_METHODS:
-            wanted = "write"
-        else:
-            wanted = "export" if is_export(asked.path) else "read"
-        if wanted in held and not caller.must_change_password:
-            return None
-        return self._refuse("token_scope", 403, asked)
-
-    def _must_change(self, asked: Asked, caller: Caller) -> Response | None:
-        if not caller.must_change_password or _under(asked.path, MUST_CHANGE_PATHS):
-            return None
-        if asked.wants_page:
-            return RedirectResponse("/account" + _language(asked, "?"), 303)
-        return self._refuse("must_change_password", 403, asked)
 
     @staticmethod
     def _csrf_holds(asked: Asked, body: bytes) -> bool:
@@ -381,6 +371,8 @@ class Gate:
             why = "csrf"
         if why is not None:
             REFUSALS.labels(why).inc()
+            if caller is not None and why != "host":
+                await self._on_record(caller, asked, why)
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         with calling(caller):
@@ -389,6 +381,11 @@ class Gate:
     # -- the database ----------------------------------------------------------------------------------------
 
     async def _caller(self, asked: Asked) -> Caller | None:
+        found = await self._signed_in(asked)
+        # The demo's accounts are nobody's: outside the demo not even a cookie that is left from it opens one.
+        return None if found is not None and found.is_demo and not settings().demo else found
+
+    async def _signed_in(self, asked: Asked) -> Caller | None:
         authorization, session = asked.headers.get("authorization"), asked.session
         if authorization is not None:
             kind, _, token = authorization.partition(" ")
@@ -409,15 +406,8 @@ class Gate:
 
     async def _on_record(self, caller: Caller, asked: Asked, why: str) -> None:
         def record() -> None:
-            with acting(self.pool, caller) as connection:
-                connection.execute(
-                    "SELECT access.record('refused', 'path', %s, detail => %s, ok => false, ip => %s::inet)",
-                    (
-                        asked.path[:200].replace("\0", "�"),
-                        json.dumps({"why": why, "method": asked.method}),
-                        asked.ip,
-                    ),
-                )
+            at = datetime.now(UTC)
+            record_refusal(self.pool, caller, why, path=asked.path, method=asked.method, ip=asked.ip, at=at)
 
         await to_thread.run_sync(record, limiter=self._threads())
 
@@ -442,9 +432,23 @@ def _answers_strangers(asked: Asked) -> bool:
     return asked.path == "/metrics" and "authorization" not in asked.headers and asked.from_this_machine
 
 
+def _token_may(asked: Asked, caller: Caller) -> bool:
+    """Whether an API token is for what is asked."""
+    if asked.path == "/metrics":
+        wanted = "metrics"
+    elif asked.method not in SAFE_METHODS:
+        wanted = "write"
+    else:
+        wanted = "export" if is_export(asked.path) else "read"
+    return wanted in (caller.token_scopes or ()) and not caller.must_change_password
+
+
 def any_account(connection: Connection) -> bool:
-    """Whether there is an account at all (else the first start asks for an admin)."""
-    row = connection.execute("SELECT EXISTS (SELECT FROM access.account) AS found").fetchone()
+    """Whether there is an account that can be used here (else the first start asks for an admin): the demo's in the demo only."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM access.account AS a WHERE NOT a.is_demo OR %s) AS found",
+        (settings().demo,),
+    ).fetchone()
     return bool(row and row["found"])
 
 

@@ -1,17 +1,17 @@
 """`/healthz` for a supervisor and `/metrics` for Prometheus: from the web process itself, without anybody's role."""
 
-import ipaddress
-
 import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from psycopg_pool import PoolTimeout
 
-from dashboards.gate import REFUSALS
+from dashboards.gate import Asked
 from dashboards.live import Stream
 from geoapp.access.caller import Pool, caller_or_none
+from geoapp.access.refusals import REFUSALS
 from geoapp.database.migrations import head
+from layers.http import NOT_FOUND
 
 
 def router(pool: Pool, stream: Stream) -> APIRouter:
@@ -26,7 +26,7 @@ def router(pool: Pool, stream: Stream) -> APIRouter:
     def healthz(request: Request) -> Response:
         status, details = _state(pool)
         body: dict[str, object] = {"status": "ok" if status == "ok" else "ill"}
-        if is_this_machine(request) or _is_admin():
+        if Asked.of(request.scope).from_this_machine or _is_admin():
             body = {"status": status, **details, "open_maps": stream.open_maps}
         return JSONResponse(body, 200 if status == "ok" else 503, {"Cache-Control": "no-store"})
 
@@ -34,21 +34,11 @@ def router(pool: Pool, stream: Stream) -> APIRouter:
     def metrics(request: Request) -> Response:
         caller = caller_or_none()
         by_token = caller is not None and "metrics" in (caller.token_scopes or ())
-        if not (is_this_machine(request) or by_token or _is_admin()):
+        if not (Asked.of(request.scope).from_this_machine or by_token or _is_admin()):
             return PlainTextResponse("Not Found", status_code=404)
         return Response(generate_latest(_gauges(pool, stream)), media_type=CONTENT_TYPE_LATEST)
 
     return routes
-
-
-def is_this_machine(request: Request) -> bool:
-    """Whether a program of this machine asks, and no proxy for somebody else."""
-    if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
-        return False
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_admin() -> bool:
@@ -76,6 +66,7 @@ def _state(pool: Pool) -> tuple[str, dict[str, object]]:
 def _gauges(pool: Pool, stream: Stream) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(REFUSALS)
+    registry.register(NOT_FOUND)
     Gauge("geoapp_open_maps", "Browsers on the live stream", registry=registry).set(stream.open_maps)
     Gauge("geoapp_outbox_last_id", "Newest outbox id told", registry=registry).set(stream.last_id)
     reachable = Gauge("geoapp_database_up", "1 when the database answers", registry=registry)

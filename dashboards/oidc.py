@@ -35,7 +35,9 @@ from dashboards.gate import REFUSALS, Asked, with_cookies
 from dashboards.sign_in import THREADS, SignIn, oidc_provider, open_recorded, safe_next, with_language
 from dashboards.texts import Language, t
 from geoapp.access.caller import caller_or_none
+from geoapp.access.per_minute import PerMinute
 from geoapp.access.sessions import token_hash
+from geoapp.access.throttle import network_of
 from geoapp.errors import Refused
 from geoapp.settings import settings
 
@@ -47,6 +49,9 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 ANSWER_WITHIN_S = 6.0
 METADATA_KEPT_S = 3600.0
 LEEWAY_S = 60
+# Of one network: each leaves a row or a record behind. An office behind one address that comes to work together is fewer.
+STEPS_A_MINUTE = 60
+_steps = PerMinute(STEPS_A_MINUTE)
 
 
 class NotAccepted(Refused):
@@ -151,7 +156,20 @@ def router(shared: SignIn) -> APIRouter:
     provider = Provider()
     threads: list[CapacityLimiter] = []
 
-    async def in_thread(work: Callable[[], Response]) -> Response:
+    async def in_thread(asked: Asked, lang: Language, work: Callable[[], Response]) -> Response:
+        """As for a password: so many of one place at a time and within a minute; who comes too often waits, nobody else."""
+        place = network_of(asked.ip) or asked.client or ""
+        wait = _steps.wait_s(place, time.monotonic())
+        _steps.note(place, time.monotonic())
+        with shared.places.place(f"oidc {place}") as free:
+            if free and not wait:
+                return await in_own_thread(work)
+        REFUSALS.labels("sign_in_flood").inc()
+        return PlainTextResponse(
+            t("signin.busy", lang), 429, {"Retry-After": str(wait or 2), "Cache-Control": "no-store"}
+        )
+
+    async def in_own_thread(work: Callable[[], Response]) -> Response:
         # Threads of its own: a provider that does not answer keeps nobody from signing in by password.
         if not threads:
             threads.append(CapacityLimiter(THREADS))
@@ -185,7 +203,9 @@ def router(shared: SignIn) -> APIRouter:
             )
             return with_cookies(answer, [_state_cookie(state, https=asked.https)])
 
-        return await in_thread(lambda: _guarded(send_away, shared, request, asked, sent))
+        return await in_thread(
+            asked, _language(sent), lambda: _guarded(send_away, shared, request, asked, sent)
+        )
 
     @routes.get(CALLBACK, include_in_schema=False)
     async def come_back(request: Request) -> Response:
@@ -218,16 +238,20 @@ def router(shared: SignIn) -> APIRouter:
             answer = shared.let_in(asked, token, safe_next(flow.next))
             return with_cookies(answer, [_state_cookie("", https=asked.https)])
 
-        return await in_thread(lambda: _guarded(take, shared, request, asked, sent))
+        return await in_thread(asked, _language(sent), lambda: _guarded(take, shared, request, asked, sent))
 
     return routes
+
+
+def _language(sent: dict[str, str]) -> Language:
+    return "en" if sent.get("lang") == "en" else "zh"
 
 
 def _guarded(work: Any, shared: SignIn, request: Request, asked: Asked, sent: dict[str, str]) -> Response:
     """The answer of `work`; whatever goes wrong is one plain sentence for the visitor and the cause in the audit."""
     if not oidc_provider():
         return PlainTextResponse("Not Found", 404)
-    lang: Language = "en" if sent.get("lang") == "en" else "zh"
+    lang = _language(sent)
     try:
         return work()
     except NotAccepted as refusal:

@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 from dashboards import forms, shell
 from dashboards.board import Board, Row, clock
 from dashboards.forms import Sent
-from dashboards.gate import Asked
 from dashboards.state import ViewState
 from dashboards.texts import Language, t, word
 from geoapp.access.account_changes import NoSuchAccount, end_own_session, revoke_own_token
@@ -21,6 +20,7 @@ from geoapp.access.caller import Caller, acting, current_caller
 from geoapp.access.passwords import LONG, SHORTEST, PasswordRefused, TooBusy
 from geoapp.access.sign_in import MustWait, WrongPassword, change_password
 from geoapp.database.sql_files import read_sql
+from layers.http import client_ip, honest_route
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -244,12 +244,12 @@ def router(board: Board) -> APIRouter:
 
     422: {"problems": {field: text}}; 404: not the caller's own, or not there; 409: refused with a reason.
     """
-    routes = APIRouter()
+    routes = APIRouter(route_class=honest_route(board.pool))
 
     @routes.post("/account/password")
     async def change(request: Request) -> JSONResponse:
         sent = await Sent.of(request)
-        return await run_in_threadpool(changed_password, board, sent, Asked.of(request.scope).ip)
+        return await run_in_threadpool(changed_password, board, sent, client_ip(request))
 
     @routes.post("/account/sessions/{session}/end")
     async def end(session: uuid.UUID) -> JSONResponse:

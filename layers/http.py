@@ -5,7 +5,6 @@ No caller, no row: 401. No database answer, no picture: 503.
 
 import gzip
 import hashlib
-import ipaddress
 import json
 import os
 import secrets
@@ -26,10 +25,23 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
+from prometheus_client import Counter
 from psycopg_pool import PoolTimeout
 from starlette.concurrency import run_in_threadpool
 
-from geoapp.access.caller import Caller, Forbidden, NotSignedIn, Pool, acting, caller_or_none, current_caller
+from geoapp.access.caller import (
+    NO_RIGHT,
+    Caller,
+    Forbidden,
+    NotSignedIn,
+    Pool,
+    acting,
+    caller_or_none,
+    current_caller,
+)
+from geoapp.access.per_minute import PerMinute
+from geoapp.access.refusals import REFUSALS, record_refusal
+from geoapp.access.throttle import plain_ip
 from geoapp.errors import Refused
 from layers import answers
 from layers.export import driver_of, exported_layer, layer_frame, write_frame
@@ -48,21 +60,34 @@ INCIDENTS_SINCE = timedelta(hours=24)
 # More rows than this, or any column about a person, leave the house only with a reason.
 ROWS_WITHOUT_REASON = 1000
 REASON_MIN, REASON_MAX = 4, 500
+REASON_WANTED = (
+    "导出个人信息或超过 1000 行须写明用途（reason，至少 4 个字）/ To take out personal data or more than 1,000 rows, say what for"
+    " (reason, at least 4 characters)."
+)
 
 NO_DATABASE = (
     "数据库没有应答，地图数据暂不可用；请稍后再试，或运行 geoapp db up / "
     "The database does not answer, so there is no map data now; try again, or run geoapp db up."
 )
 BAD_VALUE = "地址里的时间或编码不能用 / A time or code in the address cannot be used: times from 0002 to 9998, codes without odd characters."
+TOO_MANY_RECORDS = (
+    "一分钟内查看或导出过多，请稍后再试 / Too many looks or exports within a minute: try again in a minute."
+)
 OLD_SCHEMA = "数据库结构与程序不符，请运行 geoapp db up / The database's schema is not this program's: run geoapp db up."
-NO_RIGHT = "您的角色不能做这件事 / Your role does not do this."
+TOO_MANY_MISSES = "一分钟内查找了太多不存在的编号，请稍后再试 / Too many things asked for that are not there: try again in a minute."
+
+# Where the last part of the address is a thing's id, which somebody may guess.
+ID_PATHS = ("/evidence/", "/incidents/", "/cell/", "/hazards/", "/changesets/", "/sites/")
+MISSES_A_MINUTE = 30
+NOT_FOUND = Counter("geoapp_not_found", "Ids asked for that are not there for whoever asked", registry=None)
+_misses = PerMinute(MISSES_A_MINUTE)
 
 
 def honest_route(pool: Pool) -> type[APIRoute]:
     """A route class that turns what can go wrong into one clear message with the right status.
 
-    401 nobody has signed in, 403 the role does not do this (on record), 404 Refused, 422 values that do not fit, 503 no
-    database. `pool` takes the record. Every answer varies with who asks and is kept by no shared cache.
+    401 nobody has signed in, 403 the role does not do this (on record), 404 Refused, 422 values that do not fit, 429 more looks or
+    exports within a minute than the audit takes, 503 no database. `pool` takes the record. Every answer varies with who asks and is kept by no shared cache.
     """
 
     class HonestRoute(APIRoute):
@@ -70,7 +95,10 @@ def honest_route(pool: Pool) -> type[APIRoute]:
             plain = super().get_route_handler()
 
             async def handler(request: Request) -> Response:
-                answer = await _answered(plain, request, pool)
+                wait = _wait_of_guesser(request)
+                answer = too_often(TOO_MANY_MISSES, wait) if wait else await _answered(plain, request, pool)
+                if wait:
+                    await run_in_threadpool(record_refused, pool, request, "guessing")
                 answer.headers["Vary"] = VARY
                 answer.headers.setdefault("Cache-Control", "private, no-store")
                 return answer
@@ -87,6 +115,7 @@ _FAULTS: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
     ((Refused,), 404, None),
     ((psycopg.errors.InsufficientPrivilege,), 403, NO_RIGHT),
     ((psycopg.DataError,), 400, BAD_VALUE),
+    ((psycopg.errors.ConfigurationLimitExceeded,), 429, TOO_MANY_RECORDS),
     (
         (
             psycopg.errors.InvalidSchemaName,
@@ -112,7 +141,9 @@ async def _answered(
         for kinds, status, text in _FAULTS:
             if isinstance(fault, kinds):
                 if status == 403:
-                    await run_in_threadpool(_record_refusal, pool, request)
+                    await run_in_threadpool(record_refused, pool, request, "role")
+                if status == 404:
+                    _note_miss(request)
                 return message(status, text or str(fault))
         raise
 
@@ -125,29 +156,49 @@ def message(status: int, text: str) -> JSONResponse:
 
 def client_ip(request: Request) -> str | None:
     """The address of whoever asks, None where it is none (a test's client has a name)."""
-    try:
-        return str(ipaddress.ip_address(request.client.host)) if request.client else None
-    except ValueError:
-        return None
+    return plain_ip(request.client.host) if request.client else None
 
 
-def _record_refusal(pool: Pool, request: Request) -> None:
-    """One line of the audit for what a role was refused; whoever could not be recorded was refused all the same."""
+def too_often(text: str, wait_s: int) -> JSONResponse:
+    """429 with how many seconds to wait."""
+    answer = message(429, text)
+    answer.headers["Retry-After"] = str(wait_s)
+    return answer
+
+
+def record_refused(pool: Pool, request: Request, why: str) -> None:
+    """Counts and records what the caller was refused."""
+    REFUSALS.labels(why).inc()
     caller = caller_or_none()
-    if caller is None:
-        return
-    try:
-        with acting(pool, caller) as connection:
-            connection.execute(
-                "SELECT access.record('refused', 'path', %s, detail => %s, ok => false, ip => %s::inet)",
-                (
-                    request.url.path[:200],
-                    json.dumps({"why": "role", "method": request.method}),
-                    client_ip(request),
-                ),
-            )
-    except (psycopg.Error, PoolTimeout):
-        return
+    if caller is not None:
+        record_refusal(
+            pool,
+            caller,
+            why,
+            path=request.url.path,
+            method=request.method,
+            ip=client_ip(request),
+            at=datetime.now(UTC),
+        )
+
+
+def _guesser(request: Request) -> str:
+    """Whose misses these are: the account's, wherever it asks from, so that a colleague behind the same address goes on."""
+    caller = caller_or_none()
+    return caller.db_role if caller is not None else f"address {client_ip(request)}"
+
+
+def _wait_of_guesser(request: Request) -> int:
+    """Seconds until this one may ask for ids again, mostly 0."""
+    if not request.url.path.startswith(ID_PATHS):
+        return 0
+    return _misses.wait_s(_guesser(request), time.monotonic())
+
+
+def _note_miss(request: Request) -> None:
+    if request.url.path.startswith(ID_PATHS):
+        NOT_FOUND.inc()
+        _misses.note(_guesser(request), time.monotonic())
 
 
 def _wrong_values(fault: RequestValidationError) -> str:
@@ -431,8 +482,7 @@ def _file(
         if asked and len(reason) < REASON_MIN:
             return message(
                 422,
-                "导出个人信息或超过 1000 行须写明用途（reason，至少 4 个字）/ To take out personal data or more than 1,000 rows,"
-                " say what for (reason, at least 4 characters).",
+                REASON_WANTED,
             )
         connection.execute(
             "SELECT access.record_export(%s, %s, %s, %s, %s::inet, %s)",
@@ -467,7 +517,7 @@ def _refuse_who_may_not_export(connection: psycopg.Connection[dict[str, Any]]) -
         "SELECT has_function_privilege('access.record_export(text, text, bigint, text, inet, jsonb)', 'EXECUTE') AS may"
     ).fetchone()
     if row is None or not row["may"]:
-        raise Forbidden("您的角色不能导出数据 / Your role does not take data out.")
+        raise Forbidden(NO_RIGHT)
 
 
 def _parts(content: BinaryIO) -> Iterator[bytes]:

@@ -60,16 +60,16 @@ def page(connection: Connection, search: Search) -> tuple[list[Row], int | None]
     return rows[:PAGE], rows[PAGE - 1]["id"] if len(rows) > PAGE else None
 
 
-def exported(connection: Connection, search: Search, ip: str | None = None) -> list[Row]:
-    """The records that a file holds, at most EXPORT_LIMIT; that they were taken out is on record in the same transaction.
+def exported(connection: Connection, search: Search, reason: str, ip: str | None = None) -> list[Row]:
+    """The records that a file holds, at most EXPORT_LIMIT; that they were taken out, and what for, is on record in the same transaction.
 
     Raises psycopg.errors.InsufficientPrivilege for a role that may not export.
     """
     rows = found(connection, search, EXPORT_LIMIT)
     asked = {k: str(v) for k, v in vars(search).items() if v}
     connection.execute(
-        "SELECT access.record_export('audit', 'csv', %s, NULL, %s::inet, %s::jsonb)",
-        (len(rows), ip, _json(asked)),
+        "SELECT access.record_export('audit', 'csv', %s, %s, %s::inet, %s::jsonb)",
+        (len(rows), reason, ip, _json(asked)),
     )
     return rows
 

@@ -20,6 +20,10 @@ ROLES = ("committee", "planner", "analyst", "duty_officer", "inspector", "enterp
 SCOPES = ("district", "town", "community", "site")
 
 
+# The one answer to whoever may not, whatever it was.
+NO_RIGHT = "您的角色不能做这件事 / Your role does not do this."
+
+
 class NotSignedIn(Refused):
     """Nobody has signed in for this request."""
 

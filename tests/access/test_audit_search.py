@@ -113,9 +113,9 @@ def test_an_export_that_may_not_be_gives_no_rows_and_one_that_may_is_on_record(
 ) -> None:
     officer, analyst = caller(city, "officer", "duty_officer"), caller(city, "analyst", "analyst")
     with pytest.raises(psycopg.errors.InsufficientPrivilege), acting(pool, officer) as connection:
-        exported(connection, Search())
+        exported(connection, Search(), "test")
     with acting(pool, analyst) as connection:
-        rows = exported(connection, Search(action="look"), "10.0.0.9")
+        rows = exported(connection, Search(action="look"), "test", "10.0.0.9")
     assert rows == []
     kept = found(city, Search(action="export"))
     assert [(r["login"], r["ip"], r["detail"]["rows"], r["detail"]["action"]) for r in kept] == [

@@ -15,6 +15,7 @@ from geoapp.access.sessions import COOKIE, CSRF_COOKIE, CSRF_HEADER
 from geoapp.access.sign_in import SignedIn, sign_in
 from geoapp.access.tokens import make_token
 from geoapp.database.connection import connect
+from geoapp.settings import settings
 
 ORDINARY = ("committee", "planner", "analyst", "duty_officer", "inspector", "enterprise", "community")
 ACTIONS = ("disable", "enable", "reset-password", "end-sessions")
@@ -264,7 +265,7 @@ def test_the_audit_shows_a_town_committee_its_town_and_nobody_elses(site: Site, 
     # The same where the other town is asked for by name, and in the file.
     member = site.client(town_committee)
     assert numbers(records_of(member, f"?since=&town={people.other_town}")) == []
-    file = member.get("/export/audit.csv?since=")
+    file = member.get("/export/audit.csv?since=&reason=年度检查")
     assert file.status_code == 200
     assert "甲镇改动" in file.text
     assert "乙镇改动" not in file.text
@@ -275,24 +276,26 @@ def test_the_audit_shows_a_town_committee_its_town_and_nobody_elses(site: Site, 
 def test_an_export_of_the_audit_is_on_record_and_not_for_everybody(site: Site) -> None:
     officer, analyst = site.client("duty_officer"), site.client("analyst")
     assert officer.get("/export/audit.csv").status_code == 403
-    assert "/export/audit.csv" not in records_of(officer, "?since=")
+    assert "export-form" not in records_of(officer, "?since=")
     with site.connect() as owner:
         owner.execute(
             "SELECT access.record('look', 'path', '=HYPERLINK(1)', detail => '{}') FROM"
             " (SELECT set_config('role', (SELECT db_role FROM access.account WHERE login = 'analyst'), false)) AS r"
         )
         owner.execute("RESET ROLE")
-    file = analyst.get("/export/audit.csv?since=&action=look")
+    for reason in ("", "&reason=", "&reason=%20%20%20%20%20", "&reason=abc"):
+        assert analyst.get(f"/export/audit.csv?since=&action=look{reason}").status_code == 422, reason
+    file = analyst.get("/export/audit.csv?since=&action=look&reason=核对本人操作")
     assert file.status_code == 200
     assert file.content.startswith(b"\xef\xbb\xbfid,at,login")
     assert "'=HYPERLINK(1)" in file.text
-    assert "/export/audit.csv" in records_of(analyst, "?since=")
+    assert "export-form" in records_of(analyst, "?since=")
     with site.connect() as owner:
         row = owner.execute(
-            "SELECT login, detail FROM access.audit WHERE action = 'export' AND subject_id = 'audit' ORDER BY id DESC"
+            "SELECT login, detail, reason FROM access.audit WHERE action = 'export' AND subject_id = 'audit' ORDER BY id DESC"
         ).fetchone()
     assert row is not None
-    assert row["login"] == "analyst"
+    assert (row["login"], row["reason"]) == ("analyst", "核对本人操作")
     assert row["detail"]["rows"] == 1
     assert row["detail"]["action"] == "look"
 
@@ -344,7 +347,9 @@ def test_own_sessions_and_tokens_are_ended_by_their_owner_only(site: Site) -> No
     assert httpx.get(f"{site.base}/tiles/cell.json", headers=bearer).status_code == 401
 
 
-def test_the_top_bar_says_who_and_that_figures_are_not_the_districts(site: Site) -> None:
+def test_the_top_bar_says_who_and_that_figures_are_not_the_districts(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with site.connect() as owner:
         names = owner.execute(
             "SELECT name_zh, name_en FROM territory.unit WHERE code = %s", (site.people.town,)
@@ -370,6 +375,7 @@ def test_the_top_bar_says_who_and_that_figures_are_not_the_districts(site: Site)
     assert '"/matrix' not in enterprise
     assert '"/cameras' not in enterprise
     assert "演示账号" not in enterprise
+    monkeypatch.setattr(settings(), "demo", True)
     demo = body_of(site.client("other_enterprise"), "/", "?lang=zh")
     assert "演示账号" in demo
     assert '"/signin' in demo

@@ -14,7 +14,9 @@ from joserfc.jwk import RSAKey
 from pydantic import SecretStr
 from screens import Site
 
+from dashboards import oidc
 from dashboards.oidc import FLOW_LASTS, NotAccepted, Provider
+from geoapp.access.per_minute import PerMinute
 from geoapp.settings import settings
 
 PAGE = {"Accept": "text/html"}
@@ -176,6 +178,27 @@ def test_nothing_of_the_provider_is_in_page_or_record(browser_like: httpx.Client
     with site.connect() as owner:
         rows = owner.execute("SELECT to_jsonb(a)::text AS text FROM access.audit AS a").fetchall()
     assert not [row for row in rows if code in row["text"]]
+
+
+def test_a_flood_of_beginnings_leaves_a_few_rows_and_waits(
+    browser_like: httpx.Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "_steps", PerMinute(5))
+
+    def rows() -> int:
+        with site.connect() as owner:
+            row = owner.execute("SELECT count(*) AS n FROM access.oidc_flow").fetchone()
+        assert row is not None
+        return int(row["n"])
+
+    before = rows()
+    answers = [browser_like.get("/signin/oidc") for _ in range(12)]
+    assert [a.status_code for a in answers] == [303] * 5 + [429] * 7
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert rows() == before + 5
+    # So do answers that nobody asked for: each would be a record.
+    assert browser_like.get("/signin/oidc/callback?code=x&state=y").status_code == 429
+    assert browser_like.get("/signin").status_code == 200, "passwords are tried as before"
 
 
 def test_next_stays_here(browser_like: httpx.Client) -> None:
