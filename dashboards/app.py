@@ -41,7 +41,7 @@ from dashboards.texts import Language, t
 from dashboards.threads import ThreadedDash
 from geoapp.access.caller import NO_RIGHT, Forbidden, NotSignedIn, Pool, caller_or_none
 from geoapp.access.web_role import web_url
-from geoapp.database.connection import database_url, open_pool
+from geoapp.database.connection import open_pool
 from geoapp.settings import settings
 from layers.http import record_refused
 from layers.http import router as layer_router
@@ -60,19 +60,23 @@ POOLS = {"dashboards": 8, "screens": 6, "gate": 4, "sign-in": 4}
 
 
 def create_app(
-    url: str | None = None, *, listening_on: str | None = None, first_code: str | None = None
+    url: str | None = None,
+    *,
+    as_web: str | None = None,
+    listening_on: str | None = None,
+    first_code: str | None = None,
 ) -> FastAPI:
     """The ASGI application over the database at `url` (libpq, the owner's; default: this installation's, started if need be).
 
-    It connects as the web process (geoapp/access/web_role.py), which reads nothing of the city by itself: each request
+    as_web: the web process's own address where it is known; the owner's is not needed then. It connects as the web process
+    (geoapp/access/web_role.py), which reads nothing of the city by itself: each request
     takes its caller's role. listening_on: the server's address where it is not GEOAPP_HOST. first_code: the one-time code
     with which the first admin is made (dashboards/first_start.py), None where nobody was shown one.
 
     Raises geoapp.errors.Refused when the private database cannot be started. A database that goes away later stops
     nothing: pages say since when they are old, and go on when it is back.
     """
-    where = url or database_url()
-    as_web = web_url(where)
+    as_web = as_web or web_url(url)
     pools = {name: open_pool(as_web, size=size, name=name) for name, size in POOLS.items()}
     pool = pools["dashboards"]
     signing_in = sign_in.SignIn(pools["sign-in"], listening_on or settings().host)

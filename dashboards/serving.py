@@ -1,4 +1,4 @@
-"""One web process: the private database up and current, then uvicorn."""
+"""One web process: the private database up and current (or somebody else's, and current), then uvicorn."""
 
 import sys
 from typing import Any
@@ -7,6 +7,7 @@ import uvicorn
 
 from dashboards.gate import HEADERS_MAX
 from geoapp.access.redaction import install
+from geoapp.access.web_role import refuse_other_schema, web_url
 from geoapp.database import migrations
 from geoapp.database.cluster import port_is_free
 from geoapp.database.connection import connect, database_url
@@ -24,7 +25,8 @@ def refuse_taken_port(port: int, variable: str) -> None:
 
 
 def serve_map(host: str, port: int) -> None:
-    """Serves the map on host:port until stopped; raises Refused when the port is taken or no database answers.
+    """Serves the map on host:port until stopped; raises Refused when the port is taken, no database answers, or a
+    database that this process does not own is of another revision.
 
     While there is no account, the terminal (and nothing else: no log file, no address) shows a one-time code with which
     the browser makes the first admin.
@@ -32,16 +34,22 @@ def serve_map(host: str, port: int) -> None:
     install()  # nothing that is logged shows a secret
     refuse_taken_port(port, "GEOAPP_PORT")
     configured = settings()
-    url = database_url()
-    migrations.migrate(url, srid=migrations.stored_srid(url) or configured.metric_srid)
+    if configured.web_database_url is None:
+        url = database_url()
+        migrations.migrate(url, srid=migrations.stored_srid(url) or configured.metric_srid)
+        as_web = web_url(url)
+    else:
+        # The owner's address is somebody else's: neither asked for nor needed.
+        as_web = web_url()
+        refuse_other_schema(as_web)
     from dashboards.app import create_app
     from dashboards.first_start import new_code
     from dashboards.gate import any_account
 
-    with connect(url) as connection:
+    with connect(as_web) as connection:
         code = None if any_account(connection) else _show_code(new_code(), host, port)
     uvicorn.run(
-        create_app(url, listening_on=host, first_code=code),
+        create_app(as_web=as_web, listening_on=host, first_code=code),
         host=host,
         port=port,
         log_level="warning",
