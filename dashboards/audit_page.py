@@ -248,6 +248,8 @@ def _what(r: Row, lang: Language) -> html.Div:
 
 def _change(r: Row, lang: Language, zone: str) -> html.Div:
     fields = differences(r)
+    if r["subject"] in ("access.account_area", "access.account_site"):  # whose it is stands in the subject
+        fields = [part for part in fields if part[0] != "account_id"]
     lines: list[Any] = [_difference(r, *part, lang, zone) for part in fields[:SHOWN_FIELDS]]
     if len(fields) > SHOWN_FIELDS:
         more = [_difference(r, *part, lang, zone) for part in fields[SHOWN_FIELDS:]]

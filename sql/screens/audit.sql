@@ -6,6 +6,10 @@ SELECT
     CASE
         WHEN a.subject IN ('access.account', 'access.account_area', 'access.account_site')
             THEN (SELECT b.login FROM access.account AS b WHERE b.id = n.number)
+        WHEN a.subject = 'access.token' THEN (
+            SELECT t.name || ' · ' || b.login FROM access.token AS t JOIN access.account AS b ON b.id = t.account_id
+            WHERE t.id = n.number
+        )
         WHEN a.subject = 'registry.site' THEN (SELECT s.name_zh FROM registry.site AS s WHERE s.id = n.number)
         WHEN a.subject = 'registry.camera' THEN (SELECT c.name_zh FROM registry.camera AS c WHERE c.id = n.number)
     END AS subject_name,

@@ -87,6 +87,16 @@ def test_what_was_done_to_an_account_reads_in_words(site: Site) -> None:
     assert towns[people.other_town] in records_of(admin, f"?since=&text={made}&action=area_taken")
 
 
+def test_a_token_is_named_with_whose_it_is(site: Site) -> None:
+    admin, planner = site.client("admin"), site.people.ids["planner"]
+    form = {"name": "月报", "scopes": "read", "days": "30", "reason": "新报表"}
+    assert admin.post(f"/accounts/{planner}/token", data=form).status_code == 200
+    shown = records_of(admin, "?since=&action=token_made&subject=access.token")
+    assert "API token 月报 · planner" in shown
+    # Whoever may read the record but not the token is not told whose it is.
+    assert "API token 月报" not in records_of(site.client("committee"), "?since=&action=token_made")
+
+
 @pytest.mark.parametrize(
     ("word", "column"), [("account_disabled", "disabled_at"), ("account_enabled", "disabled_at")]
 )
