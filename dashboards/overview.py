@@ -320,7 +320,7 @@ def incident_list(
     out: list[Any] = []
     if live:
         out.append(html.H3([t("rail.open", lang), html.Span(str(len(live)))]))
-        out += [_incident_row(r, lang, zone) for r in live]
+        out += [_incident_row(r, lang, zone, area) for r in live]
     else:
         online, total = head.get("cameras_online"), head.get("cameras_total")
         out.append(
@@ -337,13 +337,14 @@ def incident_list(
         )
     if past:
         out.append(html.H3([t("rail.recent", lang), html.Span(str(len(past)))]))
-        out += [_incident_row(r, lang, zone) for r in past]
+        out += [_incident_row(r, lang, zone, area) for r in past]
     return out
 
 
-def _incident_row(row: Row, lang: Language, zone: str) -> html.Button:
+def _incident_row(row: Row, lang: Language, zone: str, area: str) -> html.Button:
     place = row["key_risk_area_zh"] or row["site_name_zh"] or row["camera_name_zh"]
-    town = either(row, lang, "town")
+    # Seen from the own area but placed beyond its border: in the list, not in the strip's number.
+    town = either(row, lang, "town") or (t("rail.beyond", lang) if area and scope() != "site" else "")
     picture: Any = html.Span(className="thumb none")
     if row["evidence_id"] and drawer.may("look_at_evidence"):
         picture = html.Img(src=f"/evidence/{row['evidence_id']}.jpg", className="thumb", alt="")
@@ -372,7 +373,7 @@ def _incident_row(row: Row, lang: Language, zone: str) -> html.Button:
                             html.Span(
                                 word("review", row["review"], lang), className=f"tag review-{row['review']}"
                             ),
-                            html.Small(f"{town} · {row['peak_score']:.2f}"),
+                            html.Small(" · ".join([*([town] if town else []), f"{row['peak_score']:.2f}"])),
                         ],
                         className="line tags",
                     ),
