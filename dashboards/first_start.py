@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from psycopg_pool import PoolTimeout
 
-from dashboards.gate import REFUSALS, Asked, any_account, form_fields, with_cookies
+from dashboards.gate import Asked, any_account, form_fields, with_cookies
 from dashboards.sign_in import (
     SignIn,
     form_cookie,
@@ -24,6 +24,7 @@ from dashboards.sign_in_page import Look, first_start_page
 from dashboards.texts import Language, t
 from geoapp.access.accounts import LOGIN
 from geoapp.access.passwords import TooBusy, hash_password, problems_of
+from geoapp.access.refusals import REFUSALS
 
 # Letters and digits that are not mistaken for each other; 12 of 30 are 58 bits.
 _LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"

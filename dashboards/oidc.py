@@ -31,11 +31,12 @@ from joserfc.jwk import KeySet
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from dashboards.gate import REFUSALS, Asked, with_cookies
+from dashboards.gate import Asked, with_cookies
 from dashboards.sign_in import THREADS, SignIn, oidc_provider, open_recorded, safe_next, with_language
 from dashboards.texts import Language, t
 from geoapp.access.caller import caller_or_none
 from geoapp.access.per_minute import PerMinute
+from geoapp.access.refusals import REFUSALS
 from geoapp.access.sessions import token_hash
 from geoapp.access.throttle import network_of
 from geoapp.errors import Refused

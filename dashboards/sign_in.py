@@ -20,7 +20,6 @@ from psycopg_pool import PoolTimeout
 
 from dashboards.demo_accounts import demo_account_id, demo_is_open, demo_people
 from dashboards.gate import (
-    REFUSALS,
     Asked,
     cleared_cookies,
     form_fields,
@@ -31,6 +30,7 @@ from dashboards.sign_in_page import DemoRole, Look, sign_in_page
 from dashboards.texts import Language, t
 from geoapp.access.caller import Caller, Connection, Pool, acting, caller_or_none
 from geoapp.access.passwords import TooBusy
+from geoapp.access.refusals import REFUSALS
 from geoapp.access.sealing import derived
 from geoapp.access.sessions import caller_of_session, end_session, open_session
 from geoapp.access.sign_in import SignedIn, sign_in

@@ -210,7 +210,8 @@ def restore(
     It is restored beside the old one, brought to this program's revision and looked at; only then do they change names, at
     once, and the old one is dropped. Audit records that are newer than the backup are carried over. Sessions are ended:
     some may have been ended after the backup. at: now; key: fingerprint of the key file here, None where there is none.
-    Raises Refused as check_restore does, and where any step fails: then the old database is as it was.
+    Raises Refused as check_restore does, and where any step fails: then the old database is as it was, in its place. Only
+    where it cannot even be put back there does the refusal name what it is called now, and what to run.
     """
     header, _ = check_restore(url, file)
     name = conninfo_to_dict(url).get("dbname")
@@ -238,23 +239,35 @@ def restore(
             revision = _bring_up(new_url, header)
             kept = _make_room_for_audit(url, new_url)
             say("…")
+            # As much as can be done beside the old database is; what is written there meanwhile comes after the swap.
+            with connect(new_url) as connection:
+                carried = _carry_audit(url, connection, kept)
+                connection.execute(
+                    "UPDATE access.session SET ended_at = %s, ended_why = 'restored' WHERE ended_at IS NULL",
+                    (at,),
+                )
             _swap(server, name, new, old)
+            try:
+                # One transaction, roles included: it is done whole, or the old database comes back.
+                with connect(url) as connection:
+                    carried += _carry_audit(_with_database(url, old), connection, kept)
+                    connection.execute("SELECT access.follow_role(a) FROM access.account AS a")
+                    _record(connection, "restore", file, header)
+                    logins = connection.execute(
+                        "SELECT db_role, has_sql_login FROM access.account ORDER BY 1"
+                    ).fetchall()
+            except BaseException as fault:
+                _swap_back(server, name, new, old)
+                if isinstance(fault, psycopg.Error):
+                    raise Refused(
+                        "恢复的最后一步失败，原数据库已换回 / The last step of the restore failed; the database of before is back:"
+                        f" {str(fault).strip().splitlines()[0]}"
+                    ) from None
+                raise
         except BaseException:
             server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(new)))
             raise
-        # From here on the restored database is the city's. The old one goes when nothing of it is needed any more.
-        with connect(url) as connection:
-            carried = _carry_audit(_with_database(url, old), connection, kept)
-            connection.execute("SELECT access.follow_role(a) FROM access.account AS a")
-            connection.execute(
-                "UPDATE access.session SET ended_at = %s, ended_why = 'restored' WHERE ended_at IS NULL",
-                (at,),
-            )
-            _record(connection, "restore", file, header)
-            logins = connection.execute(
-                "SELECT db_role, has_sql_login FROM access.account ORDER BY 1"
-            ).fetchall()
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
+        left_over = _dropped(server, old)
     made = [row["db_role"] for row in logins if row["db_role"] not in known]
     return Restored(
         header=header,
@@ -262,9 +275,12 @@ def restore(
         accounts=len(logins),
         new_roles=made,
         audit_kept=carried,
-        notices=_notices(
-            header, key, [r["db_role"] for r in logins if r["has_sql_login"] and r["db_role"] in made]
-        ),
+        notices=[
+            *_notices(
+                header, key, [r["db_role"] for r in logins if r["has_sql_login"] and r["db_role"] in made]
+            ),
+            *left_over,
+        ],
     )
 
 
@@ -475,6 +491,29 @@ def _swap(server: psycopg.Connection[Any], name: str, new: str, old: str) -> Non
         away.join()
 
 
+def _swap_back(server: psycopg.Connection[Any], name: str, new: str, old: str) -> None:
+    """The old database gets its name again. Raises Refused, naming it, where that cannot be done."""
+    try:
+        _swap(server, name, old, new)
+    except (Refused, psycopg.Error):
+        raise Refused(
+            f"恢复未完成，原数据库仍完整，现名 {old} / The restore was not finished. The database of before is whole, but it is called"
+            f" {old} now, and an unfinished restore is in its place. Stop geoapp serve and geoapp detect run, then as the owner:\n"
+            f'  ALTER DATABASE "{name}" RENAME TO "{new}"; ALTER DATABASE "{old}" RENAME TO "{name}";'
+        ) from None
+
+
+def _dropped(server: psycopg.Connection[Any], old: str) -> list[str]:
+    """Drops the database of before; where that fails, a notice with its name (the restore itself is done)."""
+    try:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
+    except psycopg.Error as fault:
+        return [
+            f'原数据库未能删除 / The database of before is left over as {old} ({str(fault).strip().splitlines()[0]}): DROP DATABASE "{old}";'
+        ]
+    return []
+
+
 def _send_away(address: str, password: str, names: tuple[str, str], done: threading.Event) -> None:
     """Ends the sessions of these databases, again and again until told that it is done."""
     with psycopg.connect(address, password=password, autocommit=True) as connection:
@@ -486,7 +525,7 @@ def _send_away(address: str, password: str, names: tuple[str, str], done: thread
 
 
 def _carry_audit(old_url: str, new: psycopg.Connection[dict[str, Any]], after: int | None) -> int:
-    """Audit records that the backup does not hold, from the old database into the new one; how many."""
+    """Audit records after an id that the new database does not hold, from the old one into it; how many."""
     if after is None:
         return 0
     with connect(old_url) as old:
@@ -496,9 +535,10 @@ def _carry_audit(old_url: str, new: psycopg.Connection[dict[str, Any]], after: i
         ).fetchone()
         assert columns is not None
         names = sql.SQL(columns["names"])
-        taken = sql.SQL("COPY (SELECT {} FROM access.audit WHERE id > {}) TO STDOUT").format(
-            names, sql.Literal(after)
-        )
+        held = new.execute("SELECT id FROM access.audit WHERE id > %s", (after,)).fetchall()
+        taken = sql.SQL(
+            "COPY (SELECT {} FROM access.audit WHERE id > {} AND id <> ALL ({}::bigint[])) TO STDOUT"
+        ).format(names, sql.Literal(after), sql.Literal([row["id"] for row in held]))
         given = sql.SQL("COPY access.audit ({}) FROM STDIN").format(names)
         with old.cursor().copy(taken) as source, new.cursor() as cursor:
             with cursor.copy(given) as target:

@@ -261,6 +261,56 @@ def test_a_dump_that_does_not_go_in_leaves_all_as_it_was(
     assert len(rows(city_url, f"SELECT FROM pg_database WHERE datname LIKE '{name}%'")) == 1
 
 
+def test_when_the_last_step_fails_the_database_of_before_is_back(
+    city_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(city_url) as owner:
+        owner.execute("UPDATE registry.site SET name_zh = '改了'")
+        add_account(owner, "since", "备份之后", ["analyst"])
+    before, oid = contents(city_url), "SELECT oid FROM pg_database WHERE datname = current_database()"
+    roles = "SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members ORDER BY 1, 2"
+    was, held = rows(city_url, oid), rows(city_url, roles)
+    audited = rows(city_url, "SELECT id FROM access.audit ORDER BY id")
+
+    def fails(connection: Connection, *_: Any) -> None:
+        connection.execute("SELECT 1 / 0")
+
+    monkeypatch.setattr(backup, "_record", fails)
+    with pytest.raises(Refused, match="the database of before is back: division by zero"):
+        backup.restore(city_url, file, at=AT, key=None)
+    assert rows(city_url, oid) == was
+    assert contents(city_url) == before
+    assert rows(city_url, roles) == held
+    assert rows(city_url, "SELECT id FROM access.audit ORDER BY id") == audited
+    name = conninfo_to_dict(city_url)["dbname"]
+    assert len(rows(city_url, f"SELECT FROM pg_database WHERE datname LIKE '{name}%'")) == 1
+
+
+def test_what_cannot_be_put_back_is_named_with_what_to_run(
+    cluster: PrivateCluster, city_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, swaps = backup._swap, []
+
+    def once(*names: Any) -> None:
+        swaps.append(names)
+        if len(swaps) > 1:
+            raise Refused("programs stay connected")
+        real(*names)
+
+    monkeypatch.setattr(backup, "_swap", once)
+    monkeypatch.setattr(backup, "_record", lambda connection, *_: connection.execute("SELECT 1 / 0"))
+    was = rows(city_url, "SELECT oid FROM pg_database WHERE datname = current_database()")
+    with pytest.raises(Refused, match="ALTER DATABASE") as said:
+        backup.restore(city_url, file, at=AT, key=None)
+    statements = str(said.value).splitlines()[-1].strip()
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as server:
+        for statement in filter(None, statements.split(";")):
+            server.execute(statement.encode())
+        assert rows(city_url, "SELECT oid FROM pg_database WHERE datname = current_database()") == was
+        left = str(swaps[0][2])
+        server.execute(f'DROP DATABASE "{left}" WITH (FORCE)'.encode())
+
+
 def test_into_a_database_without_a_schema_by_no_visible_password(
     cluster: PrivateCluster, city_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
