@@ -249,6 +249,10 @@ def test_secrets_are_masked(owner: Connection, who: dict[str, Caller]) -> None:
         )
         assert newest(owner, "access.account")["after"] == {"password_hash": "***"}
         owner.execute(
+            "UPDATE access.account SET oidc_subject = 'u-7731' WHERE id = %s", (who["analyst"].account_id,)
+        )
+        assert newest(owner, "access.account")["after"] == {"oidc_subject": "***"}
+        owner.execute(
             "INSERT INTO access.token (token_hash, account_id, name, scopes, expires_at)"
             " VALUES (sha256('t'), %s, 'n', '{read}', now())",
             (who["analyst"].account_id,),
@@ -262,7 +266,7 @@ def test_secrets_are_masked(owner: Connection, who: dict[str, Caller]) -> None:
             "SELECT string_agg(a::text, '') AS all FROM access.audit AS a WHERE tx = pg_current_xact_id()"
         ).fetchone()
         assert held is not None
-        for secret in ("argon2id", "S3cret", "53336372"):
+        for secret in ("argon2id", "S3cret", "53336372", "u-7731"):
             assert secret not in held["all"]
 
 
@@ -299,6 +303,197 @@ def test_the_web_process_names_the_login_that_a_stranger_tried(owner: Connection
         owner.execute("SELECT access.record('sign_in', ok => false, login => 'guess')")
         record = newest(owner, "")
         assert (record["db_role"], record["login"]) == ("geoapp_web", "guess")
+
+
+@contextmanager
+def sql_login(url: str, who: Caller) -> Iterator[Connection]:
+    """A connection that is the account's own, as a SQL user's is; rolled back at the end."""
+    with connect(url) as connection:
+        connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(who.db_role)))
+        yield connection
+        connection.rollback()
+
+
+OF_THE_HOUSE = (
+    "sign_in", "sign_in_refused", "sign_out", "change_password", "look_at_evidence", "refused", "export", "load", "sample_city",
+    "insert", "update", "delete", "sessions_ended", "reset_password", "backup",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("action", OF_THE_HOUSE)
+def test_a_sql_login_invents_no_event(url: str, who: dict[str, Caller], action: str) -> None:
+    with sql_login(url, who["analyst"]) as connection, pytest.raises(Denied):
+        connection.execute("SELECT access.record(%s)", (action,))
+
+
+def test_a_note_of_a_sql_login_is_its_own_and_of_its_area(
+    url: str, owner: Connection, who: dict[str, Caller], towns: list[str]
+) -> None:
+    with sql_login(url, who["analyst"]) as connection:
+        for town in towns[:2]:
+            connection.execute(
+                "SELECT access.record('note', 'probe', 'x', %s, ip => '203.0.113.9', login => 'aud.admin')",
+                (town,),
+            )
+        kept = connection.execute(
+            "SELECT login, town_code, ip FROM access.audit WHERE subject = 'probe' ORDER BY id"
+        ).fetchall()
+    # Another town's committee is not told of what never was there; an address that it says itself is no evidence.
+    assert kept == [
+        {"login": "aud.analyst", "town_code": towns[0], "ip": None},
+        {"login": "aud.analyst", "town_code": None, "ip": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    "action", ["insert", "update", "delete", "export", "load", "sample_city", "sign_in_refused"]
+)
+def test_not_even_the_web_process_writes_these_as_an_account(
+    owner: Connection, who: dict[str, Caller], action: str
+) -> None:
+    """What triggers, record_export, the owner's commands and the sign-in page for a stranger write."""
+    with as_role(owner, who["analyst"].db_role), pytest.raises(Denied):
+        owner.execute("SELECT access.record(%s)", (action,))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "'Look'",
+        "'look at'",
+        "'<script>'",
+        "''",
+        "NULL",
+        "repeat('a', 41)",
+        "'look', repeat('s', 101)",
+        "'look', '', repeat('i', 301)",
+        "'look', '', NULL, repeat('1', 13)",
+        "'look', '', NULL, NULL, repeat('r', 1001)",
+        "'look', detail => jsonb_build_object('x', repeat('d', 8192))",
+        "'look', login => repeat('l', 101)",
+    ],
+)
+@pytest.mark.parametrize("role", ["analyst", "geoapp_web"])
+def test_a_record_is_short_and_its_action_is_a_name(
+    owner: Connection, who: dict[str, Caller], role: str, record: str
+) -> None:
+    with as_role(owner, who[role].db_role if role in who else role):
+        with pytest.raises(psycopg.errors.InvalidParameterValue), owner.transaction():
+            owner.execute(f"SELECT access.record({record})".encode())
+        owner.execute(
+            "SELECT access.record('look', repeat('s', 100), repeat('i', 300), reason => repeat('r', 1000))"
+        )
+
+
+TooMany = psycopg.errors.ConfigurationLimitExceeded
+
+
+def test_a_flood_is_refused_and_no_look_goes_unrecorded(owner: Connection, who: dict[str, Caller]) -> None:
+    """After 300 records of one account within a minute its looks and exports are refused, its sign-in is not; refusals
+    stand without a record; others go on."""
+    many = "SELECT count(access.record('look_at_evidence', 'watch.evidence', n::text)) AS n FROM generate_series(1, %s) AS n"
+    with as_role(owner, who["committee"].db_role):
+        assert owner.execute(many.encode(), (300,)).fetchone() == {"n": 300}
+        for more in (
+            "SELECT access.record('look_at_evidence')",
+            "SELECT access.record_export('site', 'csv', 1)",
+        ):
+            with pytest.raises(TooMany), owner.transaction():
+                owner.execute(more.encode())
+        assert owner.execute("SELECT access.record('refused') AS id").fetchone() == {"id": None}
+        assert owner.execute("SELECT access.record('sign_in') AS id").fetchone() != {"id": None}
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who["inspector"].db_role)))
+        assert owner.execute(many.encode(), (1,)).fetchone() == {"n": 1}
+
+
+def test_an_older_flood_is_over(owner: Connection, who: dict[str, Caller]) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute(
+            "INSERT INTO access.audit (at, db_role, action) SELECT now() - interval '61 seconds', %s, 'look_at_evidence'"
+            " FROM generate_series(1, 400)",
+            (who["committee"].db_role,),
+        )
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who["committee"].db_role)))
+        assert owner.execute("SELECT access.record('look_at_evidence') AS id").fetchone() != {"id": None}
+
+
+def test_a_large_change_does_not_stop_looks(owner: Connection, who: dict[str, Caller]) -> None:
+    """Rows that triggers wrote are no flood of looks."""
+    with owner.transaction(force_rollback=True):
+        owner.execute(
+            "INSERT INTO access.audit (db_role, action, after) SELECT %s, 'insert', '{}' FROM generate_series(1, 400)",
+            (who["committee"].db_role,),
+        )
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who["committee"].db_role)))
+        assert owner.execute("SELECT access.record('look_at_evidence') AS id").fetchone() != {"id": None}
+
+
+def test_the_same_review_again_is_none(owner: Connection, who: dict[str, Caller], towns: list[str]) -> None:
+    """No message, no time, no record; another reason is a review of its own, in the name of who gave it."""
+    officer, other = who["duty_officer"], caller(owner, "aud.second", "duty_officer", areas=[towns[0]])
+    state = (
+        "SELECT i.reviewed_by, i.reviewed_at, (SELECT count(*) FROM watch.outbox) AS told,"
+        " (SELECT count(*) FROM access.audit) AS kept FROM watch.incident AS i WHERE i.id = %s"
+    )
+
+    def reviewed(by: Caller, review: str, reason: str | None) -> dict[str, Any]:
+        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(by.db_role)))
+        done = owner.execute(
+            "UPDATE watch.incident SET review = %s, review_reason = %s WHERE id = %s",
+            (review, reason, incident["id"]),
+        )
+        assert done.rowcount == 1
+        owner.execute("RESET ROLE")
+        row = owner.execute(state.encode(), (incident["id"],)).fetchone()
+        assert row is not None
+        return row
+
+    with owner.transaction(force_rollback=True):
+        incident = owner.execute(
+            "INSERT INTO watch.incident (class, camera_id, state, first_seen_at, last_seen_at, opened_at, peak_score,"
+            " model_hash, box, geom, placing_method, town_code) SELECT 'smoke', c.id, 'open', now(), now(), now(), 0.6,"
+            " %s, '{0,0,1,1}', c.geom, 'camera_point', %s FROM registry.camera AS c LIMIT 1 RETURNING id",
+            ("0" * 64, towns[0]),
+        ).fetchone()
+        assert incident is not None
+        first = reviewed(officer, "false", "蒸汽")
+        assert first["reviewed_by"] == officer.login
+        assert reviewed(other, "false", "蒸汽") == first
+        second = reviewed(other, "false", "灰尘")
+        assert second["reviewed_by"] == other.login
+        assert second["reviewed_at"] > first["reviewed_at"]
+        assert (second["told"], second["kept"]) == (first["told"] + 1, first["kept"] + 1)
+
+
+def test_what_ended_long_ago_is_forgotten_and_that_is_one_record(
+    owner: Connection, who: dict[str, Caller]
+) -> None:
+    """Sessions and tokens that ended before the moments given; open and newer ones stay."""
+    account = who["analyst"].account_id
+    moments = {"old": "2020-01-01", "new": "2025-01-01", "open": "2099-01-01"}
+    with owner.transaction(force_rollback=True):
+        owner.execute("DELETE FROM access.session")
+        for name, ends in moments.items():
+            owner.execute(
+                "INSERT INTO access.session (token_hash, account_id, method, created_at, last_used_at, idle_until, expires_at,"
+                " user_agent) VALUES (sha256(%s), %s, 'password', '2019-01-01', '2019-01-01', %s, '2099-01-01', %s)",
+                (name.encode(), account, ends, name),
+            )
+            owner.execute(
+                "INSERT INTO access.token (token_hash, account_id, name, scopes, expires_at) VALUES (sha256(%s), %s, %s, '{read}', %s)",
+                (name.encode(), account, name, ends),
+            )
+        owner.execute("SET LOCAL ROLE geoapp_web")
+        done = owner.execute("SELECT access.forget_ended('2024-01-01', '2023-01-01') AS n").fetchone()
+        again = owner.execute("SELECT access.forget_ended('2024-01-01', '2023-01-01') AS n").fetchone()
+        assert (done, again) == ({"n": 2}, {"n": 0})
+        owner.execute("RESET ROLE")
+        for kept in ("SELECT user_agent AS name FROM access.session", "SELECT name FROM access.token"):
+            assert {r["name"] for r in owner.execute(kept.encode()).fetchall()} == {"new", "open"}
+        records = owner.execute("SELECT detail FROM access.audit WHERE action = 'forgotten'").fetchall()
+        assert [(r["detail"]["sessions"], r["detail"]["tokens"]) for r in records] == [(1, 1)]
+    with as_role(owner, who["admin"].db_role), pytest.raises(Denied):
+        owner.execute("SELECT access.forget_ended(now(), now())")
 
 
 # -- who reads it -------------------------------------------------------------------------------------------------

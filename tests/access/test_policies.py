@@ -413,6 +413,18 @@ def test_a_new_account_takes_no_role_that_is_there(owner: Connection, planner: C
 
 def test_what_has_ended_is_not_opened_again(owner: Connection, towns: list[str]) -> None:
     mine = caller(owner, "pol.ended", "analyst", areas=[towns[0]])
+    # The web process, which could open a session anyway, makes no token, and revokes none.
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL ROLE geoapp_web")
+        for statement in (
+            "INSERT INTO access.token (token_hash, account_id, name, scopes, expires_at)"
+            " VALUES (sha256('x'), 1, 'x', '{read}', '2099-01-01')",
+            "UPDATE access.token SET expires_at = '2099-01-01'",
+            "UPDATE access.token SET revoked_at = NULL",
+        ):
+            with pytest.raises(Denied), owner.transaction():
+                owner.execute(statement.encode())
+        owner.execute("UPDATE access.token SET last_used_at = now()")
     other = account(owner, "pol.boss", "admin")
     boss = owner.execute("SELECT db_role FROM access.account WHERE id = %s", (other,)).fetchone()
     assert boss is not None
@@ -438,3 +450,62 @@ def test_a_role_of_a_group_does_not_hide_who_acts(owner: Connection, url: str, p
         ).fetchone()
         assert kept == {"db_role": planner.db_role, "login": "pol.planner"}
         connection.rollback()
+
+
+def test_what_a_role_may_do_is_told_to_itself_and_to_the_web_process(
+    owner: Connection, planner: Caller
+) -> None:
+    boss = caller(owner, "pol.chief", "admin")
+    ask = "SELECT access.actions_of(%s) AS may"
+
+    def asked(by: str | None, about: str) -> list[str] | None:
+        with owner.transaction(force_rollback=True):
+            if by is not None:
+                owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(by)))
+            row = owner.execute(ask.encode(), (about,)).fetchone()
+            assert row is not None
+            found: list[str] | None = row["may"]
+            return found
+
+    true = {who.db_role: asked(None, who.db_role) for who in (planner, boss)}
+    assert "propose_changeset" in (true[planner.db_role] or [])
+    assert "manage_accounts" in (true[boss.db_role] or [])
+    for who, other in ((planner, boss), (boss, planner)):
+        assert asked(who.db_role, who.db_role) == true[who.db_role]
+        assert asked(who.db_role, other.db_role) is None
+        assert asked("geoapp_web", who.db_role) == true[who.db_role]
+        assert asked("geoapp_watch", who.db_role) is None
+
+
+def test_the_demos_accounts_do_not_stand_in_the_way_of_the_first_admin(owner: Connection) -> None:
+    """Else a demo's home that `geoapp serve` takes over would let nobody in, ever. Who was in by the demo's page is out."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("UPDATE access.account SET is_demo = true")
+        visitor = caller(owner, "pol.visitor", "admin")
+        owner.execute("UPDATE access.account SET is_demo = true")
+        owner.execute("SET LOCAL ROLE geoapp_web")
+        assert (
+            owner.execute("SELECT access.first_admin('first', '首位', 'hash') AS id").fetchone() is not None
+        )
+        ended = owner.execute(
+            "SELECT ended_why FROM access.session WHERE id = %s", (visitor.session_id,)
+        ).fetchone()
+        assert ended == {"ended_why": "first_start"}
+        with pytest.raises(Denied), owner.transaction():
+            owner.execute("SELECT access.first_admin('second', '次位', 'hash')")
+
+
+def test_sessions_of_a_disabled_account_end_at_the_moment_it_was_disabled(
+    owner: Connection, towns: list[str]
+) -> None:
+    who = caller(owner, "pol.leaver", "analyst", areas=[towns[0]])
+    with owner.transaction(force_rollback=True):
+        owner.execute(
+            "UPDATE access.account SET disabled_at = '2031-05-06 07:08:09+08' WHERE id = %s",
+            (who.account_id,),
+        )
+        row = owner.execute(
+            "SELECT ended_at = '2031-05-06 07:08:09+08' AS then, ended_why FROM access.session WHERE id = %s",
+            (who.session_id,),
+        ).fetchone()
+        assert row == {"then": True, "ended_why": "account_disabled"}

@@ -185,9 +185,9 @@ def test_an_ended_session_stays_ended_whoever_tries(
     chief = add_account(owner, "chief", "主任", ["admin"])
     token, by_admin = opened(web, officer), opened(web, chief)
     me, admin = caller_of_session(web, token, AT), caller_of_session(web, by_admin, AT)
-    secret = make_token(web, officer, "x", ["read"], at=AT, expires_at=AT + timedelta(days=1))
+    secret = make_token(owner, officer, "x", ["read"], at=AT, expires_at=AT + timedelta(days=1))
     end_sessions(web, officer, "signed_out", AT)
-    revoke_tokens(web, officer, AT)
+    revoke_tokens(owner, officer, AT)
     web.commit()
     for who in (me, admin):
         for statement in (
@@ -255,9 +255,9 @@ def test_a_token_ends_at_its_end_and_when_it_is_revoked(
     assert found is not None
     assert (found.account_id, found.token_scopes, found.session_id) == (officer, ("read", "metrics"), None)
     assert caller_of_token(web, token, ends) is None
-    assert revoke_tokens(web, officer, AT, token_id=found.token_id) == 1
+    assert revoke_tokens(owner, officer, AT, token_id=found.token_id) == 1
     assert caller_of_token(web, token, AT) is None
-    assert revoke_tokens(web, officer, AT, token_id=found.token_id) == 0
+    assert revoke_tokens(owner, officer, AT, token_id=found.token_id) == 0
 
 
 def test_a_disabled_accounts_token_is_nobodys(web: Connection, owner: Connection, officer: int) -> None:
@@ -275,8 +275,8 @@ def test_one_accounts_tokens_are_revoked_and_no_others(
     theirs = make_token(owner, other, "t", ["read"], at=AT, expires_at=until)
     found = caller_of_token(web, theirs, AT)
     assert found is not None
-    assert revoke_tokens(web, officer, AT, token_id=found.token_id) == 0
-    assert revoke_tokens(web, officer, AT) == 2
+    assert revoke_tokens(owner, officer, AT, token_id=found.token_id) == 0
+    assert revoke_tokens(owner, officer, AT) == 2
     assert [caller_of_token(web, token, AT) for token in mine] == [None, None]
     assert caller_of_token(web, theirs, AT) is not None
 
