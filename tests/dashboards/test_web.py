@@ -152,8 +152,9 @@ def test_panels_are_made_for_whoever_asks(site: Site) -> None:
         return {r["name"]: r["value"] for r in rows}
 
     def shown(client: httpx.Client) -> dict[str, float | None]:
-        text = json.dumps(asked(client, "figures.children", {"slow-tick.data": {}}, PAGE))
-        pairs = re.findall(r'"data-figure": "(\w+)", "data-value": "([^"]*)"', text)
+        # Dash gives a component's attributes in any order.
+        text = json.dumps(asked(client, "figures.children", {"slow-tick.data": {}}, PAGE), sort_keys=True)
+        pairs = re.findall(r'"data-figure": "(\w+)", "data-lens": "\w*", "data-value": "([^"]*)"', text)
         return {name: float(value) if value else None for name, value in pairs}
 
     logins = ("committee", "duty_officer", "neighbour", "community")
