@@ -24,6 +24,12 @@ class ThreadedDash(Dash):
         register = super().callback(*asked, **options)
         return lambda panel: register(in_thread(panel))
 
+    def _config(self) -> dict[str, Any]:
+        """What the page is told. Not of Dash's own socket: the gate refuses it, and each page would ask again and again."""
+        told: dict[str, Any] = super()._config()
+        told.pop("websocket", None)
+        return told
+
 
 def in_thread(panel: Callable[..., Any]) -> Callable[..., Any]:
     """The panel as a coroutine function that runs it in a thread, in the context of the request: its caller

@@ -311,7 +311,15 @@ def test_in_a_browser_the_dialog_holds_the_account_and_saves_it(
         row = owner.execute("SELECT roles, scope FROM access.account WHERE login = 'paper'").fetchone()
     assert row == {"roles": ["inspector"], "scope": "town"}
 
-    page.locator("tr", has=page.locator("code:text-is('paper')")).get_by_role(
+
+@pytest.mark.browser
+def test_in_a_browser_a_token_is_issued_shown_once_and_revoked(
+    open_page: Callable[..., Any], site: Site
+) -> None:
+    new_account(site, "screen", ["duty_officer"], areas=[site.people.town])
+    page = open_page("/accounts?lang=en", map_ready=False, login="admin")
+    until(page, "document.querySelector('[data-dialog=issue-token]')", 20)
+    page.locator("tr", has=page.locator("code:text-is('screen')")).get_by_role(
         "button", name="Issue token"
     ).press("Enter")
     until(page, "document.getElementById('issue-token').open")
@@ -331,3 +339,25 @@ def test_in_a_browser_the_dialog_holds_the_account_and_saves_it(
     page.locator("#revoke-token [type=submit]").press("Enter")
     page.locator("tr.off", has_text="wall screen").wait_for(timeout=20_000)
     assert httpx.get(f"{site.base}/tiles/cell.json", headers=bearer).status_code == 401
+
+
+@pytest.mark.browser
+def test_a_page_asks_for_nothing_that_is_refused_to_it(open_page: Callable[..., Any], site: Site) -> None:
+    """Else everybody's visits would stand in the audit as refusals."""
+    with site.connect() as owner:
+        last = owner.execute("SELECT coalesce(max(id), 0) AS id FROM access.audit").fetchone()
+    for path, login in (
+        ("/accounts?lang=en", "admin"),
+        ("/account?lang=en", "planner"),
+        ("/audit?lang=en", "admin"),
+    ):
+        page = open_page(path, map_ready=False, login=login)
+        until(page, "document.querySelector('main h1')", 20)
+        page.wait_for_timeout(2500)
+        assert page.evaluate("geoapp.lang") == "en"
+    assert last is not None
+    with site.connect() as owner:
+        rows = owner.execute(
+            "SELECT login, subject_id, detail FROM access.audit WHERE id > %s AND NOT ok", (last["id"],)
+        ).fetchall()
+    assert rows == []
