@@ -338,7 +338,7 @@ def test_known_and_left(analyst: Connection, attempt: str) -> None:
         "SELECT * FROM information_schema.table_privileges",
         "SELECT pg_get_viewdef('analysis.site'::regclass)",
         "SELECT obj_description('registry.camera'::regclass)",
-        "EXPLAIN (FORMAT JSON) SELECT * FROM registry.camera",
+        "EXPLAIN (FORMAT JSON) SELECT * FROM registry.key_risk_area",
         "SELECT id FROM access.my_account",
     ],
 )
@@ -446,6 +446,12 @@ def test_functions_of_the_house_that_run_as_the_owner_are_few_and_known(analyst:
         "access.record_export",
         "access.actions_of",  # what a role may do, no row
         "watch.pulse",  # two figures
+        # For the policies: codes and ids of the caller's own area, whoever calls.
+        "access.areas_of_caller",
+        "access.units_of_caller",
+        "access.sites_of_caller",
+        "access.key_risk_areas_of_caller",
+        "access.cameras_of_caller",
         "analysis.no_cell_ground",  # ground between cells: no cell, no site
     }, names
     with pytest.raises(Denied):

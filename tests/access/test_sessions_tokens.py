@@ -255,6 +255,7 @@ def test_a_token_ends_at_its_end_and_when_it_is_revoked(
     assert found is not None
     assert (found.account_id, found.token_scopes, found.session_id) == (officer, ("read", "metrics"), None)
     assert caller_of_token(web, token, ends) is None
+    web.commit()  # it has noted the use of the token
     assert revoke_tokens(owner, officer, AT, token_id=found.token_id) == 1
     assert caller_of_token(web, token, AT) is None
     assert revoke_tokens(owner, officer, AT, token_id=found.token_id) == 0
