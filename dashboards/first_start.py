@@ -96,6 +96,9 @@ def router(shared: SignIn, code: str | None) -> APIRouter:
             return await shared.in_thread(attempt)
         except psycopg.errors.InsufficientPrivilege:  # somebody else was faster
             return PlainTextResponse("Not Found", 404)
+        except psycopg.errors.UniqueViolation:  # an account of the demo has this login
+            taken = [t("account.login_taken", lang)]
+            return await shared.in_thread(lambda: _page(shared, request, sent, taken, 422))
         except TooBusy:
             error = [t("signin.busy", lang)]
             return await shared.in_thread(lambda: _page(shared, request, sent, error, 503))
