@@ -444,6 +444,7 @@ def added(board: Board, sent: Sent) -> JSONResponse:
             sites=_sites(sent),
             password_hash=hash_password(once),
             must_change_password=True,
+            at=datetime.now(UTC),
         )
     return forms.done(once=once)
 
