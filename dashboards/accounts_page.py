@@ -31,7 +31,7 @@ from geoapp.access.sign_in import reset_password
 from geoapp.access.tokens import LONGEST, SCOPES, make_token, revoke_tokens
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
-from layers.http import honest_route
+from layers.honest_route import honest_route
 
 # What is done to one account: path word, text of the question, whether it takes something away.
 ACTIONS = {

@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from geoapp.access.caller import Pool, acting
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
-from layers.http import honest_route, message
+from layers.honest_route import honest_route, message
 
 NOT_THERE = "没有这一项，或不在您的管辖范围内 / There is no such thing, or it is not in your area."
 NOT_NOW = "它的状态已经变了，刷新后再看 / It is in another state by now: look again."

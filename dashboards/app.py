@@ -34,8 +34,9 @@ from dashboards import (
     sign_in,
     source,
 )
+from dashboards.asked import gate_hosts
 from dashboards.board import Board
-from dashboards.gate import Gate, gate_hosts
+from dashboards.gate import Gate
 from dashboards.state import SHOWN_AT_FIRST, SHOWN_TO_FIRM, ViewState
 from dashboards.texts import Language, t
 from dashboards.threads import ThreadedDash
@@ -43,7 +44,7 @@ from geoapp.access.caller import NO_RIGHT, Forbidden, NotSignedIn, Pool, caller_
 from geoapp.access.web_role import web_url
 from geoapp.database.connection import open_pool
 from geoapp.settings import settings
-from layers.http import record_refused
+from layers.honest_route import record_refused
 from layers.http import router as layer_router
 
 _log = structlog.get_logger("dashboards")

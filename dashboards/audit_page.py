@@ -26,7 +26,8 @@ from dashboards.texts import Language, catalogue, either, group, t, word
 from geoapp.access.audit import EXPORT_LIMIT, Search, differences, exported, page
 from geoapp.access.caller import NO_RIGHT, Caller, Forbidden, acting, current_caller
 from geoapp.database.sql_files import read_sql
-from layers.http import REASON_MAX, REASON_MIN, REASON_WANTED, client_ip, honest_route, message
+from layers.export_route import REASON_MAX, REASON_MIN, REASON_WANTED
+from layers.honest_route import client_ip, honest_route, message
 
 # At first the page looks back this far; the form shows it.
 FIRST_LOOK = timedelta(days=7)

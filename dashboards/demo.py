@@ -18,8 +18,8 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from dashboards.asked import LOOPBACK_NAMES
 from dashboards.demo_accounts import add_demo_accounts
-from dashboards.gate import LOOPBACK_NAMES
 from dashboards.serving import refuse_taken_port
 from geoapp.database import migrations
 from geoapp.database.cluster import PrivateCluster

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboards.gate import LOOPBACK_NAMES, Asked
+from dashboards.asked import LOOPBACK_NAMES, Asked
 from dashboards.sign_in_page import DemoRole
 from dashboards.texts import Language, t
 from geoapp.access.accounts import add_account

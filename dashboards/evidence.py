@@ -12,7 +12,8 @@ from fastapi.responses import Response
 from geoapp.access.caller import Pool, acting
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
-from layers.http import REASON_MAX, client_ip, honest_route, message
+from layers.export_route import REASON_MAX
+from layers.honest_route import client_ip, honest_route, message
 
 _KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 # The list and the drawer of one page show the same frame: that is one look. A minute later it is asked for, and on record,

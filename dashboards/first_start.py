@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from psycopg_pool import PoolTimeout
 
-from dashboards.gate import Asked, any_account, form_fields, with_cookies
+from dashboards.asked import Asked, form_fields, with_cookies
+from dashboards.gate import any_account
 from dashboards.sign_in import (
     SignIn,
     form_cookie,

@@ -6,12 +6,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from psycopg_pool import PoolTimeout
 
-from dashboards.gate import Asked
+from dashboards.asked import Asked
 from dashboards.live import Stream
 from geoapp.access.caller import Pool, caller_or_none
 from geoapp.access.refusals import REFUSALS
 from geoapp.database.migrations import head
-from layers.http import NOT_FOUND
+from layers.honest_route import NOT_FOUND
 
 
 def router(pool: Pool, stream: Stream) -> APIRouter:

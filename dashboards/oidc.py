@@ -31,7 +31,7 @@ from joserfc.jwk import KeySet
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
-from dashboards.gate import Asked, with_cookies
+from dashboards.asked import Asked, with_cookies
 from dashboards.sign_in import THREADS, SignIn, oidc_provider, open_recorded, safe_next, with_language
 from dashboards.texts import Language, t
 from geoapp.access.caller import caller_or_none

@@ -20,7 +20,7 @@ from geoapp.access.caller import Caller, acting, current_caller
 from geoapp.access.passwords import LONG, SHORTEST, PasswordRefused, TooBusy
 from geoapp.access.sign_in import MustWait, WrongPassword, change_password
 from geoapp.database.sql_files import read_sql
-from layers.http import client_ip, honest_route
+from layers.honest_route import client_ip, honest_route
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import uvicorn
 
-from dashboards.gate import HEADERS_MAX
+from dashboards.asked import HEADERS_MAX
 from geoapp.access.redaction import install
 from geoapp.access.web_role import refuse_other_schema, web_url
 from geoapp.database import migrations

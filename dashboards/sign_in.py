@@ -18,14 +18,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
 
+from dashboards.asked import Asked, cleared_cookies, form_fields, signed_in_cookies, with_cookies
 from dashboards.demo_accounts import demo_account_id, demo_is_open, demo_people
-from dashboards.gate import (
-    Asked,
-    cleared_cookies,
-    form_fields,
-    signed_in_cookies,
-    with_cookies,
-)
 from dashboards.sign_in_page import DemoRole, Look, sign_in_page
 from dashboards.texts import Language, t
 from geoapp.access.caller import Caller, Connection, Pool, acting, caller_or_none

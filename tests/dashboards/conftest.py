@@ -20,13 +20,13 @@ from geoapp.access.per_minute import PerMinute
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
 from geoapp.settings import settings
-from layers import http
+from layers import honest_route
 
 
 @pytest.fixture(autouse=True)
 def a_minute_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the test before has guessed, and how often it was refused, does not count for this one."""
-    monkeypatch.setattr(http, "_misses", PerMinute(http.MISSES_A_MINUTE))
+    monkeypatch.setattr(honest_route, "_misses", PerMinute(honest_route.MISSES_A_MINUTE))
     monkeypatch.setattr(oidc, "_steps", PerMinute(oidc.STEPS_A_MINUTE))
     monkeypatch.setattr(refusals, "_said", {})
 

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as open_socket
 from websockets.typing import Origin
 
-from dashboards.gate import allowed_hosts
+from dashboards.asked import allowed_hosts
 from geoapp.access.caller import calling, current_caller
 from geoapp.access.refusals import IN_A_MINUTE_ELSE
 from geoapp.access.sessions import SLIDE_EVERY, csrf_of, open_session
@@ -381,7 +381,8 @@ def test_the_check_is_quick(site: Site) -> None:
     nothing else to do; a busy one is told from a slow check by the fastest tenth."""
     import asyncio
 
-    from dashboards.gate import Asked, Gate
+    from dashboards.asked import Asked
+    from dashboards.gate import Gate
     from geoapp.access.web_role import web_url
     from geoapp.database.connection import open_pool
 
@@ -411,7 +412,8 @@ def test_over_tls_cookies_are_bound_to_the_host_and_the_browser_stays_with_tls(s
     from starlette.responses import HTMLResponse
 
     from dashboards.app import SafeHeaders
-    from dashboards.gate import Gate, cleared_cookies, signed_in_cookies
+    from dashboards.asked import cleared_cookies, signed_in_cookies
+    from dashboards.gate import Gate
     from geoapp.access.web_role import web_url
     from geoapp.database.connection import open_pool
 

@@ -12,7 +12,7 @@ from screens import Site
 from geoapp.access.per_minute import KEPT, WINDOW_S, PerMinute
 from geoapp.access.refusals import IN_A_MINUTE_ELSE
 from geoapp.access.tokens import make_token
-from layers.http import MISSES_A_MINUTE
+from layers.honest_route import MISSES_A_MINUTE
 
 
 def refused(site: Site, login: str) -> list[dict[str, Any]]:

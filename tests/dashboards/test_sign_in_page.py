@@ -317,8 +317,8 @@ def test_no_demo_through_a_proxy(demo: Site, headers: dict[str, str]) -> None:
 
 
 def test_no_demo_where_one_thing_is_missing(demo: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dashboards.asked import Asked
     from dashboards.demo_accounts import demo_is_open
-    from dashboards.gate import Asked
 
     def asked(client: str, host: str) -> Asked:
         return Asked("/signin", "", "GET", "http", client, {"host": host}, ())

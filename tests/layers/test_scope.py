@@ -31,7 +31,7 @@ from vector_tile import read_tile
 
 from geoapp.access.caller import Caller, acting
 from geoapp.database.cluster import PrivateCluster
-from layers import http
+from layers import export_route, honest_route, http, recent_answers
 from layers.answers import headline, lens_classes
 from layers.registry import LAYERS, LENSES
 
@@ -136,7 +136,7 @@ def test_an_etag_of_one_town_is_worth_nothing_in_another(towns: Towns) -> None:
                 assert answer.headers["etag"] != first.headers["etag"]
             else:
                 assert answer.status_code == 304, "the base map is the same for all"
-            assert answer.headers["vary"] == http.VARY
+            assert answer.headers["vary"] == honest_route.VARY
             assert answer.headers["cache-control"].startswith("private")
     for path in ("/lens/risk.json", "/headline.json", "/towns.json"):
         first = towns.get("town_a", path)
@@ -325,7 +325,7 @@ def test_personal_columns_and_many_rows_leave_with_a_reason_only(
     for reason in ("", "   ", "abc"):
         assert towns.get("planner_a", "/export/cell.gpkg", params={"reason": reason}).status_code == 422
     assert towns.get("planner_a", "/export/site.gpkg").status_code == 200, "no person and few rows"
-    monkeypatch.setattr(http, "ROWS_WITHOUT_REASON", 0)
+    monkeypatch.setattr(export_route, "ROWS_WITHOUT_REASON", 0)
     assert towns.get("planner_a", "/export/site.gpkg").status_code == 422
     assert towns.get("planner_a", "/export/site.gpkg", params={"reason": "x" * 501}).status_code == 422
     assert len(exports(towns)) == before + 1
@@ -334,7 +334,7 @@ def test_personal_columns_and_many_rows_leave_with_a_reason_only(
 def test_one_file_at_a_time(towns: Towns, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one is being made, a second of the same account waits its turn; another account does not."""
     said = []
-    real = http.write_frame
+    real = export_route.write_frame
 
     def meanwhile(frame: Any, name: str, target: Path) -> None:
         if not said:
@@ -343,7 +343,7 @@ def test_one_file_at_a_time(towns: Towns, monkeypatch: pytest.MonkeyPatch) -> No
             said.append(towns.get("district", "/export/site.gpkg").status_code)
         real(frame, name, target)
 
-    monkeypatch.setattr(http, "write_frame", meanwhile)
+    monkeypatch.setattr(export_route, "write_frame", meanwhile)
     assert towns.get("planner_a", "/export/site.gpkg").status_code == 200
     assert said == ["busy", 429, 200]
     assert towns.get("planner_a", "/export/site.gpkg").status_code == 200
@@ -377,7 +377,7 @@ def test_what_is_no_file_is_not_found(towns: Towns, file: str) -> None:
 
 
 def test_answers_of_thousands_of_scopes_do_not_fill_the_memory() -> None:
-    kept = http.RecentAnswers(limit_bytes=100_000)
+    kept = recent_answers.RecentAnswers(limit_bytes=100_000)
     for n in range(3000):
         kept.get(f"scope {n}", "headline", lambda: {"text": "x" * 1000})
     assert len(kept) <= 100
@@ -387,10 +387,10 @@ def test_answers_of_thousands_of_scopes_do_not_fill_the_memory() -> None:
 
 def test_old_answers_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("layers.http.time.monotonic", lambda: now[0])
-    kept = http.RecentAnswers()
+    monkeypatch.setattr("layers.recent_answers.time.monotonic", lambda: now[0])
+    kept = recent_answers.RecentAnswers()
     for n in range(50):
         kept.get(f"scope {n}", "headline", dict)
-    now[0] = http.ANSWER_AGE_S + 1
+    now[0] = recent_answers.ANSWER_AGE_S + 1
     kept.get("one more", "headline", dict)
     assert len(kept) == 1

@@ -1,0 +1,97 @@
+"""Answers over the whole city, kept for seconds by scope, and how an answer is packed for a browser."""
+
+import gzip
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.encoders import jsonable_encoder
+
+# Answers over the whole city are computed at most once in this many seconds for all who may see the same.
+ANSWER_AGE_S = 5.0
+ANSWERS_LIMIT_BYTES = 64_000_000
+
+
+@dataclass
+class _Answer:
+    """One city-wide answer and who is computing it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made_at: float = float("-inf")
+    etag: str = ""
+    body: bytes = b""
+
+
+class RecentAnswers:
+    """City-wide answers by (scope, name), each computed once in ANSWER_AGE_S seconds however many ask. Thread-safe.
+
+    What is older is dropped at the next computation, and the oldest where the rest fills the memory: however many
+    areas there are, no more is kept than was asked for just now.
+    """
+
+    def __init__(self, limit_bytes: int = ANSWERS_LIMIT_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self._kept: OrderedDict[tuple[str, str], _Answer] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, scope_key: str, name: str, compute: Callable[[], dict[str, Any]]) -> tuple[str, bytes]:
+        """(ETag, JSON bytes); the ETag is of scope and content without its as_of, so that a calm city answers 304."""
+        with self._guard:
+            held = self._kept.setdefault((scope_key, name), _Answer())
+        with held.lock:
+            if time.monotonic() - held.made_at >= ANSWER_AGE_S:
+                held.etag, held.body = serialised(compute(), scope_key)
+                held.made_at = time.monotonic()
+                self._drop_old((scope_key, name))
+            return held.etag, held.body
+
+    def _drop_old(self, fresh: tuple[str, str]) -> None:
+        with self._guard:
+            if fresh in self._kept:
+                self._kept.move_to_end(fresh)
+            now = time.monotonic()
+            # An entry that is being computed is held by whoever computes it: dropped here, it is only made again.
+            for key in [
+                k for k, a in self._kept.items() if now - a.made_at >= ANSWER_AGE_S and not a.lock.locked()
+            ]:
+                del self._kept[key]
+            size = sum(len(a.body) for a in self._kept.values())
+            while size > self.limit_bytes and len(self._kept) > 1:
+                size -= len(self._kept.popitem(last=False)[1].body)
+
+
+def serialised(answer: dict[str, Any], scope_key: str) -> tuple[str, bytes]:
+    """(ETag, JSON bytes) of an answer for one scope."""
+    content = jsonable_encoder(answer)
+    timeless = {name: value for name, value in content.items() if name != "as_of"}
+    text = scope_key + json.dumps(timeless, sort_keys=True)
+    etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
+    return etag, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def knows(request: Request, etag: str) -> bool:
+    """Whether the browser holds what this ETag names (If-None-Match)."""
+    named = request.headers.get("if-none-match", "")
+    return named.strip() == "*" or etag in [part.strip() for part in named.split(",")]
+
+
+def packed(
+    request: Request, body: bytes, headers: dict[str, str], *, media_type: str, gzipped: bool
+) -> Response:
+    """A response in the coding that the browser takes; `gzipped` tells what `body` is."""
+    headers = dict(headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = body if gzipped else gzip.compress(body, 5, mtime=0)
+    elif gzipped:
+        body = gzip.decompress(body)
+    return Response(body, headers=headers, media_type=media_type)
