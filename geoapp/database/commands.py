@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from geoapp.database import migrations
-from geoapp.database.backup import Header, back_up, check_restore, list_backups
-from geoapp.database.backup import restore as put_back
+from geoapp.database.backup import back_up
+from geoapp.database.backup_file import Header, list_backups
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import database_url
+from geoapp.database.restore import check_restore
+from geoapp.database.restore import restore as put_back
 from geoapp.errors import Refused
 from geoapp.settings import settings
 

@@ -20,7 +20,8 @@ from geoapp.access import sealing, service_role
 from geoapp.access.accounts import add_account
 from geoapp.access.caller import Caller
 from geoapp.access.sessions import caller_of_session, open_session
-from geoapp.database import backup, commands, migrations
+from geoapp.database import backup, commands, migrations, pg_dump, restore
+from geoapp.database.backup_file import HEADER_BYTES
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
@@ -125,7 +126,7 @@ def test_a_city_goes_out_and_comes_back_whole(home: Path, city_url: str) -> None
             owner.execute(sql.SQL(statement).format(sql.Identifier(officer.db_role)))
 
     said: list[str] = []
-    done = backup.restore(city_url, file, at=AT, key=sealing.key_fingerprint(), say=said.append)
+    done = restore.restore(city_url, file, at=AT, key=sealing.key_fingerprint(), say=said.append)
     assert contents(city_url) == before
     assert rights(city_url) == kept
     assert done.header == header
@@ -181,7 +182,7 @@ def test_a_backup_is_for_its_owner_alone_and_holds_no_address(home: Path, city_u
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert list(file.parent.iterdir()) == [file]
     with file.open("rb") as stream:
-        head = stream.read(backup.HEADER_BYTES)
+        head = stream.read(HEADER_BYTES)
     password = str(conninfo_to_dict(city_url)["password"])
     assert password.encode() not in file.read_bytes()
     assert (json.loads(head)["city_code"], header.metric_srid, header.key_fingerprint) == (
@@ -205,13 +206,13 @@ def file(home: Path, city_url: str) -> Path:
 def forge(file: Path, **changes: Any) -> None:
     """The same backup with another header."""
     data = file.read_bytes()
-    header = json.loads(data[: backup.HEADER_BYTES]) | changes
-    file.write_bytes(json.dumps(header).encode().ljust(backup.HEADER_BYTES) + data[backup.HEADER_BYTES :])
+    header = json.loads(data[:HEADER_BYTES]) | changes
+    file.write_bytes(json.dumps(header).encode().ljust(HEADER_BYTES) + data[HEADER_BYTES:])
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_touched(city_url: str, file: Path) -> None:
     whole = file.read_bytes()
-    at = backup.HEADER_BYTES + 1000
+    at = HEADER_BYTES + 1000
     before = rows(city_url, "SELECT oid FROM pg_database WHERE datname = current_database()")
     for changes, words in (
         ({"revision": "9999"}, "Update the program"),
@@ -228,20 +229,20 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(city_url: str, 
         file.write_bytes(whole)
         forge(file, **changes)
         with pytest.raises(Refused, match=words):
-            backup.restore(city_url, file, at=AT, key=None)
+            restore.restore(city_url, file, at=AT, key=None)
     for spoilt, words in (
         (whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], "damaged"),
         (whole[:-10], "cut off"),
         (b"not a backup", "is not a backup"),
         (b"", "is not a backup"),
-        (b"[1]".ljust(backup.HEADER_BYTES), "is not a backup"),
+        (b"[1]".ljust(HEADER_BYTES), "is not a backup"),
     ):
         file.write_bytes(spoilt)
         with pytest.raises(Refused, match=words):
-            backup.restore(city_url, file, at=AT, key=None)
+            restore.restore(city_url, file, at=AT, key=None)
     file.unlink()
     with pytest.raises(Refused, match="cannot be read"):
-        backup.restore(city_url, file, at=AT, key=None)
+        restore.restore(city_url, file, at=AT, key=None)
     assert rows(city_url, "SELECT oid FROM pg_database WHERE datname = current_database()") == before
 
 
@@ -251,11 +252,11 @@ def test_a_dump_that_does_not_go_in_leaves_all_as_it_was(
     import hashlib
 
     rubbish = b"PGDMP but not really"
-    file.write_bytes(file.read_bytes()[: backup.HEADER_BYTES] + rubbish)
+    file.write_bytes(file.read_bytes()[:HEADER_BYTES] + rubbish)
     forge(file, bytes=len(rubbish), sha256=hashlib.sha256(rubbish).hexdigest())
     before = contents(city_url)
     with pytest.raises(Refused, match="pg_restore failed"):
-        backup.restore(city_url, file, at=AT, key=None)
+        restore.restore(city_url, file, at=AT, key=None)
     assert contents(city_url) == before
     name = conninfo_to_dict(city_url)["dbname"]
     assert len(rows(city_url, f"SELECT FROM pg_database WHERE datname LIKE '{name}%'")) == 1
@@ -275,9 +276,9 @@ def test_when_the_last_step_fails_the_database_of_before_is_back(
     def fails(connection: Connection, *_: Any) -> None:
         connection.execute("SELECT 1 / 0")
 
-    monkeypatch.setattr(backup, "_record", fails)
+    monkeypatch.setattr(restore, "record", fails)
     with pytest.raises(Refused, match="the database of before is back: division by zero"):
-        backup.restore(city_url, file, at=AT, key=None)
+        restore.restore(city_url, file, at=AT, key=None)
     assert rows(city_url, oid) == was
     assert contents(city_url) == before
     assert rows(city_url, roles) == held
@@ -289,7 +290,7 @@ def test_when_the_last_step_fails_the_database_of_before_is_back(
 def test_what_cannot_be_put_back_is_named_with_what_to_run(
     cluster: PrivateCluster, city_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, swaps = backup._swap, []
+    real, swaps = restore._swap, []
 
     def once(*names: Any) -> None:
         swaps.append(names)
@@ -297,11 +298,11 @@ def test_what_cannot_be_put_back_is_named_with_what_to_run(
             raise Refused("programs stay connected")
         real(*names)
 
-    monkeypatch.setattr(backup, "_swap", once)
-    monkeypatch.setattr(backup, "_record", lambda connection, *_: connection.execute("SELECT 1 / 0"))
+    monkeypatch.setattr(restore, "_swap", once)
+    monkeypatch.setattr(restore, "record", lambda connection, *_: connection.execute("SELECT 1 / 0"))
     was = rows(city_url, "SELECT oid FROM pg_database WHERE datname = current_database()")
     with pytest.raises(Refused, match="ALTER DATABASE") as said:
-        backup.restore(city_url, file, at=AT, key=None)
+        restore.restore(city_url, file, at=AT, key=None)
     statements = str(said.value).splitlines()[-1].strip()
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as server:
         for statement in filter(None, statements.split(";")):
@@ -315,19 +316,19 @@ def test_into_a_database_without_a_schema_by_no_visible_password(
     cluster: PrivateCluster, city_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands_run: list[list[str]] = []
-    real = backup.subprocess.Popen
+    real = pg_dump.subprocess.Popen
 
     def watched(command: list[str], **options: Any) -> Any:
         commands_run.append(command)
         return real(command, **options)
 
-    monkeypatch.setattr(backup.subprocess, "Popen", watched)
+    monkeypatch.setattr(pg_dump.subprocess, "Popen", watched)
     expected = contents(city_url)
     name = f"fresh_{os.getpid()}"
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())
         try:
-            done = backup.restore(cluster.url(name), file, at=AT, key=None)
+            done = restore.restore(cluster.url(name), file, at=AT, key=None)
             assert contents(cluster.url(name)) == expected
             assert done.audit_kept == 0
             assert [n for n in done.notices if "KEY FILE HERE IS NOT" in n]
@@ -356,7 +357,7 @@ def test_while_programs_keep_coming_back(city_url: str, file: Path) -> None:
     for guest in guests:
         guest.start()
     try:
-        done = backup.restore(city_url, file, at=AT, key=None)
+        done = restore.restore(city_url, file, at=AT, key=None)
     finally:
         stop.set()
         for guest in guests:
