@@ -1,36 +1,41 @@
 """`geoapp user`: accounts, their tokens and SQL logins, by whoever owns the installation."""
 
 import getpass
-import json
 import re
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import typer
-from psycopg.types.json import Jsonb
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from geoapp.access import account_changes
+from geoapp.access import account_changes, sql_login_commands, token_commands
 from geoapp.access.accounts import add_account
 from geoapp.access.caller import ROLES, Connection
 from geoapp.access.passwords import LONGEST_RAW, hash_password, one_time_password, refuse_problems
 from geoapp.access.sign_in import reset_password
-from geoapp.access.sql_login import end_sql_sessions, give_sql_login, sql_url, take_sql_login
-from geoapp.access.tokens import make_token, revoke_tokens
+from geoapp.access.sql_login import give_sql_login, sql_url
+from geoapp.access.user_act import (
+    JSON,
+    LOGIN,
+    account_named,
+    act_on,
+    console,
+    moment,
+    print_json,
+    read_accounts,
+    record,
+    say,
+    where,
+)
 from geoapp.database.connection import connect, database_url
-from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 
 app = typer.Typer(
     help="账号：添加、停用、重置密码、令牌、SQL 登录 / accounts: add, disable, reset, tokens, SQL logins.",
     no_args_is_help=True,
 )
-JSON = typer.Option(False, "--json", help="Print JSON.")
-LOGIN = typer.Argument(..., metavar="LOGIN")
 ROLE_HELP = f"One of {', '.join(ROLES)}; repeat for several."
 
 
@@ -71,7 +76,7 @@ def add(
             oidc_subject=oidc_subject,
             at=datetime.now(UTC),
         )
-        account = _account(connection, login)
+        account = account_named(connection, login)
         done: dict[str, Any] = {
             key: account[key] for key in ("id", "login", "roles", "scope", "areas", "area_names", "sites")
         }
@@ -79,11 +84,11 @@ def add(
             done["one_time_password"] = once
         if sql:
             done["sql_url"] = sql_url(url, account["db_role"], give_sql_login(connection, account))
-        _record(connection, "account_added", account_id, {"roles": role, "sql": sql})
-    _say(
+        record(connection, "account_added", account_id, {"roles": role, "sql": sql})
+    say(
         done,
         as_json,
-        f"已添加 / added: {login} ({', '.join(role)}; {_where(account)})",
+        f"已添加 / added: {login} ({', '.join(role)}; {where(account)})",
         (
             "一次性密码，首次登录须修改，只显示这一次",
             "one-time password, to be changed at the first sign-in; shown only now",
@@ -128,21 +133,21 @@ def change(
             sites=sites if site else None,
             oidc_subject=oidc_subject,
         )
-        now = _account(connection, login)
+        now = account_named(connection, login)
         return {
             key: now[key] for key in ("name_zh", "name_en", "roles", "scope", "areas", "area_names", "sites")
         }
 
-    _change(login, "account_changed", act, as_json, f"已修改 / changed: {login}", ends_sql=True)
+    act_on(login, "account_changed", act, as_json, f"已修改 / changed: {login}", ends_sql=True)
 
 
 @app.command("list")
 def list_accounts(as_json: bool = JSON) -> None:
     """列出账号 / List accounts with roles, areas and what is open."""
     with connect(database_url()) as connection, connection.transaction():
-        rows = _accounts(connection, None)
+        rows = read_accounts(connection, None)
     if as_json:
-        _print_json([_public(row) for row in rows])
+        print_json([_public(row) for row in rows])
         return
     headings = (
         "账号 login",
@@ -160,13 +165,13 @@ def list_accounts(as_json: bool = JSON) -> None:
             row["login"],
             escape(row["name_zh"]),
             ", ".join(row["roles"]),
-            escape(_where(row)),
+            escape(where(row)),
             _state(row),
             str(row["open_sessions"]),
             str(row["open_tokens"]),
-            _moment(row["last_seen_at"]),
+            moment(row["last_seen_at"]),
         )
-    _console().print(table if rows else "还没有账号 / no accounts yet: geoapp user add")
+    console().print(table if rows else "还没有账号 / no accounts yet: geoapp user add")
 
 
 @app.command()
@@ -177,7 +182,7 @@ def disable(login: str = LOGIN, as_json: bool = JSON) -> None:
         account_changes.disable(connection, account["id"], datetime.now(UTC))
         return {"disabled": True}
 
-    _change(login, "account_disabled", act, as_json, f"已停用 / disabled: {login}", ends_sql=True)
+    act_on(login, "account_disabled", act, as_json, f"已停用 / disabled: {login}", ends_sql=True)
 
 
 @app.command()
@@ -188,17 +193,17 @@ def enable(login: str = LOGIN, as_json: bool = JSON) -> None:
         account_changes.enable(connection, account["id"])
         return {"disabled": False}
 
-    _change(login, "account_enabled", act, as_json, f"已启用 / enabled: {login}")
+    act_on(login, "account_enabled", act, as_json, f"已启用 / enabled: {login}")
 
 
 @app.command()
 def reset(login: str = LOGIN, as_json: bool = JSON) -> None:
     """重置密码 / Give a one-time password; all sessions end and all tokens are revoked."""
     with connect(database_url()) as connection, connection.transaction():
-        account = _account(connection, login)
+        account = account_named(connection, login)
         once = reset_password(connection, account["id"], at=datetime.now(UTC))
-        _record(connection, "account_reset", account["id"], {})
-    _say(
+        record(connection, "account_reset", account["id"], {})
+    say(
         {"login": login, "one_time_password": once, "has_sql_login": account["has_sql_login"]},
         as_json,
         f"已重置 / reset: {login}"
@@ -211,147 +216,8 @@ def reset(login: str = LOGIN, as_json: bool = JSON) -> None:
     )
 
 
-@app.command()
-def token(
-    login: str = LOGIN,
-    name: str = typer.Option(..., "--name", help="What it is for."),
-    scope: list[str] = typer.Option(["read"], "--scope", help="read, write, export, metrics; repeat."),
-    days: int = typer.Option(90, "--days", min=1, max=366, help="Days until it ends."),
-    as_json: bool = JSON,
-) -> None:
-    """发放令牌 / Make an API token and print it once."""
-    now = datetime.now(UTC)
-    ends = now + timedelta(days=days)
-    with connect(database_url()) as connection, connection.transaction():
-        account = _account(connection, login)
-        if account["disabled_at"] is not None:
-            raise Refused(f"{login}: 账号已停用 / the account is disabled.")
-        made = make_token(connection, account["id"], name, scope, at=now, expires_at=ends)
-        _record(connection, "token_made", account["id"], {"name": name, "scopes": scope, "days": days})
-    _say(
-        {"login": login, "name": name, "scopes": scope, "expires_at": ends.isoformat(), "token": made},
-        as_json,
-        f"令牌 / token {name!r} ({', '.join(scope)}) → {_moment(ends)}",
-        ("只显示这一次", "shown only now", made),
-    )
-
-
-@app.command()
-def tokens(login: str = LOGIN, as_json: bool = JSON) -> None:
-    """列出令牌，不含内容 / List an account's tokens, never their text."""
-    with connect(database_url()) as connection, connection.transaction():
-        account = _account(connection, login)
-        rows = connection.execute(
-            "SELECT id, name, scopes, created_at, created_by, expires_at, last_used_at, revoked_at FROM access.token"
-            " WHERE account_id = %s ORDER BY id",
-            (account["id"],),
-        ).fetchall()
-    if as_json:
-        _print_json(rows)
-        return
-    table = Table(
-        "编号 id", "名称 name", "用途 scopes", "到期 ends", "最近 last used", "状态 state", box=None
-    )
-    now = datetime.now(UTC)
-    for row in rows:
-        state = (
-            "已吊销 revoked"
-            if row["revoked_at"]
-            else "已到期 ended"
-            if row["expires_at"] <= now
-            else "有效 valid"
-        )
-        moments = _moment(row["expires_at"]), _moment(row["last_used_at"])
-        table.add_row(str(row["id"]), escape(row["name"]), ", ".join(row["scopes"]), *moments, state)
-    _console().print(table if rows else "没有令牌 / no tokens")
-
-
-@app.command()
-def revoke(
-    token_id: int = typer.Argument(..., metavar="ID", help="As geoapp user tokens shows it."),
-    as_json: bool = JSON,
-) -> None:
-    """吊销令牌 / Revoke an API token at once."""
-    with connect(database_url()) as connection, connection.transaction():
-        row = connection.execute(
-            "SELECT account_id, name, revoked_at FROM access.token WHERE id = %s", (token_id,)
-        ).fetchone()
-        if row is None:
-            raise Refused(
-                f"没有令牌 {token_id} / there is no token {token_id}: geoapp user tokens LOGIN lists them."
-            )
-        revoked = revoke_tokens(connection, row["account_id"], datetime.now(UTC), token_id=token_id)
-        _record(connection, "token_revoked", row["account_id"], {"token": token_id, "name": row["name"]})
-    text = f"已吊销 / revoked: {row['name']}" if revoked else f"早已吊销 / was revoked before: {row['name']}"
-    _say({"id": token_id, "name": row["name"], "revoked": bool(revoked)}, as_json, text)
-
-
-@app.command()
-def sql(
-    login: str = LOGIN,
-    off: bool = typer.Option(False, "--off", help="Take the database login away."),
-    as_json: bool = JSON,
-) -> None:
-    """SQL 登录 / Give an analyst or planner a database login and print its psql address once; --off takes it away."""
-    if off:
-
-        def act(connection: Connection, account: dict[str, Any]) -> dict[str, Any]:
-            take_sql_login(connection, account)
-            return {"sql": False}
-
-        text = f"已收回 SQL 登录 / SQL login taken away: {login}"
-        _change(login, "sql_login_taken", act, as_json, text, ends_sql=True)
-        return
-    url = database_url()
-    with connect(url) as connection, connection.transaction():
-        account = _account(connection, login)
-        address = sql_url(url, account["db_role"], give_sql_login(connection, account))
-        _record(connection, "sql_login_given", account["id"], {})
-    _say(
-        {"login": login, "sql": True, "sql_url": address},
-        as_json,
-        f"SQL 登录 / SQL login: {login} ({_where(account)})",
-        ("psql 地址，含口令，只显示这一次", "address for psql, with its password; shown only now", address),
-    )
-
-
-def _change(
-    login: str,
-    action: str,
-    act: Callable[[Connection, dict[str, Any]], dict[str, Any]],
-    as_json: bool,
-    text: str,
-    *,
-    ends_sql: bool = False,
-) -> None:
-    """One act on one account, recorded. ends_sql: its open database connections end, if it may not connect any more."""
-    with connect(database_url()) as connection:
-        with connection.transaction():
-            account = _account(connection, login)
-            done = act(connection, account)
-            _record(connection, action, account["id"], done)
-        # When the change holds, so that nobody comes in again between.
-        if ends_sql and not _may_connect(connection, account["db_role"]):
-            done["sql_connections_ended"] = end_sql_sessions(connection, account["db_role"])
-    _say({"login": login, **done}, as_json, text)
-
-
-def _may_connect(connection: Connection, role: str) -> bool:
-    row = connection.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-    return row is not None and bool(row["rolcanlogin"])
-
-
-def _accounts(connection: Connection, login: str | None) -> list[dict[str, Any]]:
-    return connection.execute(
-        read_sql("access/accounts").encode(), {"login": login, "at": datetime.now(UTC)}
-    ).fetchall()
-
-
-def _account(connection: Connection, login: str) -> dict[str, Any]:
-    found = _accounts(connection, login)
-    if not found:
-        raise Refused(f"没有账号 {login} / there is no account {login}: geoapp user list shows them.")
-    return found[0]
+for command in (token_commands.token, token_commands.tokens, token_commands.revoke, sql_login_commands.sql):
+    app.command()(command)
 
 
 def _areas(connection: Connection, asked: list[str]) -> list[str]:
@@ -421,32 +287,8 @@ def _no_terminal() -> NoReturn:
     )
 
 
-def _record(connection: Connection, action: str, account_id: int, detail: dict[str, Any]) -> None:
-    """Into the audit, with who sat at the machine: the database role is the owner's, whoever it was."""
-    by = {"by_system_user": _system_user(), "command": "geoapp user"}
-    connection.execute(
-        "SELECT access.record(%s, 'access.account', %s, detail => %s)",
-        (action, str(account_id), Jsonb(by | detail)),
-    )
-
-
-def _system_user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "?"
-
-
 def _public(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "disabled": row["disabled_at"] is not None}
-
-
-def _where(row: dict[str, Any]) -> str:
-    if row["scope"] == "district":
-        return "全区 whole district"
-    if row["scope"] == "site":
-        return f"场所 sites {', '.join(map(str, row['sites']))}"
-    return "、".join(row["area_names"])
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -462,26 +304,3 @@ def _state(row: dict[str, Any]) -> str:
         if holds
     ]
     return " · ".join(["有效 active", *marks])
-
-
-def _moment(at: datetime | None) -> str:
-    return "—" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _say(done: dict[str, Any], as_json: bool, text: str, *once: tuple[str, str, str | None]) -> None:
-    """What was done; then what is shown only now, each on a line of its own."""
-    if as_json:
-        _print_json(done)
-        return
-    typer.echo(text)
-    for zh, en, shown in once:
-        if shown is not None:
-            typer.echo(f"{zh} / {en}:\n  {shown}")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, default=lambda v: v.isoformat()))
-
-
-def _console() -> Console:
-    return Console(width=None if Console().is_terminal else 160)
