@@ -6,37 +6,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from clones import clone, drop
 from psycopg import sql
 from signed_in import caller
 
 from geoapp.access.caller import Caller
-from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
 
 Connection = psycopg.Connection[dict[str, Any]]
 Denied = psycopg.errors.InsufficientPrivilege
 ROLES = ("committee", "planner", "analyst", "duty_officer", "inspector", "enterprise", "admin")
-
-
-@pytest.fixture(scope="module")
-def url(cluster: PrivateCluster, city_template: str) -> Iterator[str]:
-    """URL of a city of this module's own."""
-    name = clone(cluster, city_template)
-    yield cluster.url(name)
-    drop(cluster, name)
-
-
-@pytest.fixture(scope="module")
-def owner(url: str) -> Iterator[Connection]:
-    with connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def towns(owner: Connection) -> list[str]:
-    rows = owner.execute("SELECT code FROM territory.unit WHERE level = 'town' ORDER BY code").fetchall()
-    return [r["code"] for r in rows]
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,11 @@ Denied = psycopg.errors.InsufficientPrivilege
 
 
 @pytest.fixture(scope="module")
-def url(cluster: PrivateCluster, city_template: str) -> Iterator[str]:
-    """URL of the owner to a city of this module's own. A clone has its own rights as a database: they are set again."""
-    name = clone(cluster, city_template)
-    with connect(cluster.url(name)) as owner:
+def url(url: str) -> str:
+    """URL of the owner to a city of this module's own, with its rights as a database set again: a clone has its own."""
+    with connect(url) as owner:
         owner.execute(read_sql("access/lockdown").encode())
-    yield cluster.url(name)
-    drop(cluster, name)
+    return url
 
 
 @pytest.fixture(scope="module")

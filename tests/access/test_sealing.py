@@ -31,16 +31,6 @@ PLACE = f"camera/{GB_ID}/password"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An installation of its own, without a key file yet."""
-    monkeypatch.setenv("GEOAPP_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("GEOAPP_KEY_FILE", raising=False)
-    settings.cache_clear()
-    yield tmp_path / "home"
-    settings.cache_clear()
-
-
-@pytest.fixture
 def store(home: Path, empty_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     """An autocommit connection to the installation's database."""
     monkeypatch.setenv("GEOAPP_DATABASE_URL", empty_url)

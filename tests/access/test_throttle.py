@@ -160,15 +160,6 @@ def test_addresses(typed: str | None, ip: str | None, network: str | None) -> No
 # -- the device cookie -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("GEOAPP_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("GEOAPP_KEY_FILE", raising=False)
-    settings.cache_clear()
-    yield tmp_path / "home"
-    settings.cache_clear()
-
-
 def test_a_device_cookie_is_taken_from_this_installation_only(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

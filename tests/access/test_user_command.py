@@ -31,15 +31,6 @@ PASSWORD = "Huoxian#88Mei"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("GEOAPP_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("GEOAPP_KEY_FILE", raising=False)
-    settings.cache_clear()
-    yield tmp_path / "home"
-    settings.cache_clear()
-
-
-@pytest.fixture
 def owner(empty_url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     """The owner's connection to an empty installation."""
     monkeypatch.setenv("GEOAPP_DATABASE_URL", empty_url)
