@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards import (
     accounts_page,
+    accounts_routes,
     actions,
     audit_page,
     cameras,
@@ -100,7 +101,7 @@ def create_app(
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
     # Before the layers: /export/audit.csv is not a layer's.
-    for part in (own_account, accounts_page, audit_page):
+    for part in (own_account, accounts_routes, audit_page):
         server.include_router(part.router(board))
     server.include_router(layer_router(pool))
     server.include_router(actions.router(pool))
@@ -158,7 +159,7 @@ def create_app(
     search.register(app, board)
     matrix.register(app, board)
     cameras.register(app, board)
-    accounts_page.register(app, board)
+    accounts_routes.register(app, board)
     audit_page.register(app, board)
     _serve_pages(server, app, set(pages), pool)
     server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))
