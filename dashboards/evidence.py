@@ -82,7 +82,7 @@ def _record_look(
 ) -> None:
     connection.execute(
         "SELECT access.record('look_at_evidence', 'watch.evidence', %(id)s, %(town)s, %(why)s,"
-        " jsonb_build_object('incident_no', %(no)s::bigint, 'fault', %(fault)s::text), %(ok)s, %(ip)s::inet)",
+        " jsonb_strip_nulls(jsonb_build_object('incident_no', %(no)s::bigint, 'fault', %(fault)s::text)), %(ok)s, %(ip)s::inet)",
         {
             "id": str(row["id"]),
             "town": row["town_code"],
