@@ -1,9 +1,10 @@
 -- Which rows an account sees and may write: one line a table, one column a scope. Accounts of the whole district see every
 -- row (their policy is true, so it costs nothing and no index is lost); the others by their towns, communities or sites.
 -- {areas} the caller's towns or communities, {sites} its sites, {units} units it may read, {cameras} cameras it sees,
--- {areas_of_risk} its key risk areas, {staff} people who hold an office that it sees. Each is asked once a query, not once a row. {over_border}: what is booked
--- to another town than the cell it stands in belongs to both. A row of a table that hangs on a site or an incident is seen
--- with it: EXISTS, so that one site's rows cost one look-up and a whole town's one hash table. A table of these schemas that is missing here is closed to everybody.
+-- {areas_of_risk} its key risk areas, {staff} people who hold an office that it sees. Each is asked once a query, not once
+-- a row. {over_border}: what is booked to another town than the cell it stands in belongs to both. A row of a table that
+-- hangs on a site or an incident is seen with it: EXISTS, so that one site's rows cost one look-up and a whole town's one
+-- hash table. A table of these schemas that is missing here is closed to everybody.
 DO $$
 DECLARE
     areas constant text := '(SELECT access.areas_of_caller())::text[]';

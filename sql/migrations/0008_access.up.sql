@@ -164,18 +164,18 @@ $$;
 COMMENT ON FUNCTION access.caller IS '当前调用者的数据库角色; the database role of whoever asks, also inside SECURITY DEFINER functions.';
 
 -- What the caller's account and area are. These views run as their owner, so that policies may ask them; each gives
--- only rows of current_user. A disabled account has none.
+-- only rows of the caller. A disabled account has none.
 CREATE VIEW access.my_account AS
 SELECT a.id, a.login, a.name_zh, a.name_en, a.roles, a.scope, a.db_role, a.is_demo
 FROM access.account AS a
 WHERE a.db_role = access.caller() AND a.disabled_at IS NULL;
-COMMENT ON VIEW access.my_account IS '本人账号; the account of current_user.';
+COMMENT ON VIEW access.my_account IS '本人账号; the account of the caller.';
 
 CREATE VIEW access.my_area AS
 SELECT r.area_code
 FROM access.account AS a JOIN access.account_area AS r ON r.account_id = a.id
 WHERE a.db_role = access.caller() AND a.disabled_at IS NULL;
-COMMENT ON VIEW access.my_area IS '本人管辖的乡镇或社区代码; codes of the towns or communities of current_user.';
+COMMENT ON VIEW access.my_area IS '本人管辖的乡镇或社区代码; codes of the towns or communities of the caller.';
 
 CREATE VIEW access.my_site AS
 SELECT r.site_id
@@ -224,7 +224,7 @@ above AS (
 SELECT b.code, bool_or(b.is_whole) AS is_whole
 FROM (SELECT code, is_whole FROM below UNION ALL SELECT code, false FROM above WHERE code IS NOT NULL) AS b
 GROUP BY b.code;
-COMMENT ON VIEW access.my_unit IS '本人可见的行政单元，is_whole = 完整在管辖内; units that current_user may read; is_whole = wholly inside the own area.';
+COMMENT ON VIEW access.my_unit IS '本人可见的行政单元，is_whole = 完整在管辖内; units that the caller may read; is_whole = wholly inside the own area.';
 
 -- One record in the caller's name, as it is given: for functions of this schema only.
 CREATE FUNCTION access.write_record(
