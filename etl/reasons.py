@@ -1,7 +1,7 @@
 """Why a row was set aside or repaired: codes with sentences in both languages, and the list of findings of one file."""
 
 from collections import Counter, defaultdict
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,95 +9,119 @@ from pydantic import SecretStr
 
 from geoapp.access.redaction import redact
 
-__all__ = ["REASONS", "REPAIRS", "Finding", "Findings", "Repair"]
+__all__ = ["REASONS", "Finding", "Findings", "Reason", "Repair"]
 
-# code: (zh, en). Each sentence says what is wrong and, where there is something to do, what.
-REASONS: dict[str, tuple[str, str]] = {
-    "row_shape": (
+Severity = Literal["error", "warning", "repaired"]
+
+
+class Reason(NamedTuple):
+    """What a code says: the sentence, and what to do about it. `error` sets the row aside, `warning` and `repaired` store it."""
+
+    zh: str
+    en: str
+    fix_zh: str = ""
+    fix_en: str = ""
+    severity: Severity = "error"
+
+
+REASONS: dict[str, Reason] = {
+    "row_shape": Reason(
         "列数不对（{found}）",
         "has {found} columns; a separator or quotation mark is out of place",
     ),
-    "undecodable": ("有不属于 {found} 编码的字节", "holds bytes that are not {found}"),
-    "name_missing": ("没有名称", "has no name"),
-    "key_missing": ("没有可识别的编号", "has nothing to be known by: no code or id"),
-    "value_missing": ("没有填写", "is blank, but needed"),
-    "duplicate_in_file": ("编号 {key} 与第 {other} 行重复", "has the same key {key} as row {other}"),
-    "duplicate_in_store": (
+    "undecodable": Reason("有不属于 {found} 编码的字节", "holds bytes that are not {found}"),
+    "name_missing": Reason("没有名称", "has no name"),
+    "key_missing": Reason("没有可识别的编号", "has nothing to be known by: no code or id"),
+    "value_missing": Reason("没有填写", "is blank, but needed"),
+    "duplicate_in_file": Reason("编号 {key} 与第 {other} 行重复", "has the same key {key} as row {other}"),
+    "duplicate_in_store": Reason(
         "编号 {key} 已属于库中另一条记录（{other}）",
         "its key {key} belongs to another stored row ({other})",
     ),
-    "held_by_sample": (
+    "held_by_sample": Reason(
         "编号 {key} 属于示例城市",
         "its key {key} belongs to the generated sample city, which is not overwritten",
     ),
-    "coordinate_missing": ("没有坐标", "has no coordinates"),
-    "coordinate_not_number": ("坐标不是数字：{found}", "coordinate is not a number: {found}"),
-    "coordinate_out_of_range": ("坐标超出范围：{found}", "coordinate is out of range: {found}"),
-    "coordinate_swapped": ("经纬度似乎颠倒：{found}", "longitude and latitude look swapped: {found}"),
-    "outside_zone": (
+    "coordinate_missing": Reason("没有坐标", "has no coordinates"),
+    "coordinate_not_number": Reason("坐标不是数字：{found}", "coordinate is not a number: {found}"),
+    "coordinate_out_of_range": Reason("坐标超出范围：{found}", "coordinate is out of range: {found}"),
+    "coordinate_swapped": Reason("经纬度似乎颠倒：{found}", "longitude and latitude look swapped: {found}"),
+    "outside_zone": Reason(
         "位置在城市坐标带之外：{found}",
         "lies outside the city's coordinate zone: {found}; check the frame",
     ),
-    "outside_district": (
+    "outside_district": Reason(
         "在{district}边界之外 {metres} 米",
         "lies {metres} m outside the outline of {district}",
     ),
-    "outside_named_town": (
+    "outside_named_town": Reason(
         "不在所填的{town}内，相距 {metres} 米",
         "lies {metres} m outside {town}, which it names",
     ),
-    "unknown_town": ("没有这个镇（街道）：{found}", "names a town that is not in the register: {found}"),
-    "uscc_invalid": ("统一社会信用代码 {found} 不对：{why}", "credit code {found} {why}"),
-    "camera_id_invalid": ("国标编号 {found} 不对：{why}", "GB/T 28181 id {found} {why}"),
-    "unit_code_invalid": (
+    "unknown_town": Reason(
+        "没有这个镇（街道）：{found}", "names a town that is not in the register: {found}"
+    ),
+    "uscc_invalid": Reason("统一社会信用代码 {found} 不对：{why}", "credit code {found} {why}"),
+    "camera_id_invalid": Reason("国标编号 {found} 不对：{why}", "GB/T 28181 id {found} {why}"),
+    "unit_code_invalid": Reason(
         "行政区划代码 {found} 不对，应为 12 位（县 6 位、镇 9 位亦可）",
         "division code {found} is not 12 digits (6 for a county and 9 for a town are taken too)",
     ),
-    "unit_elsewhere": ("代码 {found} 不属于{district}", "code {found} is not of {district}"),
-    "cell_code_invalid": (
+    "unit_elsewhere": Reason("代码 {found} 不属于{district}", "code {found} is not of {district}"),
+    "cell_code_invalid": Reason(
         "网格编码 {found} 不对，应为 18 位",
         "cell code {found} is not 18 digits (12 community, 1 kind, 3 sequence, 2 micro)",
     ),
-    "parent_missing": ("上级 {found} 不在库中", "its parent {found} is not in the register"),
-    "parent_mismatch": (
+    "parent_missing": Reason("上级 {found} 不在库中", "its parent {found} is not in the register"),
+    "parent_mismatch": Reason(
         "所填社区 {found} 与编码不符",
         "the community {found} that it names is not the one in its code",
     ),
-    "geometry_missing": ("没有图形", "has no geometry"),
-    "geometry_unreadable": ("图形无法读取", "geometry cannot be read"),
-    "geometry_empty": ("图形为空", "geometry is empty"),
-    "geometry_wrong_type": (
+    "geometry_missing": Reason("没有图形", "has no geometry"),
+    "geometry_unreadable": Reason("图形无法读取", "geometry cannot be read"),
+    "geometry_empty": Reason("图形为空", "geometry is empty"),
+    "geometry_wrong_type": Reason(
         "图形类型是 {found}，应为 {expected}",
         "geometry is {found}, expected {expected}",
     ),
-    "geometry_invalid": ("图形无效且不能修复：{why}", "geometry is invalid and cannot be repaired: {why}"),
-    "geometry_multi_part": ("由 {found} 块组成，应为一块", "has {found} parts, expected one"),
-    "same_ground": ("与 {other} 重叠 {percent}%", "covers {percent} % of the same ground as {other}"),
-    "not_a_number": ("不是数字：{found}", "is not a number: {found}"),
-    "out_of_range": ("超出范围：{found}（{expected}）", "is out of range: {found} (expected {expected})"),
-    "not_a_date": ("不是日期：{found}", "is not a date: {found} (expected 2026-11-22)"),
-    "not_allowed": (
+    "geometry_invalid": Reason(
+        "图形无效且不能修复：{why}", "geometry is invalid and cannot be repaired: {why}"
+    ),
+    "geometry_multi_part": Reason("由 {found} 块组成，应为一块", "has {found} parts, expected one"),
+    "same_ground": Reason("与 {other} 重叠 {percent}%", "covers {percent} % of the same ground as {other}"),
+    "not_a_number": Reason("不是数字：{found}", "is not a number: {found}"),
+    "out_of_range": Reason(
+        "超出范围：{found}（{expected}）", "is out of range: {found} (expected {expected})"
+    ),
+    "not_a_date": Reason("不是日期：{found}", "is not a date: {found} (expected 2026-11-22)"),
+    "not_allowed": Reason(
         "不是允许的值：{found}（{expected}）",
         "is not an allowed value: {found} (expected {expected})",
     ),
-    "unknown_site": ("库中没有场所 {found}", "names a site that is not in the register: {found}"),
-    "unknown_rule": ("库中没有责任规则 {found}", "names a duty rule that is not in the register: {found}"),
-    "unknown_department": ("库中没有部门 {found}", "names a department that is not in the register: {found}"),
-    "address_has_password": (
+    "unknown_site": Reason("库中没有场所 {found}", "names a site that is not in the register: {found}"),
+    "unknown_rule": Reason(
+        "库中没有责任规则 {found}", "names a duty rule that is not in the register: {found}"
+    ),
+    "unknown_department": Reason(
+        "库中没有部门 {found}", "names a department that is not in the register: {found}"
+    ),
+    "address_has_password": Reason(
         "地址里的账号口令无法拆开，请另列 username、password 两列，并把地址中的 @ 写成 %40",
         "the address may hold a password and cannot be taken apart; give user name and password in columns of their own, "
         "and write an @ in the path as %40",
     ),
-    "credential_invalid": (
+    "credential_invalid": Reason(
         "账号或口令过长或含控制字符",
         "its user name or password is too long or holds control characters",
     ),
-}
-
-REPAIRS: dict[str, tuple[str, str]] = {
-    "geometry_made_valid": ("图形自相交，已修复", "geometry crossed itself and was made valid"),
-    "unit_code_padded": ("代码补足 12 位", "code was filled up to 12 digits"),
-    "uscc_tidied": ("信用代码改为半角大写", "credit code was put in half-width capitals"),
+    # Repaired: stored after a change that is kept, before and after.
+    "geometry_made_valid": Reason(
+        "图形自相交，已修复", "geometry crossed itself and was made valid", severity="repaired"
+    ),
+    "unit_code_padded": Reason("代码补足 12 位", "code was filled up to 12 digits", severity="repaired"),
+    "uscc_tidied": Reason(
+        "信用代码改为半角大写", "credit code was put in half-width capitals", severity="repaired"
+    ),
 }
 
 # They quote cell and division codes, one in some hundreds of which passes for an ID number.
@@ -122,6 +146,12 @@ class Repair(NamedTuple):
     after: str
 
 
+def _finding(code: str, field: str | None, values: dict[str, Any]) -> Finding:
+    reason = REASONS[code]
+    filled = {k: (str(v) if code in _OF_CODES else redact(str(v)))[:120] for k, v in values.items()}
+    return Finding(code, field, reason.zh.format(**filled), reason.en.format(**filled))
+
+
 class Findings:
     """What was found in the rows of one file, by row index (0..n-1)."""
 
@@ -129,6 +159,7 @@ class Findings:
         self.count = count
         self.reasons: dict[int, list[Finding]] = defaultdict(list)
         self.repairs: dict[int, list[Repair]] = defaultdict(list)
+        self.warnings: dict[int, list[Finding]] = defaultdict(list)
         self.notices: list[str] = []
         # Credentials of a row, by field: sealed when the row is stored, written nowhere else.
         self.secrets: dict[int, dict[str, SecretStr]] = defaultdict(dict)
@@ -141,9 +172,13 @@ class Findings:
 
     def reject_row(self, row: int, code: str, field: str | None, **values: Any) -> None:
         """Sets one row aside. What is quoted from the row is redacted: ID numbers stand in all kinds of columns."""
-        zh, en = REASONS[code]
-        filled = {k: (str(v) if code in _OF_CODES else redact(str(v)))[:120] for k, v in values.items()}
-        self.reasons[row].append(Finding(code, field, zh.format(**filled), en.format(**filled)))
+        self.reasons[row].append(_finding(code, field, values))
+
+    def warn(self, mask: NDArray[np.bool_], code: str, field: str | None, **values: Any) -> None:
+        """Notes of the masked rows (shape (n,)) what somebody should look at; they are stored all the same."""
+        for row in np.flatnonzero(mask):
+            filled = {k: v[row] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+            self.warnings[int(row)].append(_finding(code, field, filled))
 
     def repair(self, row: int, code: str, field: str, before: str, after: str) -> None:
         """Notes that a row was changed to make it storable."""

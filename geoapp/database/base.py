@@ -1,4 +1,4 @@
-"""What all models share: the metadata, the types that annotations stand for, and the tables of imports and constants.
+"""What all models share: the metadata, the types that annotations stand for, and the table of constants.
 
 The schema is made by sql/migrations; the models describe it for Python. tests/database/test_models.py compares the two.
 Geometry is in the city's metric zone (EPSG code from the settings, metres), columns named *_3857 in EPSG:3857.
@@ -16,8 +16,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Double,
-    ForeignKey,
-    Identity,
     Index,
     Text,
     Uuid,
@@ -73,46 +71,6 @@ def projected(column: str) -> Computed:
 def gist(name: str, *columns: str) -> Index:
     """A spatial index."""
     return Index(name, *columns, postgresql_using="gist")
-
-
-class Batch(Base):
-    """One file of one import, with what became of its rows."""
-
-    __tablename__ = "batch"
-    __table_args__ = ({"schema": "staging"},)
-
-    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
-    section: Mapped[str]
-    file: Mapped[str]
-    file_sha256: Mapped[str]
-    encoding: Mapped[str | None]
-    frame: Mapped[str | None]
-    rows_in: Mapped[int] = mapped_column(server_default=ZERO)
-    rows_stored: Mapped[int] = mapped_column(server_default=ZERO)
-    rows_unchanged: Mapped[int] = mapped_column(server_default=ZERO)
-    rows_repaired: Mapped[int] = mapped_column(server_default=ZERO)
-    rows_rejected: Mapped[int] = mapped_column(server_default=ZERO)
-    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    finished_at: Mapped[datetime | None]
-
-
-class Rejected(Base):
-    """A row that could not be stored, with all its columns and the reasons."""
-
-    __tablename__ = "rejected"
-    __table_args__ = (
-        Index("rejected_batch_idx", "batch_id"),
-        {"schema": "staging"},
-    )
-
-    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
-    batch_id: Mapped[Big] = mapped_column(ForeignKey("staging.batch.id"))
-    row_no: Mapped[int]
-    reason_code: Mapped[str]
-    field: Mapped[str | None]
-    reason_zh: Mapped[str]
-    reason_en: Mapped[str]
-    columns: Mapped[dict[str, Any]]
 
 
 class Parameter(Base):

@@ -183,6 +183,7 @@ def drop_definitions_of(url: str) -> None:
         found = connection.execute("SELECT to_regnamespace('analysis') AS n").fetchone()
         if found is not None and found["n"] is not None:
             drop_definitions(connection)
+            connection.execute(read_sql("access/taken_back").encode())
             connection.execute("COMMENT ON SCHEMA tiles IS NULL")
 
 

@@ -18,6 +18,7 @@ class Department(Base):
     name_zh: Mapped[str]
     name_en: Mapped[str] = mapped_column(server_default=EMPTY)
     phone: Mapped[str | None]
+    batch_id: Mapped[Big | None]
 
 
 class Rule(Base):
@@ -45,6 +46,7 @@ class Rule(Base):
     lead_named_in_basis: Mapped[str] = mapped_column(server_default=text("'N'::text"))
     note_zh: Mapped[str] = mapped_column(server_default=EMPTY)
     note_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    batch_id: Mapped[Big | None]
 
 
 class Person(Base):

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import Computed, ForeignKey, Identity, Index, text
+from sqlalchemy import Computed, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, TRUE, Base, Big, gist, mercator, metric, projected
@@ -65,6 +65,43 @@ class Site(Base):
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
     batch_id: Mapped[Big | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class SiteMerge(Base):
+    """Two stored sites that may be one; a person decides."""
+
+    __tablename__ = "site_merge"
+    __table_args__ = (
+        UniqueConstraint("site_id", "other_id", name="site_merge_site_id_other_id_key"),
+        {
+            "schema": "registry",
+            "comment": "Proposals: same name and address within 30 m, never merged silently. apart = a person said that they are two.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    site_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id", ondelete="CASCADE"))
+    other_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id", ondelete="CASCADE"))
+    distance_m: Mapped[float]
+    batch_id: Mapped[Big | None]
+    proposed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    state: Mapped[str] = mapped_column(server_default=text("'proposed'::text"))
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+
+
+class SiteAlias(Base):
+    """Keys of a site that was merged into another one: a later import knows them."""
+
+    __tablename__ = "site_alias"
+    __table_args__ = ({"schema": "registry"},)
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    site_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id", ondelete="CASCADE"))
+    uscc: Mapped[str | None] = mapped_column(unique=True)
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    merged_by: Mapped[str] = mapped_column(server_default=text("CURRENT_USER"))
+    merged_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class KeyRiskArea(Base):

@@ -19,7 +19,7 @@ BEGIN
     END LOOP;
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
     -- Functions of these schemas run under their owner, or write: only those named below may call one (triggers fire without).
-    FOREACH schema_name IN ARRAY ARRAY['territory', 'registry', 'watch', 'access'] LOOP
+    FOREACH schema_name IN ARRAY ARRAY['territory', 'registry', 'watch', 'access', 'staging'] LOOP
         EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC, geoapp_web, geoapp_watch, %s', schema_name, everybody);
     END LOOP;
 
@@ -96,7 +96,9 @@ BEGIN
     GRANT SELECT (subject_kind, subject_id, field, key_id, set_at, set_by), INSERT (subject_kind, subject_id, field, key_id, sealed),
         DELETE ON access.secret TO geoapp_admin;
     GRANT UPDATE (value) ON analysis.parameter TO geoapp_admin;
-    GRANT SELECT ON staging.batch, staging.rejected TO geoapp_admin;
+    GRANT SELECT ON staging.load, staging.batch, staging.rejected, staging.repaired, staging.warning, registry.site_merge,
+        registry.site_alias TO geoapp_admin;
+    GRANT EXECUTE ON FUNCTION staging.is_held TO geoapp_admin;
 
     GRANT EXECUTE ON FUNCTION access.record_export TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_enterprise;
 

@@ -94,7 +94,14 @@ BEGIN
                 'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END'),
             -- Imports hold rows as they came: nobody but an admin (of the district) has rights on them.
             ('staging.batch', 'false', 'false', 'false'),
-            ('staging.rejected', 'false', 'false', 'false')
+            ('staging.rejected', 'false', 'false', 'false'),
+            ('staging.load', 'false', 'false', 'false'),
+            ('staging.repaired', 'false', 'false', 'false'),
+            ('staging.warning', 'false', 'false', 'false'),
+            ('staging.change', 'false', 'false', 'false'),
+            -- Doubles of sites are seen with their sites, and decided by an admin.
+            ('registry.site_merge', '{its_site}', '{its_site}', 'false'),
+            ('registry.site_alias', '{its_site}', '{its_site}', 'false')
         ) AS t (name, town, community, site)
     LOOP
         EXECUTE format('CREATE POLICY district ON %s TO geoapp_scope_district USING (true)', line.name);

@@ -36,7 +36,7 @@ SCHEMAS = {
     "casework",
     "access",
 }
-for subject in ("territory", "duty", "registry", "inspection", "watch", "access"):
+for subject in ("database", "territory", "duty", "registry", "inspection", "watch", "access"):
     importlib.import_module(f"geoapp.{subject}.models")
 
 
@@ -118,12 +118,12 @@ def test_models_read_and_write(empty_url: str) -> None:
     engine.dispose()
 
 
-def schema_text(url: str) -> str:
+def schema_text(url: str, *options: str) -> str:
     """pg_dump's text of the whole schema, without the lines that differ from run to run."""
     pg_dump = find_server() / "pg_dump"
     info = psycopg.conninfo.conninfo_to_dict(url)
     done = subprocess.run(
-        [pg_dump, "--schema-only", "--no-owner", "--dbname", url],
+        [pg_dump, "--schema-only", "--no-owner", *options, "--dbname", url],
         capture_output=True,
         text=True,
         check=True,
@@ -152,8 +152,9 @@ def test_each_step_down_is_the_step_before_it(make_database: Callable[..., str])
     down = {}
     for revision in reversed(revisions[:-1]):
         migrations.migrate(url, srid=SRID, to=revision)
-        down[revision] = schema_text(url)
+        # Rights are definitions, renewed at the newest revision only: on the way down they are taken, not given.
+        down[revision] = schema_text(url, "--no-privileges")
     migrations.migrate(url, srid=SRID, to="base")
     for revision in revisions[:-1]:
         migrations.migrate(url, srid=SRID, to=revision)
-        assert schema_text(url) == down[revision], revision
+        assert schema_text(url, "--no-privileges") == down[revision], revision

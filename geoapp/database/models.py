@@ -1,0 +1,157 @@
+"""Tables of imports (schema staging): runs, batches, and the rows that were kept aside, repaired or warned of."""
+
+from datetime import datetime
+from typing import Any
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from geoapp.database.base import EMPTY, NOW, ZERO, Base, Big, metric
+
+__all__ = ["Batch", "Change", "Load", "Rejected", "Repaired", "Warned"]
+
+_LIST, _OBJECT = "'[]'::jsonb", "'{}'::jsonb"
+
+
+class Load(Base):
+    """One run of a manifest."""
+
+    __tablename__ = "load"
+    __table_args__ = (
+        {
+            "schema": "staging",
+            "comment": 'One run of a manifest. A run that is "running" and that nobody holds (staging.is_held) was cut off: nothing of it is stored.',
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    manifest: Mapped[str]
+    manifest_sha256: Mapped[str]
+    origin: Mapped[str]
+    feed_id: Mapped[Big | None]
+    started_by: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    heard_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    finished_at: Mapped[datetime | None]
+    state: Mapped[str] = mapped_column(server_default=text("'running'::text"))
+    message: Mapped[str | None]
+    step: Mapped[str | None]
+    rows_done: Mapped[Big] = mapped_column(server_default=ZERO)
+    rows_total: Mapped[Big | None]
+
+
+class Batch(Base):
+    """One file of one import, with what became of its rows."""
+
+    __tablename__ = "batch"
+    __table_args__ = (Index("batch_load_idx", "load_id"), {"schema": "staging"})
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    section: Mapped[str]
+    file: Mapped[str]
+    file_sha256: Mapped[str]
+    encoding: Mapped[str | None]
+    frame: Mapped[str | None]
+    rows_in: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_stored: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_unchanged: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_repaired: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_rejected: Mapped[int] = mapped_column(server_default=ZERO)
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    finished_at: Mapped[datetime | None]
+    load_id: Mapped[Big | None] = mapped_column(ForeignKey("staging.load.id"))
+    rows_warned: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_new: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_changed: Mapped[int] = mapped_column(server_default=ZERO)
+    rows_gone: Mapped[int] = mapped_column(
+        server_default=ZERO,
+        comment="Rows that an earlier batch of this file brought and that this one does not hold; kept, unless the manifest says otherwise.",
+    )
+    rows_moved: Mapped[int] = mapped_column(
+        server_default=ZERO,
+        comment="Rows that lie more than 5 m from where they were stored; they are among rows_changed.",
+    )
+    columns_used: Mapped[dict[str, Any]] = mapped_column(server_default=text(_OBJECT))
+    notices: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text(_LIST))
+    rolled_back_at: Mapped[datetime | None]
+    rolled_back_by: Mapped[str | None]
+
+
+class Rejected(Base):
+    """A row that could not be stored, with all its columns and the reasons."""
+
+    __tablename__ = "rejected"
+    __table_args__ = (Index("rejected_batch_idx", "batch_id"), {"schema": "staging"})
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    batch_id: Mapped[Big] = mapped_column(ForeignKey("staging.batch.id"))
+    row_no: Mapped[int]
+    reason_code: Mapped[str]
+    field: Mapped[str | None]
+    reason_zh: Mapped[str]
+    reason_en: Mapped[str]
+    columns: Mapped[dict[str, Any]]
+    fix_zh: Mapped[str] = mapped_column(server_default=EMPTY)
+    fix_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    place: Mapped[WKBElement | None] = mapped_column(
+        metric("POINT"),
+        comment="Where the row would have been, for the map of problems; metres of the city's zone. NULL where nobody can tell.",
+    )
+
+
+class Repaired(Base):
+    """A change that made a row storable."""
+
+    __tablename__ = "repaired"
+    __table_args__ = (
+        Index("repaired_batch_idx", "batch_id"),
+        {
+            "schema": "staging",
+            "comment": "Changes that made a row storable, before and after; shapes as WKT in metres of the city's zone.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    batch_id: Mapped[Big] = mapped_column(ForeignKey("staging.batch.id"))
+    row_no: Mapped[int]
+    reason_code: Mapped[str]
+    field: Mapped[str | None]
+    reason_zh: Mapped[str]
+    reason_en: Mapped[str]
+    before: Mapped[str]
+    after: Mapped[str]
+    place: Mapped[WKBElement | None] = mapped_column(metric("POINT"))
+
+
+class Warned(Base):
+    """A row that is stored, and that somebody should look at."""
+
+    __tablename__ = "warning"
+    __table_args__ = (
+        Index("warning_batch_idx", "batch_id"),
+        {"schema": "staging", "comment": "Rows that are stored, and that somebody should look at."},
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    batch_id: Mapped[Big] = mapped_column(ForeignKey("staging.batch.id"))
+    row_no: Mapped[int]
+    reason_code: Mapped[str]
+    field: Mapped[str | None]
+    reason_zh: Mapped[str]
+    reason_en: Mapped[str]
+    fix_zh: Mapped[str] = mapped_column(server_default=EMPTY)
+    fix_en: Mapped[str] = mapped_column(server_default=EMPTY)
+    place: Mapped[WKBElement | None] = mapped_column(metric("POINT"))
+
+
+class Change(Base):
+    """What a row was before a batch changed it."""
+
+    __tablename__ = "change"
+    __table_args__ = ({"schema": "staging"},)
+
+    batch_id: Mapped[Big] = mapped_column(ForeignKey("staging.batch.id"), primary_key=True)
+    register: Mapped[str] = mapped_column(primary_key=True)
+    row_id: Mapped[str] = mapped_column(primary_key=True)
+    before: Mapped[dict[str, Any]]

@@ -1,0 +1,1 @@
+-- More registers of the manifest.

@@ -1,0 +1,1 @@
+-- Manifests that run by themselves.
