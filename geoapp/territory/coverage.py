@@ -4,131 +4,119 @@ shapely's coverage test looks at edges alone: it finds overlaps, unmatched verti
 is missing altogether leaves a valid coverage behind. So areas are compared as well.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geoapp.territory.cell_shape import mended, shape_problems
+from geoapp.territory.coverage_problem import WORDS, CoverageProblem
+from geoapp.territory.edge_faults import (
+    beside,
+    mismatches,
+    not_of,
+    overlaps,
+    segments_of,
+    t_junctions,
+    unmatched_edges,
+)
+from geoapp.territory.ground_balance import (
+    bare_ground,
+    covered_ground,
+    held_ground,
+    outside_communities,
+    without_holes,
+)
+
+__all__ = ["GAP_WIDTH_M", "TOLERANCE_M2", "WORDS", "CoverageProblem", "coverage_problems", "grid_problems"]
+
 GAP_WIDTH_M = 0.5
 """Gaps narrower than this between cells are faults of drawing, metres."""
 TOLERANCE_M2 = 1.0
 """Area below which a difference is noise, square metres."""
-
-WORDS = {
-    "invalid_cell": ("网格边界自相交", "cell outline crosses itself"),
-    "overlap": ("网格重叠", "cells overlap"),
-    "edge_mismatch": ("相邻网格边界不吻合", "borders of neighbours do not match"),
-    "uncovered": ("有地面不在任何网格内，也未声明", "ground in no cell and not declared"),
-    "outside": ("网格超出上级边界", "cells reach outside their parent"),
-    "declared_covered": ("声明不入格的地面被网格覆盖", "ground declared as in no cell lies in a cell"),
-}
-
-
-@dataclass(frozen=True)
-class CoverageProblem:
-    """One named problem of a grid; area in square metres, geometry in the metric CRS of the cells."""
-
-    name: str
-    area_m2: float
-    codes: tuple[str, ...]
-    geometry: shapely.Geometry
-
-    @property
-    def zh(self) -> str:
-        """The problem's name in Chinese."""
-        return WORDS[self.name][0]
-
-    @property
-    def en(self) -> str:
-        """The problem's name in English."""
-        return WORDS[self.name][1]
+_WHOLE = ("uncovered", "outside", "declared_covered")
 
 
 def coverage_problems(
     codes: Sequence[str],
-    cells: Sequence[shapely.Polygon] | NDArray[np.object_],
-    parent: shapely.Geometry,
+    cells: Sequence[shapely.Geometry] | NDArray[np.object_],
+    parent: shapely.Geometry | None,
     declared: Sequence[shapely.Geometry] = (),
     *,
+    communities: Mapping[str, shapely.Geometry] | None = None,
     gap_width_m: float = GAP_WIDTH_M,
     tolerance_m2: float = TOLERANCE_M2,
 ) -> list[CoverageProblem]:
-    """What is wrong with a grid, by the house's rule for a valid grid; an empty list when nothing is.
-
-    codes, cells: one each per cell, metric CRS (metres). parent: the outline that cells and declared ground must
-    fill together. declared: ground that is meant to be in no cell.
-    Problems: invalid_cell, overlap (area), edge_mismatch (a gap narrower than `gap_width_m` or unmatched vertices;
-    area 0), uncovered, outside, declared_covered (area). Differences below `tolerance_m2` are not reported, except
-    that an overlap also shows as an edge_mismatch when it is that small.
-    Raises ValueError where codes and cells differ in number or no cell is given.
-    """
-    shapes = np.asarray(cells, dtype=object)
-    names = np.asarray(codes, dtype=object)
-    if len(shapes) != len(names) or len(shapes) == 0:
-        raise ValueError(f"{len(names)} codes for {len(shapes)} cells: one each is needed, and at least one")
-
-    problems: list[CoverageProblem] = []
-    sound = shapely.is_valid(shapes) & ~shapely.is_empty(shapes)
-    for i in np.flatnonzero(~sound).tolist():
-        problems.append(
-            CoverageProblem("invalid_cell", float(shapely.area(shapes[i])), (names[i],), shapes[i])
-        )
-    # What is broken is mended for the rest of the test, so that one bad cell does not hide the others' faults.
-    mended = np.where(sound, shapes, shapely.make_valid(shapes))
-    is_coverage = bool(sound.all()) and bool(shapely.coverage_is_valid(shapes, gap_width=gap_width_m))
-    overlaps = [] if is_coverage else _overlaps(names, mended, tolerance_m2)
-    problems += overlaps
-    if not is_coverage and sound.all():
-        problems += _mismatches(names, shapes, gap_width_m, {code for o in overlaps for code in o.codes})
-
-    covered = shapely.coverage_union_all(shapes) if is_coverage else shapely.union_all(mended)
-    meant = shapely.union_all(list(declared))
-    problems += _difference("uncovered", parent.difference(shapely.union(covered, meant)), tolerance_m2)
-    problems += _difference("outside", covered.difference(parent), tolerance_m2, names, mended)
-    problems += _difference("declared_covered", covered.intersection(meant), tolerance_m2, names, mended)
+    """As `grid_problems`, with all uncovered ground as one problem, and so all ground outside and declared_covered."""
+    found = grid_problems(
+        codes, cells, parent, declared,
+        communities=communities, gap_width_m=gap_width_m, tolerance_m2=tolerance_m2,
+    )  # fmt: skip
+    problems = [problem for problem in found if problem.name not in _WHOLE]
+    for name in _WHOLE:
+        same = [problem for problem in found if problem.name == name]
+        if same:
+            parts = np.concatenate([shapely.get_parts(problem.geometry) for problem in same])
+            held = tuple(sorted({code for problem in same for code in problem.codes}))
+            area_m2 = sum(problem.area_m2 for problem in same)
+            problems.append(CoverageProblem(name, area_m2, held, shapely.multipolygons(parts)))
     return problems
 
 
-def _overlaps(
-    names: NDArray[np.object_], shapes: NDArray[np.object_], tolerance_m2: float
+def grid_problems(
+    codes: Sequence[str],
+    cells: Sequence[shapely.Geometry] | NDArray[np.object_],
+    parent: shapely.Geometry | None,
+    declared: Sequence[shapely.Geometry] = (),
+    *,
+    communities: Mapping[str, shapely.Geometry] | None = None,
+    gap_width_m: float = GAP_WIDTH_M,
+    tolerance_m2: float = TOLERANCE_M2,
 ) -> list[CoverageProblem]:
-    left, right = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    once = left < right
-    left, right = left[once], right[once]
-    common = shapely.intersection(shapes[left], shapes[right])
-    area = shapely.area(common)
-    return [
-        CoverageProblem("overlap", float(area[i]), (names[left[i]], names[right[i]]), common[i])
-        for i in np.flatnonzero(area >= tolerance_m2).tolist()
-    ]
+    """What is wrong with a grid, place by place; an empty list when nothing is.
 
+    codes, cells: one each per cell, metric CRS (metres). parent: the outline that cells and declared ground must
+    fill together (None: not known, so that only holes between cells are found). declared: ground that is meant to be in
+    no cell. communities: outlines by 12-digit code; a cell must lie in the one that its code begins with.
 
-def _mismatches(
-    names: NDArray[np.object_], shapes: NDArray[np.object_], gap_width_m: float, known: set[str]
-) -> list[CoverageProblem]:
-    """Bad edges of cells that no overlap explains yet, one problem a cell."""
-    edges = shapely.coverage_invalid_edges(shapes, gap_width=gap_width_m)
-    return [
-        CoverageProblem("edge_mismatch", 0.0, (names[i],), edges[i])
-        for i in np.flatnonzero(~shapely.is_empty(edges)).tolist()
-        if names[i] not in known
-    ]
+    Problems of a cell by itself: invalid_cell, multi_part (area of the lesser parts), sliver (area; the rule is in
+    `cell_shape`), duplicate_vertex (points). Of neighbours: overlap (area, a problem a pair), gap (area: narrower than
+    `gap_width_m`), t_junction (a point), edge_mismatch (what else does not match, a problem a cell; also overlaps and
+    gaps below `tolerance_m2`). Of the ground, a problem a place, with area: uncovered, outside, declared_covered,
+    outside_community. Differences below `tolerance_m2` are not reported.
+    A sliver or a duplicate_vertex alone leaves the grid valid: see CoverageProblem.breaks_coverage.
+    Raises ValueError where codes and cells differ in number or no cell is given.
+    """
+    given = np.asarray(cells, dtype=object)
+    names = np.asarray(codes, dtype=object)
+    if len(given) != len(names) or len(given) == 0:
+        raise ValueError(f"{len(names)} codes for {len(given)} cells: one each is needed, and at least one")
 
+    # What is broken is mended for the rest of the test, so that one bad cell does not hide the others' faults.
+    shapes, sound = mended(given)
+    problems = shape_problems(names, shapes, sound, given)
+    edges = unmatched_edges(shapes, gap_width_m)
+    suspect = ~sound | ~shapely.is_empty(edges)
+    tree = shapely.STRtree(shapes)
 
-def _difference(
-    name: str,
-    ground: shapely.Geometry,
-    tolerance_m2: float,
-    names: NDArray[np.object_] | None = None,
-    shapes: NDArray[np.object_] | None = None,
-) -> list[CoverageProblem]:
-    """The ground as one problem if there is enough of it, with the cells that hold some."""
-    if ground.area < tolerance_m2:
-        return []
-    held: tuple[str, ...] = ()
-    if names is not None and shapes is not None:
-        near = shapely.STRtree(shapes).query(ground, predicate="intersects")
-        held = tuple(sorted(names[i] for i in near.tolist() if shapes[i].intersection(ground).area > 0))
-    return [CoverageProblem(name, float(ground.area), held, ground)]
+    shared = overlaps(names, shapes, np.flatnonzero(suspect), tree, tolerance_m2)
+    covered = covered_ground(shapes, suspect)
+    meant = shapely.union_all(list(declared))
+    whole = without_holes(covered) if parent is None else parent
+    missing = shapely.difference(whole, shapely.union(covered, meant))
+    bare = bare_ground(missing, names, shapes, tree, gap_width_m=gap_width_m, tolerance_m2=tolerance_m2)
+
+    ends, owner = segments_of(edges)
+    areas = [problem for problem in (*shared, *bare) if problem.name in ("overlap", "gap")]
+    junctions, known = t_junctions(names, ends, owner)
+    known |= beside(ends, [problem.geometry for problem in areas])
+    known |= beside(ends, [shapely.boundary(shape) for shape in shapes[~sound] if not shape.is_empty])
+    problems += [*shared, *not_of(junctions, areas), *mismatches(names, ends, owner, known), *bare]
+    problems += held_ground("outside", covered.difference(whole), names, shapes, tree, tolerance_m2)
+    problems += held_ground(
+        "declared_covered", covered.intersection(meant), names, shapes, tree, tolerance_m2
+    )
+    if communities:
+        problems += outside_communities(names, shapes, suspect, communities, tolerance_m2)
+    return problems
