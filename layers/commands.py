@@ -6,13 +6,16 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from geoapp.database.connection import connect
-from layers.export import export_layer, exportable
+from layers.export import FORMATS, ending_of, export_all, export_layer, registers_for
+from layers.export.order import FRAME_CHOICES
 
 app = typer.Typer(help="图层：更新派生数据、导出 / layers: renew derived rows, export.", no_args_is_help=True)
 _console = Console(stderr=True)
 JSON = typer.Option(False, "--json", help="Print JSON.")
+_ENDINGS, _FRAMES = ", ".join(FORMATS), ", ".join(FRAME_CHOICES)
 
 
 @app.command()
@@ -44,14 +47,78 @@ def refresh(as_json: bool = JSON) -> None:
 
 @app.command()
 def export(
-    layer: str = typer.Argument(help=f"One of: {', '.join(exportable())}"),
-    file: Path = typer.Argument(help="Target: .gpkg, .geojson or .fgb"),
+    name: str = typer.Argument("", help="A register or map layer (see --list), or `all`."),
+    file: Path | None = typer.Argument(None, help="Target, as -o."),
+    out: Path | None = typer.Option(
+        None, "-o", "--out", help=f"Target: {_ENDINGS}. For `all`: a folder, or one .gpkg."
+    ),
+    frame: str = typer.Option("", help=f"Frame of the coordinates: {_FRAMES}."),
+    encoding: str = typer.Option("", help="utf-8 or gbk, for .shp.zip and .csv."),
+    format_: str = typer.Option("gpkg", "--format", help="Format of the files of `all` in a folder."),
+    login: str = typer.Option("", "--as", help="Only what this account may see."),
+    listed: bool = typer.Option(False, "--list", help="What can be exported."),
     as_json: bool = JSON,
 ) -> None:
-    """导出图层为文件 / Write a layer to a GeoPackage, GeoJSON or FlatGeobuf file."""
-    with _console.status(f"{layer} …"), connect() as connection:
-        count = export_layer(connection, layer, file)
-    if as_json:
-        typer.echo(json.dumps({"layer": layer, "file": str(file), "features": count}))
+    """导出登记册或图层为文件 / Write a register or map layer to a file."""
+    if listed:
+        _list(as_json)
+        return
+    target = out or file
+    if not name or target is None:
+        raise typer.BadParameter("geoapp layers export NAME -o FILE (NAME: geoapp layers export --list)")
+    with connect() as connection, Progress(console=_console, transient=True) as bars:
+        shown: dict[str, TaskID] = {}
+
+        def progress(register: str, read: int, rows: int) -> None:
+            if register not in shown:
+                shown[register] = bars.add_task(register, total=rows)
+            bars.update(shown[register], completed=read)
+
+        if name == "all":
+            ending = "." + format_.lstrip(".")
+            found = export_all(
+                connection,
+                target,
+                ending=ending_of(f"a{ending}"),
+                frame=frame,
+                encoding=encoding,
+                login=login,
+                progress=progress,
+            )
+        else:
+            count = export_layer(
+                connection, name, target, frame=frame, encoding=encoding, login=login, progress=progress
+            )
+    if name == "all":
+        _say_all(found, target, as_json)
+    elif as_json:
+        typer.echo(
+            json.dumps({"layer": name, "file": str(target), "features": count, "frame": frame or None})
+        )
     else:
-        typer.echo(f"{file}: {layer}, {count} 个要素 / features")
+        typer.echo(f"{target}: {name}, {count} 行 / rows")
+
+
+def _list(as_json: bool) -> None:
+    found = registers_for()
+    if as_json:
+        typer.echo(
+            json.dumps([{"id": o.id, "name_zh": o.name_zh, "name_en": o.name_en} for o in found.values()])
+        )
+        return
+    for one in found.values():
+        kind = "图层 / map layer" if one.layer else "登记册 / register"
+        typer.echo(f"{one.id:<16} {kind:<20} {one.name_zh} / {one.name_en}")
+
+
+def _say_all(found: dict[str, int | str], target: Path, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"file": str(target), "registers": found}, ensure_ascii=False))
+        return
+    for register, rows in found.items():
+        typer.echo(
+            f"{register}: {rows} 行 / rows"
+            if isinstance(rows, int)
+            else f"{register}: 未导出 / left out: {rows}"
+        )
+    typer.echo(str(target))

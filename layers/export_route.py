@@ -1,6 +1,5 @@
-"""The route that hands out a layer as a file: on record before it is made, one at a time for an account."""
+"""The route that hands out a register or layer as a file: on record before it is made, one at a time for an account."""
 
-import json
 import os
 import secrets
 import tempfile
@@ -13,11 +12,12 @@ from typing import Any, BinaryIO
 import psycopg
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from psycopg.types.json import Jsonb
 
 from geoapp.access.caller import NO_RIGHT, Caller, Forbidden, Pool, acting, current_caller
-from layers.export import driver_of, exported_layer, layer_frame, write_frame
+from geoapp.errors import Refused
+from layers.export import Register, content_of, ending_of, metric_srid, order_of, register, write_file
 from layers.honest_route import client_ip, message
-from layers.registry import Layer
 
 # More rows than this, or any column about a person, leave the house only with a reason.
 ROWS_WITHOUT_REASON = 1000
@@ -48,13 +48,17 @@ def add_export(routes: APIRouter, pool: Pool) -> None:
 
     @routes.get("/export/{file}")
     def export(
-        request: Request, file: str, reason: str = Query(default="", max_length=REASON_MAX)
+        request: Request,
+        file: str,
+        reason: str = Query(default="", max_length=REASON_MAX),
+        frame: str = Query(default="", max_length=20),
+        encoding: str = Query(default="", max_length=20),
     ) -> Response:
-        """A layer as a file (`{layer}.gpkg`, `.geojson` or `.fgb`): the rows in the caller's area, on record before it is made."""
+        """A register or layer as a file (`{name}.gpkg`, `.parquet`, `.geojson`, `.shp.zip`, `.xlsx`, `.csv`, `.fgb`): the rows
+        in the caller's area, on record before it leaves. frame, encoding: as in layers.export.order."""
         caller = current_caller()
-        name, ending = Path(file).stem, Path(file).suffix
-        declared = exported_layer(name, caller.roles)
-        driver_of(ending)
+        ending = ending_of(file)
+        asked = register(file[: -len(ending)], caller.roles)
         if caller.token_scopes is not None and "export" not in caller.token_scopes:
             raise Forbidden("令牌没有导出用途 / this token is not for exports.")
         with alone(caller) as free:
@@ -62,46 +66,52 @@ def add_export(routes: APIRouter, pool: Pool) -> None:
                 return message(
                     429, "上一次导出还没有完成 / Your last export is still being made: wait for it."
                 )
-            return _file(request, pool, caller, declared, ending, reason.strip())
+            return _file(request, pool, caller, asked, ending, frame, encoding, reason.strip())
 
 
 def _file(
-    request: Request, pool: Pool, caller: Caller, declared: Layer, ending: str, reason: str
+    request: Request,
+    pool: Pool,
+    caller: Caller,
+    asked: Register,
+    ending: str,
+    frame: str,
+    encoding: str,
+    reason: str,
 ) -> Response:
-    with acting(pool, caller) as connection:
+    with acting(pool, caller) as connection, tempfile.TemporaryDirectory(prefix="geoapp-export-") as folder:
+        # The rows that are counted, told and written are the same ones.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _refuse_who_may_not_export(connection)
-        frame = layer_frame(connection, declared)
-        asked = bool(declared.personal) or len(frame) > ROWS_WITHOUT_REASON
-        if asked and len(reason) < REASON_MIN:
-            return message(
-                422,
-                REASON_WANTED,
-            )
+        try:
+            wanted = order_of(asked, ending, metric_srid(connection), frame, encoding)
+        except Refused as refusal:
+            return message(422, str(refusal))
+        made = content_of(connection, wanted)
+        if (asked.personal or made.rows > ROWS_WITHOUT_REASON) and len(reason) < REASON_MIN:
+            return message(422, REASON_WANTED)
+        detail = {
+            "scope": caller.scope,
+            "areas": list(caller.areas),
+            "personal": made.personal,
+            "frame": wanted.frame.name if made.family else None,
+            "encoding": wanted.encoding,
+        }
         connection.execute(
             "SELECT access.record_export(%s, %s, %s, %s, %s::inet, %s)",
-            (
-                declared.id,
-                ending.removeprefix("."),
-                len(frame),
-                reason or None,
-                client_ip(request),
-                json.dumps(
-                    {"scope": caller.scope, "areas": list(caller.areas), "personal": list(declared.personal)}
-                ),
-            ),
+            (asked.id, ending.removeprefix("."), made.rows, reason or None, client_ip(request), Jsonb(detail)),
         )
-    # On record: now it may be written, and leave. The file has no name any more before its first byte is sent.
-    with tempfile.TemporaryDirectory(prefix="geoapp-export-") as folder:
-        made = Path(folder) / f"{declared.id}{ending.lower()}"
-        write_frame(frame, declared.id, made)
-        content = made.open("rb")
-    shown = f"geoapp-{declared.id}-{secrets.token_hex(6)}{ending.lower()}"
+        # The record stands when the transaction ends, before the first byte is sent; the file has no name any more then.
+        target = Path(folder) / f"{asked.id}{ending}"
+        write_file(made, target)
+        file = target.open("rb")
+    shown = f"geoapp-{asked.id}{wanted.frame_tag}-{secrets.token_hex(6)}{ending}"
     headers = {
         "Content-Disposition": f'attachment; filename="{shown}"',
-        "Content-Length": str(os.fstat(content.fileno()).st_size),
+        "Content-Length": str(os.fstat(file.fileno()).st_size),
         "Cache-Control": "private, no-store",
     }
-    return StreamingResponse(_parts(content), headers=headers, media_type="application/octet-stream")
+    return StreamingResponse(_parts(file), headers=headers, media_type="application/octet-stream")
 
 
 def _refuse_who_may_not_export(connection: psycopg.Connection[dict[str, Any]]) -> None:
