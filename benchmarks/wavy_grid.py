@@ -62,12 +62,23 @@ def plant(cells: NDArray[np.object_], at: int, kind: str, per_edge: int = 9) -> 
         cells[at] = None
         return Fault(kind, (), float(cell.area))
     if kind == "overlap":
-        cells[at] = shapely.union(cell, shapely.buffer(shapely.Point(middle), 9.0))
+        cells[at] = _first_clear(
+            [shapely.union(cell, shapely.buffer(shapely.Point(middle), radius)) for radius in (9.0, 8.7, 8.4)]
+        )
         return Fault(kind, (at, at + 1), float(shapely.intersection(cells[at], neighbour).area))
     if kind == "gap":
-        strip = shapely.buffer(shapely.LineString(east[3:-3]), 0.15, cap_style="flat")
-        cells[at] = shapely.difference(cell, strip)
+        line = shapely.LineString([(east[2] + east[3]) / 2, *east[3:-3], (east[-3] + east[-4]) / 2])
+        strips = [shapely.buffer(line, half, cap_style="flat") for half in (0.15, 0.16, 0.17)]
+        cells[at] = _first_clear([shapely.difference(cell, strip) for strip in strips])
         return Fault(kind, (at, at + 1), float(cell.area - cells[at].area))
     between = np.round((east[4] + east[5]) / 2, 3)
     cells[at] = shapely.Polygon(np.insert(ring, per_edge + 6, between, axis=0))
     return Fault("t_junction", (at + 1, at), 0.0)
+
+
+def _first_clear(shapes: list[shapely.Polygon]) -> shapely.Polygon:
+    """The first without two vertices a hair apart, which would be another fault than the one that is planted."""
+    for shape in shapes:
+        if np.abs(np.diff(shapely.get_coordinates(shape), axis=0)).max(axis=1).min() > 0.002:
+            return shape
+    raise ValueError("all have two vertices at one place")

@@ -1,0 +1,88 @@
+"""Atoms: pieces of ground between lines, from which communities and cells are put together whole.
+
+All coordinates that arise here lie on a grid of 1 mm (snap rounding), so that neighbours use the same points.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+__all__ = [
+    "GRID_M",
+    "atoms_between",
+    "contiguous",
+    "joined",
+    "merged",
+    "polygons_in",
+    "seam_between",
+    "split_by_line",
+]
+
+GRID_M = 0.001
+
+Geometries = NDArray[np.object_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def polygons_in(shape: shapely.Geometry) -> Geometries:
+    """The polygons of a geometry of any type."""
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    return parts[(shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)]
+
+
+def atoms_between(ground: shapely.Polygon, lines: Sequence[shapely.Geometry] | Geometries) -> Geometries:
+    """The faces that lines cut a polygon into; line ends that lead nowhere cut nothing. At least one polygon."""
+    inside = [line for line in lines if not line.is_empty]
+    noded = shapely.union_all([ground.boundary, *inside], grid_size=GRID_M)
+    faces = polygons_in(shapely.polygonize(shapely.get_parts(noded)))
+    held = shapely.intersects(ground, shapely.point_on_surface(faces))
+    found = faces[held]
+    return found if len(found) else np.array([ground], dtype=object)
+
+
+def joined(lines: Geometries, reach_m: float = 30.0) -> Geometries:
+    """The lines, and a short link from each end that stops within `reach_m` metres of another line without touching it."""
+    single = shapely.get_parts(shapely.get_parts(lines))
+    single = single[(shapely.get_type_id(single) == 1) & (shapely.length(single) > 0)]
+    if len(single) < 2:
+        return np.asarray(single, dtype=object)
+    ends = np.concatenate([shapely.get_point(single, 0), shapely.get_point(single, -1)])
+    own = np.tile(np.arange(len(single)), 2)
+    end, line = shapely.STRtree(single).query(ends, predicate="dwithin", distance=reach_m)
+    end, line = end[own[end] != line], line[own[end] != line]
+    away = shapely.distance(ends[end], single[line])
+    order = np.lexsort((line, away, end))
+    _, first = np.unique(end[order], return_index=True)
+    nearest = order[first]
+    nearest = nearest[away[nearest] > GRID_M]
+    links = shapely.shortest_line(ends[end[nearest]], single[line[nearest]])
+    return np.concatenate([single, links]).astype(object)
+
+
+def split_by_line(atom: shapely.Polygon, line: shapely.LineString) -> Geometries:
+    """The pieces of an atom on both sides of a straight line."""
+    return atoms_between(atom, [shapely.intersection(line, atom)])
+
+
+def merged(atoms: Sequence[shapely.Geometry] | Geometries) -> shapely.Geometry:
+    """The ground of atoms as one geometry."""
+    return (
+        atoms[0] if len(atoms) == 1 else shapely.union_all(np.asarray(atoms, dtype=object), grid_size=GRID_M)
+    )
+
+
+def contiguous(atoms: Geometries) -> Ints:
+    """Which connected piece each atom belongs to: (n,) numbers from 0. A shared corner does not connect."""
+    parts = polygons_in(merged(atoms))
+    if len(parts) == 1:
+        return np.zeros(len(atoms), dtype=np.int64)
+    nearest = shapely.STRtree(parts).query_nearest(shapely.point_on_surface(atoms), all_matches=False)
+    return np.asarray(nearest[1], dtype=np.int64)
+
+
+def seam_between(one: shapely.Geometry, other: shapely.Geometry) -> shapely.Geometry:
+    """The border that two pieces of ground share."""
+    return shapely.intersection(one.boundary, other.boundary, grid_size=GRID_M)

@@ -1,0 +1,224 @@
+"""Ground cut in two, and again, until each piece is one cell: straight across, or along roads where they are near.
+
+Load is what is balanced: every sample point of the ground carries a part of its area and every site a part of the
+sites (see `loads.py`). A cut through a piece of k cells gives ground for k // 2 of them on one side and for the rest on
+the other, each side one connected polygon. Of all directions the cut is taken that leaves compact pieces, in balance,
+and runs along roads for long. Nothing is random: the same ground gives the same cells.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from etl.grid_proposal.atoms import contiguous, merged, polygons_in, seam_between, split_by_line
+
+__all__ = ["Piece", "cut_into", "road_share"]
+
+DIRECTIONS = 8
+TRIED = 3
+SNAP_LOADS = (0.0, 0.35, np.inf)
+"""An atom between roads goes whole to one side where the line would part less than this of a cell's load from it: each of
+these is tried, from a straight line to one that runs along roads throughout."""
+NARROW_M = 12.0
+"""No piece may have a mean width (twice the area over the perimeter) below this, metres."""
+_ROAD_GAIN, _IMBALANCE_COST, _SPLIT_ROUND = 0.8, 1.6, 1e-9
+
+Geometries = NDArray[np.object_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Connected ground made of atoms; points (n, 2) in metres with their load (n,) and the atom that each lies in (n,)."""
+
+    atoms: Geometries
+    xy: Floats
+    load: Floats
+    atom: Ints
+
+    @property
+    def ground(self) -> shapely.Geometry:
+        """All its atoms as one polygon."""
+        return merged(self.atoms)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    cost: float
+    sides: tuple[Piece, Piece]
+    shares: tuple[int, int]
+
+
+def cut_into(piece: Piece, count: int, roads: shapely.STRtree | None) -> list[Piece]:
+    """`count` connected pieces of about equal load; fewer where no cut leaves sound pieces.
+
+    roads: lines that are worth following (metres), or None.
+    """
+    done: list[Piece] = []
+    waiting = [(piece, count)]
+    while waiting:
+        whole, cells = waiting.pop()
+        cut = _best_cut(whole, cells, roads) if cells > 1 else None
+        if cut is None:
+            done.append(whole)
+        else:
+            waiting += list(zip(cut.sides, cut.shares, strict=True))
+    return done
+
+
+def _best_cut(piece: Piece, cells: int, roads: shapely.STRtree | None) -> _Cut | None:
+    ground = piece.ground
+    unit = piece.load.sum() / cells
+    lines = _candidate_lines(piece, cells, ground)
+    cuts: list[_Cut] = []
+    for first in (True, False):
+        chosen = lines[:TRIED] if first else lines[TRIED:]
+        for normal, offset in chosen:
+            for snap in SNAP_LOADS if len(piece.atoms) > 1 else SNAP_LOADS[:1]:
+                sides = _sides(piece, ground, normal, offset, snap * unit)
+                cut = None if sides is None else _judged(ground, sides, cells, unit, roads)
+                if cut is not None:
+                    cuts.append(cut)
+        if cuts:
+            break
+    return min(cuts, key=lambda cut: cut.cost) if cuts else None
+
+
+def _candidate_lines(piece: Piece, cells: int, ground: shapely.Geometry) -> list[tuple[Floats, float]]:
+    """Straight lines that part the load as wanted: (unit normal, offset), shortest cut first."""
+    middle = np.average(piece.xy, axis=0, weights=piece.load)
+    spread = np.cov((piece.xy - middle).T, aweights=piece.load) if len(piece.xy) > 2 else np.eye(2)
+    main = np.linalg.eigh(spread)[1][:, 1]
+    base = np.arctan2(main[1], main[0])
+    reach = float(np.hypot(*np.subtract(ground.bounds[2:], ground.bounds[:2])))
+    found = []
+    for step in range(DIRECTIONS):
+        angle = base + np.pi * step / DIRECTIONS
+        normal = np.array([np.cos(angle), np.sin(angle)])
+        for behind in sorted({cells // 2, cells - cells // 2}):
+            offset = _offset(piece.xy @ normal, piece.load, behind / cells)
+            line = _line(normal, offset, middle, reach)
+            length = float(shapely.length(shapely.intersection(line, ground)))
+            found.append((length, normal, offset))
+    found.sort(key=lambda item: item[0])
+    return [(normal, offset) for length, normal, offset in found if length > 0]
+
+
+def _offset(position: Floats, load: Floats, share: float) -> float:
+    """Where along a direction this share of the load lies behind: between two points."""
+    order = np.argsort(position, kind="stable")
+    sums = np.cumsum(load[order])
+    at = int(np.clip(np.searchsorted(sums, share * sums[-1]), 0, len(order) - 2))
+    ahead = np.flatnonzero(position[order][at + 1 :] > position[order][at] + 1e-6)
+    following = at + 1 + int(ahead[0]) if len(ahead) else at
+    return float((position[order][at] + position[order][following]) / 2)
+
+
+def _line(normal: Floats, offset: float, near: Floats, reach: float) -> shapely.LineString:
+    foot = near + (offset - near @ normal) * normal
+    along = np.array([-normal[1], normal[0]]) * reach * 1.5
+    return shapely.LineString([foot - along, foot + along])
+
+
+def _sides(
+    piece: Piece, ground: shapely.Geometry, normal: Floats, offset: float, whole_below: float
+) -> tuple[Piece, Piece] | None:
+    """The two sides of a line, as pieces of whole and split atoms; None where one of them is not connected."""
+    atoms: list[shapely.Polygon] = []
+    behind: list[bool] = []
+    member = np.empty(len(piece.xy), dtype=np.int64)
+    position = piece.xy @ normal
+    bounds = np.array(ground.bounds)
+    middle, reach = (bounds[:2] + bounds[2:]) / 2, float(np.hypot(*(bounds[2:] - bounds[:2])))
+    line = _line(normal, offset, middle, reach)
+    for index, atom in enumerate(piece.atoms.tolist()):
+        mine = np.flatnonzero(piece.atom == index)
+        corner = shapely.get_coordinates(atom) @ normal
+        load_behind = piece.load[mine[position[mine] < offset]].sum()
+        lesser = min(load_behind, piece.load[mine].sum() - load_behind)
+        if corner.max() <= offset or corner.min() >= offset or lesser <= whole_below - _SPLIT_ROUND:
+            parts = np.array([atom], dtype=object)
+        else:
+            parts = split_by_line(atom, line)
+        member[mine] = len(atoms) + _part_of(parts, piece.xy[mine])
+        inner = shapely.get_coordinates(shapely.point_on_surface(parts)) @ normal < offset
+        if len(parts) == 1:
+            total = piece.load[mine].sum()
+            inner[0] = load_behind > total / 2 if total > 0 else corner.mean() < offset
+        atoms += parts.tolist()
+        behind += inner.tolist()
+    made = np.array(atoms, dtype=object)
+    side = np.array(behind)
+    load = np.bincount(member, piece.load, len(made)).astype(float)
+    side = _mended(made, side, load)
+    if side.all() or not side.any():
+        return None
+    if any(len(polygons_in(merged(made[chosen]))) != 1 for chosen in (side, ~side)):
+        return None
+    return _part(piece, made, member, side), _part(piece, made, member, ~side)
+
+
+def _part_of(parts: Geometries, xy: Floats) -> Ints:
+    if len(parts) == 1 or not len(xy):
+        return np.zeros(len(xy), dtype=np.int64)
+    return np.asarray(shapely.STRtree(parts).query_nearest(shapely.points(xy), all_matches=False)[1])
+
+
+def _mended(atoms: Geometries, side: NDArray[np.bool_], load: Floats) -> NDArray[np.bool_]:
+    """Fragments that a side has beside its main piece go to the other side."""
+    turned = side.copy()
+    for value in (True, False):
+        mine = np.flatnonzero(side == value)
+        if not len(mine):
+            continue
+        group = contiguous(atoms[mine])
+        weight = np.bincount(group, load[mine] + 1e-12 * shapely.area(atoms[mine]))
+        turned[mine[group != int(np.argmax(weight))]] = not value
+    return turned
+
+
+def _part(piece: Piece, atoms: Geometries, member: Ints, chosen: NDArray[np.bool_]) -> Piece:
+    number = np.cumsum(chosen) - 1
+    mine = chosen[member]
+    return Piece(atoms[chosen], piece.xy[mine], piece.load[mine], number[member[mine]])
+
+
+def _judged(
+    ground: shapely.Geometry,
+    sides: tuple[Piece, Piece],
+    cells: int,
+    unit: float,
+    roads: shapely.STRtree | None,
+) -> _Cut | None:
+    """The cut with its cost; None where a side is narrow or has a hole that the ground does not have."""
+    shapes = [side.ground for side in sides]
+    holes = [len(shape.interiors) for shape in shapes]
+    if sum(holes) > sum(len(part.interiors) for part in polygons_in(ground)):
+        return None
+    if any(2 * shape.area / shape.length < NARROW_M for shape in shapes):
+        return None
+    first = int(np.clip(round(sides[0].load.sum() / unit), 1, cells - 1))
+    shares = (first, cells - first)
+    bulk = float(np.mean([shape.length**2 / (16 * shape.area) for shape in shapes]))
+    off = max(abs(side.load.sum() / unit - share) / share for side, share in zip(sides, shares, strict=True))
+    along = 0.0 if roads is None else road_share(seam_between(*shapes), roads)
+    return _Cut(bulk + _IMBALANCE_COST * float(off) - _ROAD_GAIN * along, sides, shares)
+
+
+def road_share(seam: shapely.Geometry, roads: shapely.STRtree, near_m: float = 1.0) -> float:
+    """Share of a seam's length (0 to 1) whose segments have their middle within `near_m` metres of a road."""
+    lines = shapely.get_parts(seam)
+    lines = lines[shapely.get_type_id(lines) == 1]
+    xy, line = shapely.get_coordinates(lines, return_index=True)
+    if len(xy) < 2:
+        return 0.0
+    joined = line[1:] == line[:-1]
+    start, stop = xy[:-1][joined], xy[1:][joined]
+    length = np.hypot(*(stop - start).T)
+    near = roads.query(shapely.points((start + stop) / 2), predicate="dwithin", distance=near_m)[0]
+    on = np.zeros(len(length), dtype=bool)
+    on[near] = True
+    return float(length[on].sum() / length.sum()) if length.sum() else 0.0

@@ -1,0 +1,244 @@
+"""A proposal: the towns' ground cut into cells, drawn as one coverage, checked by the house's rule and numbered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from etl.grid_proposal.atoms import atoms_between, merged, polygons_in
+from etl.grid_proposal.bisection import Piece, cut_into
+from etl.grid_proposal.communities import Community, communities_of, whole_town
+from etl.grid_proposal.ground import Place, Stored
+from etl.grid_proposal.loads import Wish, cell_counts, sampled
+from etl.grid_proposal.numbering import MOST_CELLS, numbered
+from etl.grid_proposal.planar import drawn_together
+from geoapp.errors import Refused
+from geoapp.territory.coverage import CoverageProblem, grid_problems
+
+__all__ = ["Proposal", "propose"]
+
+_SAID = 12
+
+Geometries = NDArray[np.object_]
+Tell = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Cells (n,) in metres of the city's zone with their codes; `changed` are stored neighbours that get vertices."""
+
+    communities: list[Community]
+    codes: list[str]
+    cells: Geometries
+    community: NDArray[np.int64]
+    sites: NDArray[np.int64]
+    lines: Geometries
+    notices: list[str] = field(default_factory=list)
+    changed: dict[str, shapely.Polygon] = field(default_factory=dict)
+
+
+def propose(
+    stored: Stored,
+    towns: list[Place],
+    *,
+    wish: Wish | None = None,
+    roads: Geometries | None = None,
+    whole_towns: bool = False,
+    tell: Tell = lambda step, share: None,
+) -> Proposal:
+    """Cells for all communities of these towns.
+
+    roads: more lines to follow, metres. whole_towns: a town without communities that have an outline or a seat becomes
+    one community. tell: told a step and the share done. Raises Refused where a town has nothing to go by, where a
+    community has cells already, where the outlines do not fit together, or where the result is not a valid grid.
+    """
+    wish = wish or Wish()
+    lines = stored.lines if roads is None else np.concatenate([stored.lines, roads])
+    lines = (
+        lines[shapely.intersects(lines, shapely.union_all([t.outline for t in towns]))]
+        if len(lines)
+        else lines
+    )
+    tell("村居 communities", 0.0)
+    communities, notices = _grounds(stored, towns, lines, whole_towns)
+    _refuse_gridded(stored, communities)
+    _refuse_misfits(communities)
+
+    tell("分割 cutting", 0.1)
+    pieces: list[shapely.Geometry] = []
+    owner: list[int] = []
+    for index, community in enumerate(communities):
+        used = sum(code[:12] == community.code for code in {*stored.cells, *stored.retired})
+        found = _cells_of(community, stored.sites, lines, wish, MOST_CELLS - used)
+        pieces += found
+        owner += [index] * len(found)
+        tell(f"分割 cutting {community.name}", 0.1 + 0.6 * (index + 1) / len(communities))
+
+    tell("拼合 drawing", 0.7)
+    beside = _neighbours(stored, communities)
+    grounds = np.array([c.outline for c in communities] + list(beside.values()), dtype=object)
+    every = np.array(pieces + list(beside.values()), dtype=object)
+    of = np.array(owner + list(range(len(communities), len(grounds))))
+    drawn = drawn_together(every, of, grounds)
+    cells, community_of = drawn[: len(pieces)], of[: len(pieces)]
+
+    tell("编号 numbering", 0.85)
+    codes = [""] * len(cells)
+    middles = shapely.get_coordinates(shapely.centroid(cells))
+    for index, community in enumerate(communities):
+        mine = np.flatnonzero(community_of == index)
+        given = numbered(community.code, middles[mine], {*stored.cells, *stored.retired})
+        for cell, code in zip(mine.tolist(), given, strict=True):
+            codes[cell] = code
+    order = np.argsort(np.array(codes))
+    codes, cells, community_of = [codes[i] for i in order], cells[order], community_of[order]
+
+    tell("核对 checking", 0.9)
+    changed = {
+        code: shape
+        for (code, before), shape in zip(beside.items(), drawn[len(pieces) :].tolist(), strict=True)
+        if len(shapely.get_coordinates(shape)) != len(shapely.get_coordinates(before))
+    }
+    _refuse_invalid(stored, towns, communities, codes, cells, changed)
+    counted = _sites_in(cells, stored.sites)
+    return Proposal(communities, codes, cells, community_of, counted, lines, notices, changed)
+
+
+def _grounds(
+    stored: Stored, towns: list[Place], lines: Geometries, whole_towns: bool
+) -> tuple[list[Community], list[str]]:
+    communities: list[Community] = []
+    notices: list[str] = []
+    bare: list[Place] = []
+    for town in towns:
+        found, said = communities_of(stored, town, lines)
+        if not found and whole_towns:
+            found = [whole_town(stored, town)]
+            said = [
+                f"{town.code} {town.name}: 作为一个村居，代码 {found[0].code} / the whole town is one community, code {found[0].code}"
+            ]
+        if not found:
+            bare.append(town)
+        communities += found
+        notices += said
+    if bare:
+        raise Refused(
+            f"这些镇没有任何村居的边界或驻地：{'、'.join(t.name for t in bare)} / No community of these towns has an outline or a "
+            f"seat inside the town: {', '.join(t.code for t in bare)}.\n"
+            "  Load communities in the manifest's `units` section: polygons, or lon and lat of their seats (村委会、居委会驻地).\n"
+            "  Or --whole-town: such a town becomes one community with the code of a virtual one (its 9 digits and 498 or 598).\n"
+            "  Or name other towns with --town." + "".join(f"\n  {line}" for line in notices[:_SAID])
+        )
+    return communities, notices
+
+
+def _refuse_gridded(stored: Stored, communities: list[Community]) -> None:
+    held: dict[str, int] = {}
+    for code in stored.cells:
+        held[code[:12]] = held.get(code[:12], 0) + 1
+    both = [c for c in communities if c.code in held]
+    if both:
+        raise Refused(
+            f"{len(both)} 个村居已有网格 / {len(both)} of the communities have cells already: "
+            + ", ".join(f"{c.code} {c.name} ({held[c.code]})" for c in both[:_SAID])
+            + (" …" if len(both) > _SAID else "")
+            + "\n  A first grid is made only where there is none. Name other towns with --town."
+        )
+
+
+def _refuse_misfits(communities: list[Community]) -> None:
+    """Outlines that share ground can have no valid grid."""
+    outlines = np.array([c.outline for c in communities], dtype=object)
+    found = grid_problems([c.code for c in communities], outlines, None)
+    wrong = [problem for problem in found if problem.name in ("overlap", "invalid_cell")]
+    if wrong:
+        raise Refused(
+            "村居边界互相重叠，划不出有效网格 / The outlines of the communities overlap, so no valid grid fits them:\n"
+            + _listed(wrong)
+            + "\n  Correct the outlines and load them again."
+        )
+
+
+def _cells_of(
+    community: Community, sites: NDArray[np.float64], lines: Geometries, wish: Wish, most: int
+) -> list[shapely.Geometry]:
+    parts = polygons_in(community.outline)
+    inside = [sites[shapely.contains_xy(part, sites[:, 0], sites[:, 1])] for part in parts]
+    counts = cell_counts(shapely.area(parts), np.array([len(s) for s in inside]), wish, most)
+    cells: list[shapely.Geometry] = []
+    for part, mine, count in zip(parts.tolist(), inside, counts.tolist(), strict=True):
+        if count == 1:
+            cells.append(part)
+            continue
+        near = lines[shapely.intersects(lines, part)] if len(lines) else lines
+        atoms = atoms_between(part, list(shapely.intersection(near, part)))
+        xy, load = sampled(part, mine, count, wish)
+        atom = shapely.STRtree(atoms).query_nearest(shapely.points(xy), all_matches=False)[1]
+        tree = shapely.STRtree(near) if len(near) else None
+        cells += [merged(piece.atoms) for piece in cut_into(Piece(atoms, xy, load, atom), count, tree)]
+    return cells
+
+
+def _neighbours(stored: Stored, communities: list[Community]) -> dict[str, shapely.Polygon]:
+    """Stored cells that border on the new ones: they are drawn with them and may get vertices on the common border."""
+    if not stored.cells:
+        return {}
+    codes = list(stored.cells)
+    tree = shapely.STRtree(list(stored.cells.values()))
+    near = tree.query([c.outline for c in communities], predicate="dwithin", distance=0.01)[1]
+    return {codes[i]: stored.cells[codes[i]] for i in sorted(set(near.tolist()))}
+
+
+def _refuse_invalid(
+    stored: Stored,
+    towns: list[Place],
+    communities: list[Community],
+    codes: list[str],
+    cells: Geometries,
+    changed: dict[str, shapely.Polygon],
+) -> None:
+    """Asserts the house's rule: for every community, and for the towns with what is stored and declared there."""
+    outlines = {c.code: c.outline for c in communities}
+    problems = grid_problems(codes, cells, shapely.union_all(list(outlines.values())), communities=outlines)
+    asked = {town.code[:9] for town in towns}
+    kept = {code: shape for code, shape in (stored.cells | changed).items() if code[:9] in asked}
+    missed = [c.code for c in stored.communities if c.town[:9] in asked and c.code not in outlines]
+    if not problems:
+        grounds = shapely.union_all([town.outline for town in towns])
+        problems = grid_problems([*codes, *kept], [*cells, *kept.values()], grounds, list(stored.declared))
+        problems = [p for p in problems if p.name != "declared_covered"]
+    if any(problem.breaks_coverage for problem in problems):
+        also = (
+            f"\n  村居无边界无驻地 / communities without outline and seat: {', '.join(missed[:_SAID])}"
+            if missed
+            else ""
+        )
+        raise Refused(
+            "划出的网格无效，什么都没有写 / The cells would not be a valid grid; nothing was written:\n"
+            + _listed([problem for problem in problems if problem.breaks_coverage])
+            + also
+            + "\n  Where outlines do not fill the town, correct them, or declare the ground as in no cell (territory.no_cell_ground)."
+        )
+
+
+def _listed(problems: list[CoverageProblem]) -> str:
+    lines = []
+    for problem in problems[:_SAID]:
+        x, y = problem.places[0] if problem.places else (float("nan"), float("nan"))
+        lines.append(
+            f"  {problem.zh} / {problem.en}: {problem.area_m2:,.1f} m² ({x:,.0f}, {y:,.0f}) {', '.join(problem.codes[:3])}"
+        )
+    more = len(problems) - _SAID
+    return "\n".join(lines) + (f"\n  … {more} more" if more > 0 else "")
+
+
+def _sites_in(cells: Geometries, sites: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of sites in each cell; one on a border counts in the first."""
+    if not len(sites):
+        return np.zeros(len(cells), dtype=np.int64)
+    site, cell = shapely.STRtree(cells).query(shapely.points(sites), predicate="intersects")
+    order = np.lexsort((cell, site))
+    _, first = np.unique(site[order], return_index=True)
+    return np.bincount(cell[order][first], minlength=len(cells))
