@@ -304,6 +304,33 @@ def test_every_layer_comes_as_a_file_in_scope(towns: Towns, tmp_path: Path, name
         assert counts["planner_a"] < counts["district"]
 
 
+def test_a_register_leaves_in_the_frame_asked_for_and_as_the_role_reads_it(
+    towns: Towns, tmp_path: Path
+) -> None:
+    columns = {}
+    for who in ("district", "planner_a", "firm_a"):
+        options = {"reason": "测试导出", "frame": "gcj02"}
+        answer = towns.get(who, "/export/sites.gpkg", params=options)
+        assert answer.status_code == 200, (who, answer.text)
+        assert "geoapp-sites-gcj02-" in answer.headers["content-disposition"]
+        (tmp_path / "s.gpkg").write_bytes(answer.content)
+        frame = gpd.read_file(tmp_path / "s.gpkg")
+        assert frame.crs is None
+        columns[who] = "contact_phone" in frame
+        assert len(frame) == (2 if who == "district" else 1)
+        record = exports(towns)[-1]
+        assert (record["subject_id"], record["detail"]["frame"]) == ("sites", "gcj02")
+        assert record["detail"]["personal"] == (["contact_name", "contact_phone"] if columns[who] else [])
+    assert columns == {"district": True, "planner_a": False, "firm_a": True}
+    assert towns.get("district", "/export/sites.gpkg").status_code == 422, "contacts leave with a reason only"
+    for options in ({"frame": "mars"}, {"encoding": "gbk"}, {"frame": "x" * 30}):
+        answer = towns.get("district", "/export/cell.gpkg", params={"reason": "测试导出"} | options)
+        assert answer.status_code == 422
+        assert "/" in answer.json()["error"]
+    answer = towns.get("district", "/export/cell.geojson", params={"reason": "测试导出", "frame": "metric"})
+    assert answer.status_code == 422
+
+
 def test_a_role_that_may_not_export_gets_nothing_and_is_on_record(towns: Towns) -> None:
     before = len(exports(towns))
     for who in ("town_a", "community_a"):
@@ -334,16 +361,16 @@ def test_personal_columns_and_many_rows_leave_with_a_reason_only(
 def test_one_file_at_a_time(towns: Towns, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one is being made, a second of the same account waits its turn; another account does not."""
     said = []
-    real = export_route.write_frame
+    real = export_route.write_file
 
-    def meanwhile(frame: Any, name: str, target: Path) -> None:
+    def meanwhile(made: Any, target: Path) -> None:
         if not said:
             said.append("busy")
             said.append(towns.get("planner_a", "/export/site.gpkg").status_code)
             said.append(towns.get("district", "/export/site.gpkg").status_code)
-        real(frame, name, target)
+        real(made, target)
 
-    monkeypatch.setattr(export_route, "write_frame", meanwhile)
+    monkeypatch.setattr(export_route, "write_file", meanwhile)
     assert towns.get("planner_a", "/export/site.gpkg").status_code == 200
     assert said == ["busy", 429, 200]
     assert towns.get("planner_a", "/export/site.gpkg").status_code == 200
@@ -360,8 +387,9 @@ def test_nothing_stays_on_the_disk(towns: Towns, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "file",
     [
-        "site.csv",
+        "site.doc",
         "site",
+        ".gpkg",
         "nope.gpkg",
         "unit_label.gpkg",
         "..%2Fsite.gpkg",
