@@ -48,7 +48,7 @@ def _sheet(book: Workbook, title: str, names: list[str], rows: Iterator[list[Any
     sheet.append([_bold(sheet, name) for name in names])
     written = 1
     for row in rows:
-        sheet.append([_text(sheet, v) if isinstance(v, str) else v for v in row])
+        sheet.append([_cell(sheet, v) for v in row])
         written += 1
         if written == SHEET_ROWS:
             break
@@ -84,6 +84,17 @@ def _shown(content: Content, piece: Piece) -> list[list[Any]]:
 def _too_long(text: str, shape: Any, places: int) -> str:
     box = ", ".join(f"{side:.{places}f}" for side in shapely.bounds(shape))
     return f"图形过长（{len(text)} 字符），请用 .gpkg / too long for a cell ({len(text)} characters): use .gpkg. bbox: {box}"
+
+
+def _cell(sheet: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(sheet, value)
+    if isinstance(value, float) and float(f"{value:.16g}") != value:
+        # openpyxl writes 16 digits, a double may need 17: a coordinate that came in goes out as it came.
+        cell = WriteOnlyCell(sheet, repr(value))
+        cell.data_type = "n"
+        return cell
+    return value
 
 
 def _text(sheet: Any, value: str) -> Any:
