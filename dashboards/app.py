@@ -23,6 +23,7 @@ from dashboards import (
     audit_page,
     cameras,
     evidence,
+    exports_page,
     first_start,
     health,
     live,
@@ -136,6 +137,7 @@ def create_app(
         "/account": own_account.layout,
         "/accounts": accounts_page.layout,
         "/audit": audit_page.layout,
+        "/exports": exports_page.layout,
     }
 
     @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))

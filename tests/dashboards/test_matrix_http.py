@@ -39,7 +39,7 @@ from layers.registry import LAYERS, LENSES
 
 Connection = psycopg.Connection[dict[str, Any]]
 HTML = {"Accept": "text/html"}
-PAGES = ("/", "/matrix", "/cameras", "/account", "/accounts", "/audit")
+PAGES = ("/", "/matrix", "/cameras", "/account", "/accounts", "/audit", "/exports")
 PAGE = {"page-state.data": {"lang": "zh", "zone": "Asia/Shanghai"}}
 AUDIT = {"audit-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
 PASSWORD_HASH = "$argon2id$v=19$m=8,t=1,p=1$cGxhbnRlZC1zYWx0$cGxhbnRlZC1oYXNo"

@@ -1,0 +1,45 @@
+/* The export form: the file is fetched, so that a refusal is said on the page and not instead of it. */
+(function () {
+  "use strict";
+
+  function say(form, text, tone) {
+    const spot = form.querySelector("[data-message]");
+    spot.textContent = text;
+    spot.dataset.tone = tone;
+    spot.hidden = !text;
+  }
+
+  /* A message of the server is "中文 / English"; the page's language is shown. */
+  const half = (text) => (text.includes(" / ") ? text.split(" / ")[window.geoapp.lang === "en" ? 1 : 0] : text);
+
+  async function fetchFile(form) {
+    const asked = new FormData(form), query = new URLSearchParams();
+    const format = asked.get("format");
+    for (const name of ["frame", "reason"]) if (asked.get(name)) query.set(name, asked.get(name).trim());
+    if (["csv", "shp.zip"].includes(format)) query.set("encoding", asked.get("encoding"));
+    const button = form.querySelector("[type=submit]");
+    button.disabled = true;
+    say(form, form.dataset.busy, "");
+    try {
+      const answer = await fetch(`/export/${asked.get("register")}.${format}?${query}`);
+      if (!answer.ok) { say(form, half((await answer.json()).error || form.dataset.failed), "bad"); return; }
+      const name = (answer.headers.get("Content-Disposition") || "").match(/filename="([^"]+)"/);
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await answer.blob());
+      link.download = name ? name[1] : `geoapp.${format}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+      say(form, `${form.dataset.done} ${link.download}`, "good");
+    } catch {
+      say(form, form.dataset.failed, "bad");
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.dataset.export) return;
+    event.preventDefault();
+    fetchFile(event.target);
+  });
+})();
