@@ -167,9 +167,9 @@ def _fill(
     store("duty.department", duty.DEPARTMENT_COLUMNS, answers.departments)
     store("duty.rule", duty.RULE_COLUMNS, answers.rules)
     store("duty.person", duty.PERSON_COLUMNS, answers.people)
-    store("duty.assignment", duty.ASSIGNMENT_COLUMNS, answers.assignments)
-    store("duty.unit_staff", duty.UNIT_STAFF_COLUMNS, answers.unit_staff)
-    store("duty.grid_staff", duty.GRID_STAFF_COLUMNS, answers.grid_staff)
+    store("duty.assignment", duty.ASSIGNMENT_COLUMNS, [(*r, True) for r in answers.assignments])
+    store("duty.unit_staff", duty.UNIT_STAFF_COLUMNS, [(*r, True) for r in answers.unit_staff])
+    store("duty.grid_staff", duty.GRID_STAFF_COLUMNS, [(*r, True) for r in answers.grid_staff])
 
     tell("sites", 0.4)
     places = sites.build_sites(size.sites, terrain, today, chance["sites"])

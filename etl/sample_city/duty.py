@@ -50,12 +50,10 @@ RULE_COLUMNS = (
 PERSON_COLUMNS = "id:int8 name_zh:text phone:text department_code:text unit_code:text can_admin_inspect:bool is_generated:bool"
 ASSIGNMENT_COLUMNS = (
     "id:int8 rule_code:text unit_code:text department_code:text role:text status:text person_id:int8 valid_from:date"
-    " valid_to:date document_no:text"
+    " valid_to:date document_no:text is_generated:bool"
 )
-UNIT_STAFF_COLUMNS = "id:int8 unit_code:text person_id:int8 role:text assigned_from:date"
-GRID_STAFF_COLUMNS = (
-    "id:int8 cell_code:text person_id:int8 role:text assigned_from:date assigned_to:date trained_at:date"
-)
+UNIT_STAFF_COLUMNS = "id:int8 unit_code:text person_id:int8 role:text assigned_from:date is_generated:bool"
+GRID_STAFF_COLUMNS = "id:int8 cell_code:text person_id:int8 role:text assigned_from:date assigned_to:date trained_at:date is_generated:bool"
 
 
 class _People:

@@ -64,6 +64,11 @@ class Person(Base):
     )
     can_admin_inspect: Mapped[bool] = mapped_column(server_default=FALSE)
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    local_id: Mapped[str | None] = mapped_column(
+        unique=True,
+        comment="Name and phone as the file has them: what an import knows a person by. NULL = not from a file.",
+    )
+    batch_id: Mapped[Big | None]
 
 
 class Assignment(Base):
@@ -95,6 +100,9 @@ class Assignment(Base):
     valid_from: Mapped[date]
     valid_to: Mapped[date | None]
     document_no: Mapped[str | None]
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
 
 
 class GridStaff(Base):
@@ -122,6 +130,9 @@ class GridStaff(Base):
     assigned_from: Mapped[date]
     assigned_to: Mapped[date | None]
     trained_at: Mapped[date | None]
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
 
 
 class UnitStaff(Base):
@@ -147,3 +158,6 @@ class UnitStaff(Base):
     role: Mapped[str]
     assigned_from: Mapped[date]
     assigned_to: Mapped[date | None]
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]

@@ -26,6 +26,8 @@ class Visit(Base):
     person_id: Mapped[Big | None] = mapped_column(ForeignKey("duty.person.id"))
     outcome: Mapped[str]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    batch_id: Mapped[Big | None]
 
 
 class Hazard(Base):
@@ -52,3 +54,5 @@ class Hazard(Base):
     state: Mapped[str]
     closed_at: Mapped[datetime | None]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    batch_id: Mapped[Big | None]

@@ -238,6 +238,7 @@ class Certificate(Base):
     verified_at: Mapped[datetime | None]
     verified_result: Mapped[str | None]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
 
 
 class HotWorkPermit(Base):
@@ -261,3 +262,36 @@ class HotWorkPermit(Base):
     watcher: Mapped[str | None]
     status: Mapped[str]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]
+
+
+class Resource(Base):
+    """What helps in an emergency 应急资源: fire stations, hydrants, warehouses, shelters, hospitals."""
+
+    __tablename__ = "resource"
+    __table_args__ = (
+        gist("resource_geom_idx", "geom"),
+        gist("resource_geom_3857_idx", "geom_3857"),
+        {
+            "schema": "registry",
+            "comment": "应急资源; what helps in an emergency: fire stations, hydrants, warehouses, shelters, hospitals.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    local_id: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    name_zh: Mapped[str] = mapped_column(server_default=EMPTY)
+    phone: Mapped[str | None]
+    capacity: Mapped[float | None] = mapped_column(
+        comment="In the unit of its kind: people of a team or shelter, beds, m³ of water, m² of store."
+    )
+    geom: Mapped[WKBElement] = mapped_column(metric("POINT"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POINT"), projected("geom"))
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    cell_code: Mapped[str | None]
+    source_frame: Mapped[str] = mapped_column(server_default=text("'metric'::text"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]

@@ -152,6 +152,9 @@ class BaseFeature(Base):
     geom: Mapped[WKBElement] = mapped_column(metric("GEOMETRY"))
     geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("GEOMETRY"), projected("geom"))
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    local_id: Mapped[str | None] = mapped_column(unique=True)
+    width_m: Mapped[float | None]
+    batch_id: Mapped[Big | None]
 
 
 class LayerVersion(Base):
@@ -229,3 +232,34 @@ class Changeset(Base):
     reviewed_by: Mapped[str | None] = mapped_column(String)
     reviewed_at: Mapped[datetime | None]
     review_note: Mapped[str | None]
+
+
+class Building(Base):
+    """A building's outline, with the height or the floors where the file says them."""
+
+    __tablename__ = "building"
+    __table_args__ = (
+        gist("building_geom_idx", "geom"),
+        gist("building_geom_3857_idx", "geom_3857"),
+        {
+            "schema": "territory",
+            "comment": "建筑轮廓; outlines of buildings, with the height or the floors where the file says them.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    local_id: Mapped[str] = mapped_column(unique=True)
+    name_zh: Mapped[str] = mapped_column(server_default=EMPTY)
+    use: Mapped[str] = mapped_column(
+        server_default=EMPTY, comment="What it is used for, in the file's own words."
+    )
+    height_m: Mapped[float | None]
+    floors: Mapped[int | None]
+    geom: Mapped[WKBElement] = mapped_column(metric("MULTIPOLYGON"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("MULTIPOLYGON"), projected("geom"))
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    cell_code: Mapped[str | None]
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]

@@ -225,3 +225,37 @@ class Outbox(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     incident_id: Mapped[UUID | None]
     camera_id: Mapped[Big | None]
+
+
+class ReportedEvent(Base):
+    """A dated point that another system recorded before or beside GeoApp: a fire, an alarm, a call."""
+
+    __tablename__ = "reported_event"
+    __table_args__ = (
+        gist("reported_event_geom_idx", "geom"),
+        Index("reported_event_time_idx", "happened_at"),
+        Index("reported_event_town_idx", "town_code", "happened_at"),
+        {
+            "schema": "watch",
+            "comment": "历史事件; dated points that another system recorded. Not incidents: nobody here saw or reviewed them.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    local_id: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    title: Mapped[str] = mapped_column(server_default=text("''::text"))
+    happened_at: Mapped[datetime]
+    severity: Mapped[str | None] = mapped_column(
+        comment="general 一般, larger 较大, major 重大, extraordinary 特别重大. NULL = not said."
+    )
+    source: Mapped[str] = mapped_column(server_default=text("''::text"))
+    geom: Mapped[WKBElement] = mapped_column(metric("POINT"))
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POINT"), projected("geom"))
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    cell_code: Mapped[str | None]
+    source_frame: Mapped[str] = mapped_column(server_default=text("'metric'::text"))
+    is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    batch_id: Mapped[Big | None]

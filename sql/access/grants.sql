@@ -28,9 +28,9 @@ BEGIN
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s', schema_name, everybody);
     END LOOP;
     EXECUTE format(
-        'GRANT SELECT ON registry.key_risk_area, registry.camera_reach, registry.hot_work_permit,'
+        'GRANT SELECT ON registry.key_risk_area, registry.camera_reach, registry.hot_work_permit, registry.resource,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
-        ' watch.camera_health_event, watch.scan_due, watch.outbox TO %s', everybody
+        ' watch.camera_health_event, watch.scan_due, watch.outbox, watch.reported_event TO %s', everybody
     );
     EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'

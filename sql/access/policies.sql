@@ -43,6 +43,7 @@ BEGIN
             -- What everybody who has signed in may know: which city, its base map, the rules, versions, constants.
             ('territory.city', 'true', 'true', 'true'),
             ('territory.base_feature', 'true', 'true', 'true'),
+            ('territory.building', 'true', 'true', 'true'),
             ('territory.layer_version', 'true', 'true', 'true'),
             ('territory.no_cell_made_from', 'true', 'true', 'true'),
             ('duty.department', 'true', 'true', 'true'),
@@ -74,6 +75,8 @@ BEGIN
             ('registry.camera_reach', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('registry.certificate', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
             ('registry.hot_work_permit', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
+            -- Help comes from over every border; a firm calls 119, and has no list of hydrants and store-keepers' phones.
+            ('registry.resource', 'true', 'true', 'false'),
             -- What was checked.
             ('inspection.visit', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
             ('inspection.hazard', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
@@ -83,6 +86,7 @@ BEGIN
                 'site_id = ANY ({sites}) OR (site_id IS NULL AND key_risk_area_id = ANY ({areas_of_risk}))'),
             ('watch.incident_observation', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.evidence', '{its_incident}', '{its_incident}', '{its_incident}'),
+            ('watch.reported_event', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'false'),
             ('watch.observation', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.observation_hour', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.camera_health', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
