@@ -10,7 +10,10 @@
   }
 
   /* A message of the server is "中文 / English"; the page's language is shown. */
-  const half = (text) => (text.includes(" / ") ? text.split(" / ")[window.geoapp.lang === "en" ? 1 : 0] : text);
+  function half(text) {
+    const both = text.match(/^([^]*?[\u4e00-\u9fff][^]*?)\s*\/ ([A-Za-z][^\u4e00-\u9fff]*)$/);
+    return both ? both[window.geoapp.lang === "en" ? 2 : 1] : text;
+  }
 
   async function fetchFile(form) {
     const asked = new FormData(form), query = new URLSearchParams();
