@@ -62,14 +62,12 @@ def plant(cells: NDArray[np.object_], at: int, kind: str, per_edge: int = 9) -> 
         cells[at] = None
         return Fault(kind, (), float(cell.area))
     if kind == "overlap":
-        cells[at] = _first_clear(
-            [shapely.union(cell, shapely.buffer(shapely.Point(middle), radius)) for radius in (9.0, 8.7, 8.4)]
-        )
+        discs = [shapely.buffer(shapely.Point(middle), radius) for radius in (9.0, 8.7, 8.4)]
+        cells[at] = _first_clear([shapely.union(cell, disc) for disc in discs])
         return Fault(kind, (at, at + 1), float(shapely.intersection(cells[at], neighbour).area))
     if kind == "gap":
-        line = shapely.LineString([(east[2] + east[3]) / 2, *east[3:-3], (east[-3] + east[-4]) / 2])
-        strips = [shapely.buffer(line, half, cap_style="flat") for half in (0.15, 0.16, 0.17)]
-        cells[at] = _first_clear([shapely.difference(cell, strip) for strip in strips])
+        ring[per_edge + 5 : 2 * per_edge - 1, 0] -= 0.3  # its eastern vertices draw back, the neighbour's stay
+        cells[at] = shapely.Polygon(np.round(ring, 3))
         return Fault(kind, (at, at + 1), float(cell.area - cells[at].area))
     between = np.round((east[4] + east[5]) / 2, 3)
     cells[at] = shapely.Polygon(np.insert(ring, per_edge + 6, between, axis=0))

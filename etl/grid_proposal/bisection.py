@@ -50,14 +50,19 @@ class _Cut:
     cost: float
     sides: tuple[Piece, Piece]
     shares: tuple[int, int]
+    seam: shapely.Geometry
 
 
-def cut_into(piece: Piece, count: int, roads: shapely.STRtree | None) -> list[Piece]:
-    """`count` connected pieces of about equal load; fewer where no cut leaves sound pieces.
+def cut_into(
+    piece: Piece, count: int, roads: shapely.STRtree | None
+) -> tuple[list[Piece], list[shapely.Geometry]]:
+    """`count` connected pieces of about equal load, and the lines that they were cut along; fewer where no cut leaves
+    sound pieces.
 
     roads: lines that are worth following (metres), or None.
     """
     done: list[Piece] = []
+    seams: list[shapely.Geometry] = []
     waiting = [(piece, count)]
     while waiting:
         whole, cells = waiting.pop()
@@ -66,7 +71,8 @@ def cut_into(piece: Piece, count: int, roads: shapely.STRtree | None) -> list[Pi
             done.append(whole)
         else:
             waiting += list(zip(cut.sides, cut.shares, strict=True))
-    return done
+            seams.append(cut.seam)
+    return done, seams
 
 
 def _best_cut(piece: Piece, cells: int, roads: shapely.STRtree | None) -> _Cut | None:
@@ -204,8 +210,9 @@ def _judged(
     shares = (first, cells - first)
     bulk = float(np.mean([shape.length**2 / (16 * shape.area) for shape in shapes]))
     off = max(abs(side.load.sum() / unit - share) / share for side, share in zip(sides, shares, strict=True))
-    along = 0.0 if roads is None else road_share(seam_between(*shapes), roads)
-    return _Cut(bulk + _IMBALANCE_COST * float(off) - _ROAD_GAIN * along, sides, shares)
+    seam = seam_between(*shapes)
+    along = 0.0 if roads is None else road_share(seam, roads)
+    return _Cut(bulk + _IMBALANCE_COST * float(off) - _ROAD_GAIN * along, sides, shares, seam)
 
 
 def road_share(seam: shapely.Geometry, roads: shapely.STRtree, near_m: float = 1.0) -> float:

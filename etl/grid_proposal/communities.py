@@ -125,7 +125,12 @@ def _shared_out(ground: shapely.Geometry, seats: Floats, lines: Geometries) -> l
     every, of_all = np.array(atoms, dtype=object), np.array(owner)
     held = np.unique(of_all)
     shares = np.array([merged(every[of_all == seat]) for seat in held], dtype=object)
-    exact = drawn_together(shares, np.zeros(len(shares), dtype=np.int64), np.array([ground], dtype=object))
+    left, right = shapely.STRtree(shares).query(shares, predicate="dwithin", distance=0.01)
+    pairs = zip(left[left < right].tolist(), right[left < right].tolist(), strict=True)
+    seams = [seam_between(shares[i], shares[j]) for i, j in pairs]
+    exact = drawn_together(
+        shares, np.zeros(len(shares), dtype=np.int64), np.array([ground], dtype=object), seams
+    )
     found: list[shapely.Geometry | None] = [None] * len(seats)
     for seat, share in zip(held.tolist(), exact.tolist(), strict=True):
         found[seat] = share

@@ -1,18 +1,19 @@
 """A proposal: the towns' ground cut into cells, drawn as one coverage, checked by the house's rule and numbered."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from etl.grid_proposal.atoms import atoms_between, merged, polygons_in
+from etl.grid_proposal.atoms import atoms_between, polygons_in
 from etl.grid_proposal.bisection import Piece, cut_into
 from etl.grid_proposal.communities import Community, communities_of, whole_town
-from etl.grid_proposal.ground import Place, Stored
+from etl.grid_proposal.ground import Place, Stored, fitted_together
 from etl.grid_proposal.loads import Wish, cell_counts, sampled
 from etl.grid_proposal.numbering import MOST_CELLS, numbered
+from etl.grid_proposal.outlines import hairs_closed
 from etl.grid_proposal.planar import drawn_together
 from geoapp.errors import Refused
 from geoapp.territory.coverage import CoverageProblem, grid_problems
@@ -62,17 +63,22 @@ def propose(
         else lines
     )
     tell("村居 communities", 0.0)
+    towns, shared = fitted_together(stored, towns)
     communities, notices = _grounds(stored, towns, lines, whole_towns)
+    communities, closed = _without_hairs(communities)
+    notices = [*shared, *closed, *notices]
     _refuse_gridded(stored, communities)
     _refuse_misfits(communities)
 
     tell("分割 cutting", 0.1)
     pieces: list[shapely.Geometry] = []
+    seams: list[shapely.Geometry] = []
     owner: list[int] = []
     for index, community in enumerate(communities):
         used = sum(code[:12] == community.code for code in {*stored.cells, *stored.retired})
-        found = _cells_of(community, stored.sites, lines, wish, MOST_CELLS - used)
+        found, cuts = _cells_of(community, stored.sites, lines, wish, MOST_CELLS - used)
         pieces += found
+        seams += cuts
         owner += [index] * len(found)
         tell(f"分割 cutting {community.name}", 0.1 + 0.6 * (index + 1) / len(communities))
 
@@ -81,7 +87,7 @@ def propose(
     grounds = np.array([c.outline for c in communities] + list(beside.values()), dtype=object)
     every = np.array(pieces + list(beside.values()), dtype=object)
     of = np.array(owner + list(range(len(communities), len(grounds))))
-    drawn = drawn_together(every, of, grounds)
+    drawn = drawn_together(every, of, grounds, seams)
     cells, community_of = drawn[: len(pieces)], of[: len(pieces)]
 
     tell("编号 numbering", 0.85)
@@ -134,6 +140,16 @@ def _grounds(
     return communities, notices
 
 
+def _without_hairs(communities: list[Community]) -> tuple[list[Community], list[str]]:
+    outlines, hairs = hairs_closed([c.outline for c in communities])
+    said = [
+        f"{communities[i].code} {communities[i].name}: 边界之间的细缝 {area:,.1f} m² 归它 / a hair between outlines goes to it"
+        for i, area in hairs
+        if area >= 0.1
+    ]
+    return [replace(c, outline=outline) for c, outline in zip(communities, outlines, strict=True)], said
+
+
 def _refuse_gridded(stored: Stored, communities: list[Community]) -> None:
     held: dict[str, int] = {}
     for code in stored.cells:
@@ -163,11 +179,13 @@ def _refuse_misfits(communities: list[Community]) -> None:
 
 def _cells_of(
     community: Community, sites: NDArray[np.float64], lines: Geometries, wish: Wish, most: int
-) -> list[shapely.Geometry]:
+) -> tuple[list[shapely.Geometry], list[shapely.Geometry]]:
+    """Pieces of a community's ground, and the lines between them."""
     parts = polygons_in(community.outline)
     inside = [sites[shapely.contains_xy(part, sites[:, 0], sites[:, 1])] for part in parts]
     counts = cell_counts(shapely.area(parts), np.array([len(s) for s in inside]), wish, most)
     cells: list[shapely.Geometry] = []
+    seams: list[shapely.Geometry] = []
     for part, mine, count in zip(parts.tolist(), inside, counts.tolist(), strict=True):
         if count == 1:
             cells.append(part)
@@ -177,8 +195,10 @@ def _cells_of(
         xy, load = sampled(part, mine, count, wish)
         atom = shapely.STRtree(atoms).query_nearest(shapely.points(xy), all_matches=False)[1]
         tree = shapely.STRtree(near) if len(near) else None
-        cells += [merged(piece.atoms) for piece in cut_into(Piece(atoms, xy, load, atom), count, tree)]
-    return cells
+        pieces, cuts = cut_into(Piece(atoms, xy, load, atom), count, tree)
+        cells += [piece.ground for piece in pieces]
+        seams += cuts
+    return cells, seams
 
 
 def _neighbours(stored: Stored, communities: list[Community]) -> dict[str, shapely.Polygon]:

@@ -57,11 +57,12 @@ def shape_problems(
 
 
 def _repeated_vertices(names: Geometries, outlines: Geometries) -> list[CoverageProblem]:
-    rings, cell = shapely.get_rings(outlines, return_index=True)
+    parts, of = shapely.get_parts(outlines, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     near = (np.abs(np.diff(xy, axis=0)) <= SAME_POINT_M).all(axis=1) & (ring[1:] == ring[:-1])
     at = np.flatnonzero(near)
-    owner = cell[ring[at]]
+    owner = of[part[ring[at]]]
     return [
         CoverageProblem("duplicate_vertex", 0.0, (names[i],), shapely.multipoints(xy[at[owner == i]]))
         for i in np.unique(owner).tolist()
