@@ -99,7 +99,14 @@ def _file(
         }
         connection.execute(
             "SELECT access.record_export(%s, %s, %s, %s, %s::inet, %s)",
-            (asked.id, ending.removeprefix("."), made.rows, reason or None, client_ip(request), Jsonb(detail)),
+            (
+                asked.id,
+                ending.removeprefix("."),
+                made.rows,
+                reason or None,
+                client_ip(request),
+                Jsonb(detail),
+            ),
         )
         # The record stands when the transaction ends, before the first byte is sent; the file has no name any more then.
         target = Path(folder) / f"{asked.id}{ending}"

@@ -67,7 +67,8 @@ _SITE = Link(
     (("site_uscc", "uscc"), ("site_local_id", "local_id"), ("site_name", "name_zh")),
 )
 _PERSON = Link("person_id", "duty.person", "id", (("person_name", "name_zh"), ("person_phone", "phone")))
-_PERSONAL = ("person_name", "person_phone")
+# An import may know a holder of an office by name and phone.
+_PERSONAL = ("person_name", "person_phone", "local_id")
 _ROADS = "s.kind IN ('motorway', 'main_road', 'road', 'railway')"
 _WATER = "s.kind IN ('sea', 'water', 'river')"
 
@@ -88,8 +89,11 @@ REGISTERS: dict[str, Register] = {
         Register("certificates", "特种作业证", "Certificates", "registry.certificate", "id", personal=("holder_name",), links=(_SITE,)),
         Register("permits", "动火作业票", "Hot-work permits", "registry.hot_work_permit", "permit_no", "geom", personal=("watcher",), links=(_SITE,)),
         Register("hazards", "隐患", "Hazards", "inspection.hazard", "id", links=(_SITE,)),
-        Register("visits", "检查", "Checks", "inspection.visit", "id", personal=_PERSONAL, links=(_SITE, _PERSON)),
+        Register("visits", "检查", "Checks", "inspection.visit", "id", personal=("person_name", "person_phone"), links=(_SITE, _PERSON)),
         Register("incidents", "事件", "Incidents", "analysis.event", "incident_no", "geom", wkt=("ellipse",), personal=("reviewed_by",)),
+        Register("resources", "应急资源", "Emergency resources", "registry.resource", "id", "geom"),
+        Register("reported_events", "历史事件", "Reported events", "watch.reported_event", "id", "geom"),
+        Register("buildings", "建筑", "Buildings", "territory.building", "id", "geom"),
         Register("base_features", "底图要素", "Base features", "territory.base_feature", "id", "geom"),
         Register("roads", "道路铁路", "Roads and railways", "territory.base_feature", "id", "geom", where=_ROADS),
         Register("water", "水面", "Water", "territory.base_feature", "id", "geom", where=_WATER),

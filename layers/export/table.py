@@ -9,9 +9,9 @@ from layers.export.text_values import FORMULA_STARTS, local_time, position_names
 
 
 def write_csv(content: Content, target: Path) -> None:
-    """Writes `target` in UTF-8 with BOM, or GBK. Times are ISO 8601 in the city's time with offset.
+    """Writes `target` in UTF-8 with BOM, or GB18030, which holds GBK. Times are ISO 8601 in the city's time with offset.
 
-    A text that a spreadsheet would run as a formula has an apostrophe before it; what GBK cannot hold is written as `?`.
+    A text that a spreadsheet would run as a formula has an apostrophe before it.
     """
     zone = content.city["timezone"]
     encoding = "gb18030" if content.order.encoding == "gbk" else "utf-8-sig"

@@ -28,6 +28,18 @@ def write_workbook(content: Content, target: Path) -> None:
     Times are in the city's time. A shape whose WKT a cell cannot hold is a note with its box.
     """
     book = Workbook(write_only=True)
+    try:
+        _fill(book, content)
+        book.save(target)
+    except BaseException:
+        # openpyxl keeps each sheet in a temporary file and would delete it when the process ends: rows of people lie in it.
+        for sheet in book.worksheets:
+            sheet.close()
+            Path(sheet._writer.out).unlink(missing_ok=True)
+        raise
+
+
+def _fill(book: Workbook, content: Content) -> None:
     names = [*(one.name for one in content.fields), *position_names(content)]
     rows = _rows(content)
     more, number = True, 0
@@ -36,7 +48,6 @@ def write_workbook(content: Content, target: Path) -> None:
         title = content.order.register.id[:25] + ("" if number == 1 else f"_{number}")
         more = _sheet(book, title, names, rows)
     _about_sheet(book, content)
-    book.save(target)
 
 
 def _sheet(book: Workbook, title: str, names: list[str], rows: Iterator[list[Any]]) -> bool:

@@ -101,7 +101,8 @@ EXPECTED = {
 # What HTTP says otherwise, in the same order. It never gives more. What is to be put where the caller does not look meets
 # "there is no such place" (404), as any id of another area does, where the database refuses the row; and whether a planner
 # may approve anything at all, and who keeps accounts, is said (403) before it is asked what.
-# Contacts and holders leave in exports only, so those who may not export get none, and a planner's file has no such column.
+# Contacts and holders leave in exports only: who may not export gets none, and a planner's file has no such column.
+ONLY_EXPORTED = ("read_site_contact", "read_certificate_holder")
 OVER_HTTP = {
     "read_site_contact": "yn nn nn rr rr yn rr yy",
     "read_certificate_holder": "yn nn nn rr rr yn rr yy",

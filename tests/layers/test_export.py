@@ -88,6 +88,16 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
                 "INSERT INTO territory.base_feature (kind, name_zh, geom) VALUES (%s, '要素', ST_GeomFromText(%s, 4549))",
                 (kind, wkt),
             )
+        run(
+            "INSERT INTO territory.building (local_id, geom, height_m) VALUES ('B1', ST_Multi(ST_GeomFromText(%s, 4549)), 12)",
+            (box(600, 100, 20, 20),),
+        )
+        at = "ST_SetSRID(ST_MakePoint(620600, 3400100), 4549)"
+        run(f"INSERT INTO registry.resource (local_id, kind, geom) VALUES ('H1', 'hydrant', {at})".encode())
+        run(
+            "INSERT INTO watch.reported_event (local_id, kind, happened_at, geom, town_code)"
+            f" VALUES ('E1', 'fire', '2025-01-01T00:00Z', {at}, '{TOWN_A}')".encode()
+        )
         run("SELECT analysis.refresh_no_cell()")
         caller(connection, "planner.a", "planner", areas=[TOWN_A])
         caller(connection, "officer.a", "duty_officer", areas=[TOWN_A])
@@ -130,7 +140,7 @@ def read_back(target: Path) -> tuple[pd.DataFrame, np.ndarray]:
         for x, y in (("lon", "lat"), ("x", "y")):
             if x in frame:
                 return frame, shapely.points(frame[x].astype(float), frame[y].astype(float))
-        return frame, shapely.from_wkt(frame["wkt"].to_numpy(dtype=object))
+        return frame, shapely.from_wkt([None if pd.isna(one) else one for one in frame["wkt"]])
     got = gpd.read_parquet(target) if name.endswith(".parquet") else gpd.read_file(target)
     return pd.DataFrame(got.drop(columns=got.geometry.name)), got.geometry.to_numpy()
 
@@ -447,6 +457,34 @@ def test_a_failed_export_leaves_the_old_file(
         export_layer(town, "grid_cells", target)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_workbook_leaves_no_rows_behind(
+    town: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("layers.export.workbook._about_sheet", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export_layer(town, "sites", tmp_path / "s.xlsx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", list(FORMATS))
+def test_rows_without_a_shape_and_no_rows_at_all(town: Connection, tmp_path: Path, ending: str) -> None:
+    """Two communities have no outline; nothing reported is a firm's."""
+    target = tmp_path / f"a{ending}"
+    assert export_layer(town, "units", target, frame="gcj02") == 5
+    values, shapes = read_back(target)
+    assert len(values) == 5
+    assert int(shapely.is_missing(shapes).sum()) == 2
+    assert export_layer(town, "reported_events", target, login="firm.b") == 0
+    if ending == ".xlsx":
+        assert openpyxl.load_workbook(target).worksheets[0].max_row == 1
+    elif ending == ".csv":
+        assert len(target.read_text("utf-8-sig").splitlines()) == 1
+    else:
+        got = gpd.read_parquet(target) if ending == ".parquet" else gpd.read_file(target)
+        assert len(got) == 0
 
 
 def test_many_rows_come_piece_by_piece(
