@@ -13,6 +13,7 @@ __all__ = [
     "GRID_M",
     "atoms_between",
     "contiguous",
+    "inner_seam",
     "joined",
     "merged",
     "polygons_in",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 GRID_M = 0.001
+_ALONG_M = 0.003
 
 Geometries = NDArray[np.object_]
 Floats = NDArray[np.float64]
@@ -62,16 +64,31 @@ def joined(lines: Geometries, reach_m: float = 30.0) -> Geometries:
     return np.concatenate([single, links]).astype(object)
 
 
-def split_by_line(atom: shapely.Polygon, line: shapely.LineString) -> Geometries:
-    """The pieces of an atom on both sides of a straight line."""
-    return atoms_between(atom, [shapely.intersection(line, atom)])
+def split_by_line(
+    atoms: Geometries, chosen: NDArray[np.bool_], line: shapely.LineString
+) -> tuple[Geometries, Ints]:
+    """The atoms with the chosen ones cut along a straight line, and the atom that each piece is of: (n,) and (n,).
+
+    Atoms beside a cut one get the cut's ends as vertices, so that all pieces still match.
+    """
+    beside = shapely.dwithin(atoms, shapely.multipolygons(atoms[chosen].tolist()), 0.01)
+    whole, near = np.flatnonzero(~beside), np.flatnonzero(beside)
+    lines = [*shapely.boundary(atoms[near]), *shapely.intersection(line, atoms[chosen])]
+    noded = shapely.union_all(lines, grid_size=GRID_M)
+    pieces = polygons_in(shapely.polygonize(shapely.get_parts(noded)))
+    piece, atom = shapely.STRtree(atoms[near]).query(shapely.point_on_surface(pieces), predicate="intersects")
+    held, first = np.unique(piece, return_index=True)  # what lies in no atom is a hole
+    return np.concatenate([atoms[whole], pieces[held]]), np.concatenate([whole, near[atom[first]]])
 
 
-def merged(atoms: Sequence[shapely.Geometry] | Geometries) -> shapely.Geometry:
-    """The ground of atoms as one geometry."""
-    return (
-        atoms[0] if len(atoms) == 1 else shapely.union_all(np.asarray(atoms, dtype=object), grid_size=GRID_M)
-    )
+def merged(atoms: Geometries) -> shapely.Geometry:
+    """The ground of atoms that match vertex by vertex, as one geometry."""
+    return atoms[0] if len(atoms) == 1 else _plain(shapely.coverage_union_all(atoms))
+
+
+def _plain(shape: shapely.Geometry) -> shapely.Geometry:
+    parts = polygons_in(shape)
+    return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
 
 
 def contiguous(atoms: Geometries) -> Ints:
@@ -81,6 +98,26 @@ def contiguous(atoms: Geometries) -> Ints:
         return np.zeros(len(atoms), dtype=np.int64)
     nearest = shapely.STRtree(parts).query_nearest(shapely.point_on_surface(atoms), all_matches=False)
     return np.asarray(nearest[1], dtype=np.int64)
+
+
+def inner_seam(part: shapely.Geometry, drawn: Sequence[shapely.Geometry]) -> shapely.Geometry:
+    """The border of a part that does not run along lines that are drawn already, as lines.
+
+    Told by the middles of its segments, so that a border rounded otherwise than the drawn line, by a millimetre, is not
+    taken for another one.
+    """
+    rings = shapely.get_parts(shapely.get_rings(polygons_in(part)))
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    joined = ring[1:] == ring[:-1]
+    start, stop = xy[:-1][joined], xy[1:][joined]
+    middle = shapely.points((start + stop) / 2)
+    along = np.zeros(len(middle), dtype=bool)
+    for lines in drawn:
+        shapely.prepare(lines)
+        along |= shapely.dwithin(lines, middle, _ALONG_M)
+    if along.all():
+        return shapely.MultiLineString()
+    return shapely.line_merge(shapely.multilinestrings(np.stack([start, stop], axis=1)[~along]))
 
 
 def seam_between(one: shapely.Geometry, other: shapely.Geometry) -> shapely.Geometry:

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from etl.grid_proposal.atoms import contiguous, merged, polygons_in, seam_between, split_by_line
+from etl.grid_proposal.atoms import contiguous, inner_seam, merged, split_by_line
 
 __all__ = ["Piece", "cut_into", "road_share"]
 
@@ -23,7 +23,7 @@ SNAP_LOADS = (0.0, 0.35, np.inf)
 these is tried, from a straight line to one that runs along roads throughout."""
 NARROW_M = 12.0
 """No piece may have a mean width (twice the area over the perimeter) below this, metres."""
-_ROAD_GAIN, _IMBALANCE_COST, _SPLIT_ROUND = 0.8, 1.6, 1e-9
+_ROAD_GAIN, _IMBALANCE_COST, _NOTHING = 0.8, 1.6, 1e-9
 
 Geometries = NDArray[np.object_]
 Floats = NDArray[np.float64]
@@ -32,23 +32,30 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Piece:
-    """Connected ground made of atoms; points (n, 2) in metres with their load (n,) and the atom that each lies in (n,)."""
+    """Connected ground, and the atoms it is made of; points (n, 2) in metres with their load (n,) and the atom that each
+    lies in (n,)."""
 
+    ground: shapely.Polygon
     atoms: Geometries
     xy: Floats
     load: Floats
     atom: Ints
 
-    @property
-    def ground(self) -> shapely.Geometry:
-        """All its atoms as one polygon."""
-        return merged(self.atoms)
+
+@dataclass(frozen=True)
+class _Sides:
+    """Atoms after a split, which of them lie behind the line, and the ground and the load of both sides."""
+
+    atoms: Geometries
+    behind: NDArray[np.bool_]
+    grounds: tuple[shapely.Polygon, shapely.Polygon]
+    loads: tuple[float, float]
 
 
 @dataclass(frozen=True)
 class _Cut:
     cost: float
-    sides: tuple[Piece, Piece]
+    sides: _Sides
     shares: tuple[int, int]
     seam: shapely.Geometry
 
@@ -70,7 +77,7 @@ def cut_into(
         if cut is None:
             done.append(whole)
         else:
-            waiting += list(zip(cut.sides, cut.shares, strict=True))
+            waiting += list(zip(_parts(whole, cut.sides), cut.shares, strict=True))
             seams.append(cut.seam)
     return done, seams
 
@@ -80,11 +87,16 @@ def _best_cut(piece: Piece, cells: int, roads: shapely.STRtree | None) -> _Cut |
     unit = piece.load.sum() / cells
     lines = _candidate_lines(piece, cells, ground)
     cuts: list[_Cut] = []
-    for first in (True, False):
-        chosen = lines[:TRIED] if first else lines[TRIED:]
+    seen: set[tuple[bytes, ...]] = set()
+    for chosen in (lines[:TRIED], lines[TRIED:]):
         for normal, offset in chosen:
             for snap in SNAP_LOADS if len(piece.atoms) > 1 else SNAP_LOADS[:1]:
-                sides = _sides(piece, ground, normal, offset, snap * unit)
+                split, behind = _decided(piece, normal, offset, snap * unit)
+                key = (split.tobytes(), behind.tobytes(), normal.tobytes() if split.any() else b"")
+                if key in seen:
+                    continue
+                seen.add(key)
+                sides = _sides(piece, normal, offset, split, behind)
                 cut = None if sides is None else _judged(ground, sides, cells, unit, roads)
                 if cut is not None:
                     cuts.append(cut)
@@ -129,48 +141,69 @@ def _line(normal: Floats, offset: float, near: Floats, reach: float) -> shapely.
     return shapely.LineString([foot - along, foot + along])
 
 
+def _decided(
+    piece: Piece, normal: Floats, offset: float, whole_below: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which atoms a line is to split, and on which side of it the others lie (True: behind it)."""
+    count = len(piece.atoms)
+    back = piece.xy @ normal < offset
+    load = np.bincount(piece.atom, piece.load, count)
+    load_behind = np.bincount(piece.atom[back], piece.load[back], count)
+    xy, atom = shapely.get_coordinates(piece.atoms, return_index=True)
+    starts = np.flatnonzero(np.diff(atom, prepend=-1))
+    nearest = np.minimum.reduceat(xy @ normal, starts)
+    farthest = np.maximum.reduceat(xy @ normal, starts)
+    lesser = np.minimum(load_behind, load - load_behind)
+    split = (nearest < offset) & (farthest > offset) & (lesser > max(whole_below, _NOTHING))
+    behind = np.where(load > 0, load_behind > load / 2, (nearest + farthest) / 2 < offset)
+    return split, behind
+
+
 def _sides(
-    piece: Piece, ground: shapely.Geometry, normal: Floats, offset: float, whole_below: float
-) -> tuple[Piece, Piece] | None:
-    """The two sides of a line, as pieces of whole and split atoms; None where one of them is not connected."""
-    atoms: list[shapely.Polygon] = []
-    behind: list[bool] = []
-    member = np.empty(len(piece.xy), dtype=np.int64)
-    position = piece.xy @ normal
-    bounds = np.array(ground.bounds)
-    middle, reach = (bounds[:2] + bounds[2:]) / 2, float(np.hypot(*(bounds[2:] - bounds[:2])))
-    line = _line(normal, offset, middle, reach)
-    for index, atom in enumerate(piece.atoms.tolist()):
-        mine = np.flatnonzero(piece.atom == index)
-        corner = shapely.get_coordinates(atom) @ normal
-        load_behind = piece.load[mine[position[mine] < offset]].sum()
-        lesser = min(load_behind, piece.load[mine].sum() - load_behind)
-        if corner.max() <= offset or corner.min() >= offset or lesser <= whole_below - _SPLIT_ROUND:
-            parts = np.array([atom], dtype=object)
-        else:
-            parts = split_by_line(atom, line)
-        member[mine] = len(atoms) + _part_of(parts, piece.xy[mine])
-        inner = shapely.get_coordinates(shapely.point_on_surface(parts)) @ normal < offset
-        if len(parts) == 1:
-            total = piece.load[mine].sum()
-            inner[0] = load_behind > total / 2 if total > 0 else corner.mean() < offset
-        atoms += parts.tolist()
-        behind += inner.tolist()
-    made = np.array(atoms, dtype=object)
-    side = np.array(behind)
-    load = np.bincount(member, piece.load, len(made)).astype(float)
-    side = _mended(made, side, load)
+    piece: Piece, normal: Floats, offset: float, split: NDArray[np.bool_], behind: NDArray[np.bool_]
+) -> _Sides | None:
+    """The two sides of a line, as whole and split atoms; None where one of them is not connected."""
+    made, side = piece.atoms, behind
+    at_back = behind[piece.atom]
+    if split.any():
+        bounds = np.array(piece.ground.bounds)
+        reach = float(np.hypot(*(bounds[2:] - bounds[:2])))
+        line = _line(normal, offset, (bounds[:2] + bounds[2:]) / 2, reach)
+        made, of = split_by_line(piece.atoms, split, line)
+        inner = shapely.get_coordinates(shapely.point_on_surface(made)) @ normal < offset
+        side = np.where(split[of], inner, behind[of])
+        at_back = np.where(split[piece.atom], piece.xy @ normal < offset, at_back)
     if side.all() or not side.any():
         return None
-    if any(len(polygons_in(merged(made[chosen]))) != 1 for chosen in (side, ~side)):
-        return None
-    return _part(piece, made, member, side), _part(piece, made, member, ~side)
+    grounds = _grounds(made, side)
+    if any(shape.geom_type != "Polygon" for shape in grounds):
+        member = _members(piece, made)
+        side = _mended(made, side, np.bincount(member, piece.load, len(made)).astype(float))
+        if side.all() or not side.any():
+            return None
+        grounds, at_back = _grounds(made, side), side[member]
+        if any(shape.geom_type != "Polygon" for shape in grounds):
+            return None
+    return _Sides(made, side, grounds, (piece.load[at_back].sum(), piece.load[~at_back].sum()))
 
 
-def _part_of(parts: Geometries, xy: Floats) -> Ints:
-    if len(parts) == 1 or not len(xy):
-        return np.zeros(len(xy), dtype=np.int64)
-    return np.asarray(shapely.STRtree(parts).query_nearest(shapely.points(xy), all_matches=False)[1])
+def _grounds(atoms: Geometries, side: NDArray[np.bool_]) -> tuple[shapely.Geometry, shapely.Geometry]:
+    return merged(atoms[side]), merged(atoms[~side])
+
+
+def _members(piece: Piece, atoms: Geometries) -> Ints:
+    """The atom that each of the piece's points lies in."""
+    points = shapely.points(piece.xy)
+    return np.asarray(shapely.STRtree(atoms).query_nearest(points, all_matches=False)[1])
+
+
+def _parts(piece: Piece, sides: _Sides) -> tuple[Piece, Piece]:
+    member = _members(piece, sides.atoms)
+    back, front = (
+        _part(piece, ground, sides.atoms, member, chosen)
+        for ground, chosen in zip(sides.grounds, (sides.behind, ~sides.behind), strict=True)
+    )
+    return back, front
 
 
 def _mended(atoms: Geometries, side: NDArray[np.bool_], load: Floats) -> NDArray[np.bool_]:
@@ -186,31 +219,28 @@ def _mended(atoms: Geometries, side: NDArray[np.bool_], load: Floats) -> NDArray
     return turned
 
 
-def _part(piece: Piece, atoms: Geometries, member: Ints, chosen: NDArray[np.bool_]) -> Piece:
+def _part(
+    piece: Piece, ground: shapely.Polygon, atoms: Geometries, member: Ints, chosen: NDArray[np.bool_]
+) -> Piece:
     number = np.cumsum(chosen) - 1
     mine = chosen[member]
-    return Piece(atoms[chosen], piece.xy[mine], piece.load[mine], number[member[mine]])
+    return Piece(ground, atoms[chosen], piece.xy[mine], piece.load[mine], number[member[mine]])
 
 
 def _judged(
-    ground: shapely.Geometry,
-    sides: tuple[Piece, Piece],
-    cells: int,
-    unit: float,
-    roads: shapely.STRtree | None,
+    ground: shapely.Polygon, sides: _Sides, cells: int, unit: float, roads: shapely.STRtree | None
 ) -> _Cut | None:
     """The cut with its cost; None where a side is narrow or has a hole that the ground does not have."""
-    shapes = [side.ground for side in sides]
-    holes = [len(shape.interiors) for shape in shapes]
-    if sum(holes) > sum(len(part.interiors) for part in polygons_in(ground)):
+    shapes = sides.grounds
+    if sum(len(shape.interiors) for shape in shapes) > len(ground.interiors):
         return None
     if any(2 * shape.area / shape.length < NARROW_M for shape in shapes):
         return None
-    first = int(np.clip(round(sides[0].load.sum() / unit), 1, cells - 1))
+    first = int(np.clip(round(sides.loads[0] / unit), 1, cells - 1))
     shares = (first, cells - first)
     bulk = float(np.mean([shape.length**2 / (16 * shape.area) for shape in shapes]))
-    off = max(abs(side.load.sum() / unit - share) / share for side, share in zip(sides, shares, strict=True))
-    seam = seam_between(*shapes)
+    off = max(abs(load / unit - share) / share for load, share in zip(sides.loads, shares, strict=True))
+    seam = inner_seam(shapes[0], [ground.boundary])
     along = 0.0 if roads is None else road_share(seam, roads)
     return _Cut(bulk + _IMBALANCE_COST * float(off) - _ROAD_GAIN * along, sides, shares, seam)
 

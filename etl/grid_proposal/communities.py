@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from etl.grid_proposal.atoms import atoms_between, contiguous, merged, polygons_in, seam_between
+from etl.grid_proposal.atoms import atoms_between, contiguous, inner_seam, merged, polygons_in, seam_between
 from etl.grid_proposal.ground import Place, Stored
 from etl.grid_proposal.planar import drawn_together
 
@@ -115,19 +115,20 @@ def _usable_seats(seated: list[Place], ground: shapely.Geometry) -> tuple[list[P
 
 def _shared_out(ground: shapely.Geometry, seats: Floats, lines: Geometries) -> list[shapely.Geometry | None]:
     """The part of the ground nearest to each seat, moved to roads where atoms between them lie mostly at one seat."""
-    atoms: list[shapely.Polygon] = []
-    owner: list[int] = []
+    atoms: list[Geometries] = []
+    owner: list[NDArray[np.int64]] = []
     voronoi = _voronoi(seats, ground)
     for part in polygons_in(ground):
         made, nearest = _by_nearest_seat(part, seats, voronoi, lines)
-        atoms += made
-        owner += _gathered(np.array(made, dtype=object), np.array(nearest), seats).tolist()
-    every, of_all = np.array(atoms, dtype=object), np.array(owner)
+        atoms.append(made)
+        owner.append(_gathered(made, nearest, seats))
+    every, of_all = np.concatenate(atoms), np.concatenate(owner)
     held = np.unique(of_all)
     shares = np.array([merged(every[of_all == seat]) for seat in held], dtype=object)
-    left, right = shapely.STRtree(shares).query(shares, predicate="dwithin", distance=0.01)
-    pairs = zip(left[left < right].tolist(), right[left < right].tolist(), strict=True)
-    seams = [seam_between(shares[i], shares[j]) for i, j in pairs]
+    seams: list[shapely.Geometry] = []
+    for share in shares.tolist():
+        near = [seam for seam in seams if shapely.dwithin(seam, share, 0.01)]
+        seams.append(inner_seam(share, [ground.boundary, *near]))
     exact = drawn_together(
         shares, np.zeros(len(shares), dtype=np.int64), np.array([ground], dtype=object), seams
     )
@@ -149,25 +150,20 @@ def _voronoi(seats: Floats, ground: shapely.Geometry) -> shapely.Geometry:
 
 def _by_nearest_seat(
     part: shapely.Polygon, seats: Floats, voronoi: shapely.Geometry, lines: Geometries
-) -> tuple[list[shapely.Polygon], list[int]]:
+) -> tuple[Geometries, NDArray[np.int64]]:
+    """Atoms between roads and the lines half-way between seats, and the seat that each goes to."""
     tree = shapely.STRtree(shapely.points(seats))
-    atoms: list[shapely.Polygon] = []
-    owner: list[int] = []
-    inside = lines[shapely.intersects(lines, part)] if len(lines) else lines
-    for atom in atoms_between(part, list(shapely.intersection(inside, part))).tolist():
-        near = _nearest(tree, _points_in(atom))
+    inside = list(shapely.intersection(lines[shapely.intersects(lines, part)], part)) if len(lines) else []
+    blocks = atoms_between(part, inside)
+    atoms = atoms_between(part, [*inside, shapely.intersection(voronoi, part)])
+    middles = shapely.point_on_surface(atoms)
+    owner = _nearest(tree, shapely.get_coordinates(middles))
+    block_of = shapely.STRtree(blocks).query_nearest(middles, all_matches=False)[1]
+    for index, block in enumerate(blocks.tolist()):
+        near = _nearest(tree, _points_in(block))
         share = np.bincount(near, minlength=len(seats)) / len(near)
-        if (
-            share.max() >= WHOLE_ATOM
-            and shapely.distance(part, atom) == 0
-            and not _holds_other(atom, seats, share)
-        ):
-            atoms.append(atom)
-            owner.append(int(np.argmax(share)))
-            continue
-        for piece in atoms_between(atom, [shapely.intersection(voronoi, atom)]).tolist():
-            atoms.append(piece)
-            owner.append(int(_nearest(tree, shapely.get_coordinates(shapely.point_on_surface(piece)))[0]))
+        if share.max() >= WHOLE_ATOM and not _holds_other(block, seats, share):
+            owner[block_of == index] = int(np.argmax(share))
     return atoms, owner
 
 

@@ -195,7 +195,7 @@ def _cells_of(
         xy, load = sampled(part, mine, count, wish)
         atom = shapely.STRtree(atoms).query_nearest(shapely.points(xy), all_matches=False)[1]
         tree = shapely.STRtree(near) if len(near) else None
-        pieces, cuts = cut_into(Piece(atoms, xy, load, atom), count, tree)
+        pieces, cuts = cut_into(Piece(part, atoms, xy, load, atom), count, tree)
         cells += [piece.ground for piece in pieces]
         seams += cuts
     return cells, seams
