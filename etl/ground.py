@@ -1,5 +1,6 @@
 """The ground that rows are checked against: the units, cells and register keys that the database holds now."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -8,9 +9,12 @@ import psycopg
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from psycopg import sql
 
+from etl.binary_copy import Places
 from etl.frames import Frame, points_to_metric
 from etl.manifest import City
+from etl.occurrences import Occurrences
 
 __all__ = ["Ground", "Unit"]
 
@@ -31,14 +35,37 @@ class Ground:
     """What the database holds as seen by the running transaction; `forget()` after each section stored."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]], city: City) -> None:
-        self.connection = connection
+        self._connection = connection
         self.city = city
         self.srid = city.metric_srid
+        # Waits for a chunk that is still being written on the same connection; set by the loader.
+        self.before_asking: Callable[[], None] = lambda: None
+        self._empty: dict[str, bool] = {}
+
+    @property
+    def connection(self) -> psycopg.Connection[dict[str, Any]]:
+        """The load's connection, free to ask."""
+        self.before_asking()
+        return self._connection
 
     def forget(self) -> None:
         """Reads everything anew at the next use."""
-        for name in ("units", "_towns", "cells", "_cells", "district"):
-            self.__dict__.pop(name, None)
+        for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
+            self.__dict__.pop(name)
+        self._empty.clear()
+
+    def is_empty(self, table: str) -> bool:
+        """Whether a table held no row when this section began: then nothing of it needs to be looked up."""
+        if table not in self._empty:
+            name = sql.Identifier(*table.split("."))
+            found = self.connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(name)).fetchone()
+            self._empty[table] = found is None
+        return self._empty[table]
+
+    @cached_property
+    def occurrences(self) -> Occurrences:
+        """How often the section's rows that are known by their content alone have come so far."""
+        return Occurrences()
 
     @property
     def county_code(self) -> str:
@@ -76,8 +103,12 @@ class Ground:
         return outline
 
     @cached_property
-    def _towns(self) -> tuple[NDArray[np.object_], shapely.STRtree]:
-        return self._index([(u.code, u.geom) for u in self.units.values() if u.level == "town" and u.geom])
+    def _town_outlines(self) -> list[tuple[str, shapely.Geometry]]:
+        """Towns with an outline, prepared, from the highest code down."""
+        found = [(u.code, u.geom) for u in self.units.values() if u.level == "town" and u.geom is not None]
+        for _, outline in found:
+            shapely.prepare(outline)
+        return sorted(found, key=lambda item: item[0], reverse=True)
 
     @cached_property
     def cells(self) -> list[tuple[str, shapely.Geometry]]:
@@ -96,19 +127,35 @@ class Ground:
         codes = np.array([code for code, _ in pairs], dtype=object)
         return codes, shapely.STRtree([geom for _, geom in pairs])
 
-    def towns_at(
-        self, points: NDArray[np.object_], named: NDArray[np.object_] | None = None
-    ) -> NDArray[np.object_]:
-        """Code of the town that each point lies in, or None; on a shared border the one it names, else the lowest."""
-        return _containing(*self._towns, points, named)
+    def places_of(self, points: NDArray[np.object_]) -> Places:
+        """Shapely points (or None) as arrays of coordinates."""
+        return Places(shapely.get_x(points), shapely.get_y(points))
 
-    def cells_at(self, points: NDArray[np.object_]) -> NDArray[np.object_]:
+    def towns_at(self, places: Places, named: NDArray[np.object_] | None = None) -> NDArray[np.object_]:
+        """Code of the town that each point lies in, or None; on a shared border the one it names, else the lowest."""
+        found = np.full(len(places.x), None, dtype=object)
+        for code, outline in self._town_outlines:  # from the highest code down: the lowest stays
+            west, south, east, north = outline.bounds
+            near = (places.x >= west) & (places.x <= east) & (places.y >= south) & (places.y <= north)
+            rows = np.flatnonzero(near)
+            rows = rows[shapely.intersects_xy(outline, places.x[rows], places.y[rows])]
+            if named is not None:
+                said = np.array(
+                    [a is not None and a == b for a, b in zip(found[rows], named[rows], strict=True)],
+                    dtype=bool,
+                )
+                rows = rows[~said]
+            found[rows] = code
+        return found
+
+    def cells_at(self, places: Places | NDArray[np.object_]) -> NDArray[np.object_]:
         """Code of the grid cell that each point lies in, or None; on a shared border the lowest."""
-        return _containing(*self._cells, points, None)
+        points = places.shapes() if isinstance(places, Places) else places
+        return _containing(*self._cells, points)
 
     def nearest_town(self, points: NDArray[np.object_], within_m: float) -> NDArray[np.object_]:
         """Code of the nearest town within a distance (metres), or None."""
-        codes, tree = self._towns
+        codes, tree = self._index(self._town_outlines)
         found = np.full(len(points), None, dtype=object)
         if len(codes) and len(points) and within_m > 0:
             rows, units = tree.query_nearest(points, max_distance=within_m, all_matches=False)
@@ -122,46 +169,48 @@ class Ground:
             return unit.code if unit and unit.level == "town" else None
         return self._town_names.get(text)
 
-    @property
+    @cached_property
     def _town_names(self) -> dict[str, str]:
         return {u.name: u.code for u in self.units.values() if u.level == "town"}
 
-    def outside_zone(self, points: NDArray[np.object_]) -> Bool:
+    @cached_property
+    def _zone(self) -> tuple[pyproj.CRS, pyproj.Transformer]:
+        return pyproj.CRS.from_epsg(self.srid), pyproj.Transformer.from_crs(self.srid, 4326, always_xy=True)
+
+    def outside_zone(self, places: Places | NDArray[np.object_]) -> Bool:
         """Points (metres of the zone) that lie beyond the zone's area of use by more than 1.5 degrees, or nowhere."""
-        area = pyproj.CRS.from_epsg(self.srid).area_of_use
-        x, y = shapely.get_x(points), shapely.get_y(points)
-        to_degrees = pyproj.Transformer.from_crs(self.srid, 4326, always_xy=True)
-        lon, lat = (np.asarray(v) for v in to_degrees.transform(x, y))
+        if not isinstance(places, Places):
+            places = self.places_of(places)
+        crs, to_degrees = self._zone
+        # What lies in the district's own box needs no transformation to be told inside.
+        lon, lat = np.full(len(places.x), np.nan), np.full(len(places.x), np.nan)
+        plain = np.zeros(len(places.x), dtype=bool)
+        if self.district is not None:
+            west, south, east, north = self.district.bounds
+            plain = (places.x >= west) & (places.x <= east) & (places.y >= south) & (places.y <= north)
+        rest = ~plain & places.known
+        lon[rest], lat[rest] = to_degrees.transform(places.x[rest], places.y[rest])
         inside = np.isfinite(lon) & np.isfinite(lat)
+        area = crs.area_of_use
         if area is not None:
             inside &= (lon > area.west - 1.5) & (lon < area.east + 1.5)
             inside &= (lat > area.south - 1.5) & (lat < area.north + 1.5)
-        return ~inside
+        return ~(inside | plain)
 
-    def metric_points(
-        self, x: NDArray[np.float64], y: NDArray[np.float64], frame: Frame
-    ) -> NDArray[np.object_]:
-        """Points in metres of the zone from coordinates of a frame, shape (n,); None where a coordinate is NaN."""
+    def metric_places(self, x: NDArray[np.float64], y: NDArray[np.float64], frame: Frame) -> Places:
+        """Points in metres of the zone from coordinates of a frame, shape (n,); NaN where a coordinate is."""
         east, north = points_to_metric(x, y, frame, self.srid)
-        points = np.full(len(x), None, dtype=object)
-        known = np.isfinite(east) & np.isfinite(north)
-        points[known] = shapely.points(east[known], north[known])
-        return points
+        return Places(np.where(np.isfinite(east), east, np.nan), np.where(np.isfinite(north), north, np.nan))
 
 
 def _containing(
-    codes: NDArray[np.object_],
-    tree: shapely.STRtree,
-    points: NDArray[np.object_],
-    named: NDArray[np.object_] | None,
+    codes: NDArray[np.object_], tree: shapely.STRtree, points: NDArray[np.object_]
 ) -> NDArray[np.object_]:
     found = np.full(len(points), None, dtype=object)
     if not len(codes) or not len(points):
         return found
     rows, units = tree.query(points, predicate="intersects")
-    order = np.lexsort((codes[units].astype(str), rows))[::-1]
-    found[rows[order]] = codes[units[order]]  # written from the highest code down: the lowest stays
-    if named is not None:
-        said = codes[units] == named[rows]
-        found[rows[said]] = codes[units[said]]
+    # `codes` ascend: written from the highest down, the lowest stays.
+    order = np.argsort(-units, kind="stable")
+    found[rows[order]] = codes[units[order]]
     return found

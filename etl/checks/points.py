@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from etl.binary_copy import Places
 from etl.checks.polygons import unwrapped, usable
-from etl.checks.values import Objects, _number, blank
+from etl.checks.values import Bool, Objects, _number, blank
 from etl.frames import Frame
 from etl.ground import Ground
 from etl.readers import Table
@@ -15,8 +17,15 @@ from etl.reasons import Findings
 
 __all__ = ["points", "within_district"]
 
+Floats = NDArray[np.float64]
 
-def _coordinates(values: Objects, findings: Findings, field: str) -> NDArray[np.float64]:
+
+def _coordinates(table: Table, column: str, findings: Findings) -> Floats:
+    """A column's numbers, shape (n,); NaN, with the reason noted, where there is none."""
+    numbers = table.numbers(column)
+    if numbers is not None and np.isfinite(numbers).all():
+        return numbers
+    values = table.columns[column]
     out = np.full(len(values), np.nan)
     given = ~blank(values)
     try:
@@ -25,95 +34,127 @@ def _coordinates(values: Objects, findings: Findings, field: str) -> NDArray[np.
         for row in np.flatnonzero(given):
             number = _number(values[row])
             out[row] = np.nan if number is None else number
-    findings.reject(~given, "coordinate_missing", field)
+    findings.reject(~given, "coordinate_missing", column)
     wrong = given & ~np.isfinite(out)
-    findings.reject(wrong, "coordinate_not_number", field, found=values)
+    findings.reject(wrong, "coordinate_not_number", column, found=values)
     out[wrong] = np.nan
+    return out
+
+
+def _own_points(table: Table, findings: Findings) -> tuple[Floats, Floats]:
+    """Coordinates of the file's own points; NaN, with the reason noted, where a row has none that can be used."""
+    found = table.points()
+    if found is not None and np.isfinite(found[0]).all() and np.isfinite(found[1]).all():
+        return found
+    assert table.geometry is not None
+    geometry = unwrapped(table.geometry)
+    usable(table, geometry, findings, "Point")
+    is_point = shapely.get_type_id(geometry) == 0
+    return (
+        np.where(is_point, shapely.get_x(geometry), np.nan),
+        np.where(is_point, shapely.get_y(geometry), np.nan),
+    )
+
+
+def _shown(x: Floats, y: Floats, rows: Bool) -> Objects:
+    """The coordinates as text, for the rows of a mask only: a text for every good row would cost more than the check."""
+    out = np.full(len(x), None, dtype=object)
+    for row in np.flatnonzero(rows):
+        out[row] = f"{x[row]:.6f}, {y[row]:.6f}"
     return out
 
 
 def points(
     table: Table, x_column: str | None, y_column: str | None, frame: Frame, ground: Ground, findings: Findings
-) -> tuple[Objects, NDArray[np.float64], NDArray[np.float64]]:
-    """Points in metres of the city's zone, and the coordinates as the file has them.
+) -> tuple[Places, Floats, Floats]:
+    """Points in metres of the city's zone, and the coordinates as the file has them, each of shape (n,).
 
     From the two columns where the manifest names them, else from the file's geometry. Rows without a usable
-    position are set aside; their point is None.
+    position are set aside; their place is NaN.
     """
     if x_column and y_column:
-        x = _coordinates(table.columns[x_column], findings, x_column)
-        y = _coordinates(table.columns[y_column], findings, y_column)
+        x, y = _coordinates(table, x_column, findings), _coordinates(table, y_column, findings)
     else:
-        assert table.geometry is not None
-        geometry = unwrapped(table.geometry)
-        usable(table, geometry, findings, "Point")
-        is_point = shapely.get_type_id(geometry) == 0
-        x = np.where(is_point, shapely.get_x(geometry), np.nan)
-        y = np.where(is_point, shapely.get_y(geometry), np.nan)
+        x, y = _own_points(table, findings)
     sane = np.isfinite(x) & np.isfinite(y)
-    shown = np.array([f"{a:.6f}, {b:.6f}" for a, b in zip(x, y, strict=True)], dtype=object)
     if frame.is_geographic:
         # 0, 0 is what a blank becomes on its way through other programs.
         null_island = sane & (x == 0) & (y == 0)
         findings.reject(null_island, "coordinate_missing", "lon, lat")
         swapped = sane & (np.abs(y) > 90) & (np.abs(x) <= 90)
-        findings.reject(swapped, "coordinate_swapped", "lon, lat", found=shown)
+        findings.reject(swapped, "coordinate_swapped", "lon, lat", found=_shown(x, y, swapped))
         wild = sane & ~swapped & ((np.abs(x) > 180) | (np.abs(y) > 90))
-        findings.reject(wild, "coordinate_out_of_range", "lon, lat", found=shown)
+        findings.reject(wild, "coordinate_out_of_range", "lon, lat", found=_shown(x, y, wild))
         sane &= ~(null_island | swapped | wild)
-    found = np.full(len(table), None, dtype=object)
-    found[sane] = ground.metric_points(x[sane], y[sane], frame)
-    lost = sane & blank(found)
-    placed = np.flatnonzero(sane & ~lost)
-    lost[placed[ground.outside_zone(found[placed])]] = True
-    findings.reject(lost, "outside_zone", "lon, lat", found=shown)
-    found[lost] = None
-    return found, x, y
+    found = ground.metric_places(np.where(sane, x, np.nan), np.where(sane, y, np.nan), frame)
+    lost = sane & (~found.known | ground.outside_zone(found))
+    findings.reject(lost, "outside_zone", "lon, lat", found=_shown(x, y, lost))
+    return Places(np.where(lost, np.nan, found.x), np.where(lost, np.nan, found.y)), x, y
 
 
 def within_district(
-    found: Objects, named: Objects, ground: Ground, findings: Findings, tolerance_m: float
+    found: Places | Objects, named: Objects, ground: Ground, findings: Findings, tolerance_m: float
 ) -> Objects:
     """The town of each point, by location; points outside the district or the town they name are set aside.
 
-    `named`: town code or name as the row gives it, None where it gives none. A town without a known outline
-    cannot be compared: its own word is then taken.
+    `found`: Places or shapely points, metres of the city's zone. `named`: town code or name as the row gives it, None
+    where it gives none. A town without a known outline cannot be compared: its own word is then taken.
     """
-    codes = np.full(len(found), None, dtype=object)
-    for row in np.flatnonzero(~blank(named)):
-        codes[row] = ground.town_code(named[row])
+    places = found if isinstance(found, Places) else ground.places_of(found)
+    codes = _named_codes(named, ground)
     findings.reject(blank(codes) & ~blank(named), "unknown_town", "town", found=named)
-    placed = np.flatnonzero(~blank(found))
     if ground.district is None:
-        findings.notices.append(
-            "库中没有行政区边界，位置未核对 / no outline of the district is stored: positions were not compared with it"
-        )
+        note = "库中没有行政区边界，位置未核对 / no outline of the district is stored: positions were not compared with it"
+        findings.notices.append(note)
         return codes
+    known = places.known
     # The prepared outline says quickly who is inside; only for the others is the distance worth its time.
-    away = placed[~shapely.intersects(ground.district, found[placed])]
-    metres = np.zeros(len(found))
-    metres[away] = shapely.distance(found[away], ground.district)
+    away = known & ~shapely.intersects_xy(ground.district, places.x, places.y)
+    metres = np.zeros(len(known))
+    if away.any():
+        metres[away] = shapely.distance(places.take(away).shapes(), ground.district)
     outside = metres > tolerance_m
     district = f"{ground.city.name_zh} {ground.city.name_en}"
     findings.reject(outside, "outside_district", "lon, lat", district=district, metres=_round(metres))
-    towns = np.full(len(found), None, dtype=object)
-    towns[placed] = ground.towns_at(found[placed], codes[placed])
-    for row in placed[~outside[placed]]:
-        town = ground.units.get(codes[row]) if codes[row] else None
-        if town is None:
-            continue
-        if town.geom is None:
-            towns[row] = town.code
-            continue
-        gap = 0.0 if towns[row] == town.code else shapely.distance(found[row], town.geom)
-        if gap > tolerance_m:
-            findings.reject_row(int(row), "outside_named_town", "town", town=town.name, metres=f"{gap:.0f}")
-        elif gap > 0:
-            towns[row] = town.code
-    homeless = np.flatnonzero(~blank(found) & blank(towns))
-    towns[homeless] = ground.nearest_town(found[homeless], tolerance_m)
+    towns = ground.towns_at(places, codes)
+    _compare_with_named(towns, codes, places, known & ~outside, ground, findings, tolerance_m)
+    homeless = known & blank(towns)
+    if homeless.any():
+        towns[homeless] = ground.nearest_town(places.take(homeless).shapes(), tolerance_m)
     return towns
 
 
-def _round(metres: NDArray[np.float64]) -> Any:
-    return np.array([f"{m:.0f}" for m in metres], dtype=object)
+def _named_codes(named: Objects, ground: Ground) -> Objects:
+    """The town's code for what each row names; one look-up for each word that the rows use."""
+    place, words = pd.factorize(named)
+    codes = np.array([*(ground.town_code(word) for word in words), None], dtype=object)
+    return codes[place]  # a blank has place -1: the last
+
+
+def _compare_with_named(
+    towns: Objects,
+    codes: Objects,
+    places: Places,
+    rows: Bool,
+    ground: Ground,
+    findings: Findings,
+    tolerance_m: float,
+) -> None:
+    differs = np.flatnonzero(rows & ~blank(codes) & (towns != codes))
+    for row in differs:
+        town = ground.units[codes[row]]
+        if town.geom is None:
+            towns[row] = town.code
+            continue
+        gap = shapely.distance(shapely.points(places.x[row], places.y[row]), town.geom)
+        if gap > tolerance_m:
+            findings.reject_row(int(row), "outside_named_town", "town", town=town.name, metres=f"{gap:.0f}")
+        else:
+            towns[row] = town.code
+
+
+def _round(metres: Floats) -> Any:
+    out = np.full(len(metres), None, dtype=object)
+    for row in np.flatnonzero(metres):
+        out[row] = f"{metres[row]:.0f}"
+    return out

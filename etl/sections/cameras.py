@@ -23,7 +23,8 @@ __all__ = ["TARGET", "prepare"]
 TARGET = Target(
     "registry.camera",
     "gb_id",
-    {
+    retired_by="retired_on",
+    types={
         "gb_id": "text",
         "name_zh": "text",
         "site_id": "int8",

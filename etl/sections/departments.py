@@ -14,8 +14,8 @@ __all__ = ["TARGET", "prepare"]
 TARGET = Target(
     "duty.department",
     "code",
-    {"code": "text", "name_zh": "text", "name_en": "text", "phone": "text"},
-    has_batch=False,
+    row_id="code",
+    types={"code": "text", "name_zh": "text", "name_en": "text", "phone": "text"},
     has_generated=False,
 )
 

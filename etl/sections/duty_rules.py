@@ -17,7 +17,8 @@ __all__ = ["TARGET", "prepare"]
 TARGET = Target(
     "duty.rule",
     "code",
-    {
+    row_id="code",
+    types={
         "code": "text",
         "place_type_zh": "text",
         "place_type_en": "text",
@@ -28,8 +29,8 @@ TARGET = Target(
         "legal_basis_zh": "text",
         "legal_basis_en": "text",
     },
-    has_batch=False,
     has_generated=False,
+    name="place_type_zh",
 )
 
 

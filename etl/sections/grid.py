@@ -19,7 +19,8 @@ __all__ = ["TARGET", "prepare"]
 TARGET = Target(
     "territory.grid_cell",
     "code",
-    {"code": "text", "community_code": "text", "name_zh": "text", "geom": "geometry"},
+    row_id="code",
+    types={"code": "text", "community_code": "text", "name_zh": "text", "geom": "geometry"},
 )
 
 

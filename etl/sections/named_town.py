@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl import checks
+from etl.binary_copy import Places
 from etl.ground import Ground
 from etl.manifest import Cameras, Sites
 from etl.readers import Table
 from etl.reasons import Findings
+from etl.register_sections import Events, Resources
 
 __all__ = ["within_named_town"]
 
@@ -16,10 +18,10 @@ def within_named_town(
     table: Table,
     code_column: str | None,
     name_column: str | None,
-    geom: NDArray[np.object_],
+    geom: Places | NDArray[np.object_],
     ground: Ground,
     findings: Findings,
-    section: Sites | Cameras,
+    section: Sites | Cameras | Events | Resources,
 ) -> NDArray[np.object_]:
     """Town of each row by its location, checked against the town it names by code, else by name."""
     named = checks.texts(table, name_column)

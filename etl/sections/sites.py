@@ -1,6 +1,7 @@
 """Enterprise sites: points, known by their credit code, else by the file's own id."""
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl import checks
@@ -13,14 +14,18 @@ from etl.sections.levels import LEVELS
 from etl.sections.named_town import within_named_town
 from etl.sections.references import known, refuse_unknown
 from etl.sections.values import Values, constant
-from etl.store import Target
+from etl.store import MATCH, Target
 
-__all__ = ["TARGET", "prepare"]
+__all__ = ["TARGET", "match_sites", "prepare"]
 
 TARGET = Target(
     "registry.site",
     "local_id",
-    {
+    fills=True,
+    retired_by="active_to",
+    said_of_place=("source_frame", "source_x", "source_y"),
+    alternative_keys=("uscc",),
+    types={
         "uscc": "text",
         "local_id": "text",
         "name_zh": "text",
@@ -57,29 +62,26 @@ _VULNERABILITIES = {word: word for word in ("normal", "mixed", "sleeping", "both
 def prepare(table: Table, section: Sites, frame: Frame | None, ground: Ground, findings: Findings) -> Values:
     """Values of registry.site; points in metres of the zone."""
     columns = section.columns
-    local_id = checks.texts(table, columns.id)
-    uscc = checks.usccs(checks.texts(table, columns.uscc), findings, columns.uscc or "uscc")
-    given = checks.texts(table, columns.uscc)
-    findings.reject(checks.blank(local_id) & checks.blank(given), "key_missing", columns.uscc or columns.id)
-    _refuse_foreign_keys(uscc, local_id, ground, findings)
     assert frame is not None
-    geom, x, y = checks.points(table, columns.lon, columns.lat, frame, ground, findings)
-    town = within_named_town(table, columns.town_code, columns.town, geom, ground, findings, section)
+    local_id = checks.texts(table, columns.id)
+    given = checks.texts(table, columns.uscc)
+    uscc = checks.usccs(given, findings, columns.uscc or "uscc")
+    findings.reject(checks.blank(local_id) & checks.blank(given), "key_missing", columns.uscc or columns.id)
+    places, x, y = checks.points(table, columns.lon, columns.lat, frame, ground, findings)
+    town = within_named_town(table, columns.town_code, columns.town, places, ground, findings, section)
+    name = checks.required(checks.texts(table, columns.name), findings, columns.name, "name_missing")
     values: Values = {
+        MATCH: match_sites(uscc, local_id, ground, findings),
         "uscc": uscc,
         "local_id": local_id,
-        "name_zh": checks.required(checks.texts(table, columns.name), findings, columns.name, "name_missing"),
-        "geom": geom,
+        "name_zh": name,
+        "geom": places,
         "town_code": town,
-        "cell_code": ground.cells_at(geom),
+        "cell_code": ground.cells_at(places),
         "source_frame": constant(table, frame.name),
-        "source_x": x.astype(object),
-        "source_y": y.astype(object),
+        "source_x": x,
+        "source_y": y,
     }
-    if columns.uscc is None:
-        del values["uscc"]
-    if columns.id is None:
-        del values["local_id"]
     for field, column, default in (
         ("address", columns.address, ""),
         ("gbt4754", columns.gbt4754, ""),
@@ -88,7 +90,8 @@ def prepare(table: Table, section: Sites, frame: Frame | None, ground: Ground, f
         ("contact_phone", columns.contact_phone, None),
     ):
         if column:
-            values[field] = checks.texts(table, column, default=default)
+            text = table.text(column)
+            values[field] = text if default is None else pc.fill_null(text, default)
     for field, column, words in (
         ("hazard_level", columns.hazard_level, LEVELS),
         ("scale", columns.scale, _SCALES),
@@ -104,59 +107,58 @@ def prepare(table: Table, section: Sites, frame: Frame | None, ground: Ground, f
             text = checks.texts(table, column)
             values[field] = checks.numbers(text, findings, column, low=0, high=high, whole=True)
     if columns.active_from:
-        since = checks.dates(checks.texts(table, columns.active_from), findings, columns.active_from)
-        findings.reject(
-            checks.blank(checks.texts(table, columns.active_from)), "value_missing", columns.active_from
-        )
-        values["active_from"] = since
+        text = checks.texts(table, columns.active_from)
+        values["active_from"] = checks.dates(text, findings, columns.active_from)
+        findings.reject(checks.blank(text), "value_missing", columns.active_from)
     if columns.active_to:
-        values["active_to"] = checks.dates(
-            checks.texts(table, columns.active_to), findings, columns.active_to
-        )
+        text = checks.texts(table, columns.active_to)
+        values["active_to"] = checks.dates(text, findings, columns.active_to)
     if columns.rule:
         rule = checks.texts(table, columns.rule)
         refuse_unknown(
             rule, known(ground, "SELECT code FROM duty.rule"), "unknown_rule", columns.rule, findings
         )
         values["rule_code"] = rule
-    _warn_of_twins(values, checks.texts(table, columns.address), table, findings)
     return values
 
 
-def _refuse_foreign_keys(
+def match_sites(
     uscc: NDArray[np.object_], local_id: NDArray[np.object_], ground: Ground, findings: Findings
-) -> None:
-    """Sets aside rows whose credit code and local id belong to two different stored sites.
+) -> NDArray[np.object_]:
+    """Id of the stored site that each row is, shape (n,), None for a new one.
 
-    A stored site without a credit code that has the row's local id is the same site, and takes the code; a row
-    without one takes the stored site's (written into `uscc`).
+    A site is known by its credit code, else by the file's own id. A stored one without a code that has the row's id is
+    the same site, and takes the code. Written into `uscc` and `local_id`: what the row leaves blank and the stored site
+    has. Rows whose code and id belong to two different stored sites are set aside; so are rows of a site that a person
+    has merged into another.
     """
-    stored = ground.connection.execute("SELECT uscc, local_id FROM registry.site").fetchall()
-    uscc_of = {r["local_id"]: r["uscc"] for r in stored if r["local_id"] is not None}
-    id_of = {r["uscc"]: r["local_id"] for r in stored if r["uscc"] is not None}
-    for row in np.flatnonzero(~checks.blank(local_id)):
-        held = uscc_of.get(local_id[row])
-        if uscc[row] is None:
-            uscc[row] = held  # a blank does not take a stored code away
-        elif held is not None and held != uscc[row]:
-            findings.reject_row(int(row), "duplicate_in_store", "id", key=local_id[row], other=held)
-        elif uscc[row] in id_of and local_id[row] in uscc_of and held is None:
-            other = id_of[uscc[row]] or uscc[row]
-            findings.reject_row(int(row), "duplicate_in_store", "uscc", key=uscc[row], other=other)
-
-
-def _warn_of_twins(values: Values, address: NDArray[np.object_], table: Table, findings: Findings) -> None:
-    """Two accepted rows of the same name and address are probably one site: said, never merged in silence."""
-    seen: dict[tuple[str, str], int] = {}
-    twins: list[tuple[int, int]] = []
-    for row in np.flatnonzero(findings.accepted & ~checks.blank(address)):
-        key = (values["name_zh"][row], address[row])
-        if key in seen:
-            twins.append((int(table.row_no[seen[key]]), int(table.row_no[row])))
-        seen.setdefault(key, int(row))
-    if twins:
-        shown = ", ".join(f"{a}={b}" for a, b in twins[:5])
-        findings.notices.append(
-            f"{len(twins)} 对行名称和地址相同，可能是同一场所 / pair(s) of rows have the same name and address and may be one site "
-            f"(both stored): rows {shown}{' …' if len(twins) > 5 else ''}"
-        )
+    match = np.full(len(uscc), None, dtype=object)
+    if ground.is_empty("registry.site"):
+        return match
+    wanted = ([k for k in uscc if k is not None], [k for k in local_id if k is not None])
+    stored = ground.connection.execute(
+        "SELECT id, uscc, local_id FROM registry.site WHERE uscc = ANY (%s) OR local_id = ANY (%s)", wanted
+    ).fetchall()
+    by_code = {r["uscc"]: r for r in stored if r["uscc"] is not None}
+    by_id = {r["local_id"]: r for r in stored if r["local_id"] is not None}
+    merged = ground.connection.execute(
+        "SELECT a.uscc, a.local_id, s.name_zh FROM registry.site_alias AS a JOIN registry.site AS s ON s.id = a.site_id"
+        " WHERE a.uscc = ANY (%s) OR a.local_id = ANY (%s)",
+        wanted,
+    ).fetchall()
+    into = {r["uscc"]: r["name_zh"] for r in merged} | {r["local_id"]: r["name_zh"] for r in merged}
+    into.pop(None, None)
+    for row in range(len(uscc)):
+        code, own = uscc[row], local_id[row]
+        coded, named = by_code.get(code), by_id.get(own)
+        if named is not None and code is not None and named["uscc"] not in (None, code):
+            findings.reject_row(row, "duplicate_in_store", "id", key=own, other=named["uscc"])
+        elif coded is not None and named is not None and coded["id"] != named["id"]:
+            other = coded["local_id"] or coded["uscc"]
+            findings.reject_row(row, "duplicate_in_store", "uscc", key=code, other=other)
+        elif (found := named or coded) is not None:
+            match[row] = found["id"]
+            uscc[row], local_id[row] = code or found["uscc"], own or found["local_id"]
+        elif code in into or own in into:
+            findings.reject_row(row, "merged_site", "id", other=into.get(code) or into.get(own))
+    return match

@@ -20,7 +20,8 @@ __all__ = ["TARGET", "prepare"]
 TARGET = Target(
     "territory.unit",
     "code",
-    {
+    row_id="code",
+    types={
         "code": "text",
         "level": "text",
         "parent_code": "text",
@@ -31,6 +32,7 @@ TARGET = Target(
         "source_frame": "text",
     },
     counts_versions=True,
+    retired_by="valid_to",
 )
 
 
