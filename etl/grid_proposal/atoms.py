@@ -13,6 +13,7 @@ __all__ = [
     "GRID_M",
     "atoms_between",
     "contiguous",
+    "holders",
     "inner_seam",
     "joined",
     "merged",
@@ -79,6 +80,18 @@ def split_by_line(
     piece, atom = shapely.STRtree(atoms[near]).query(shapely.point_on_surface(pieces), predicate="intersects")
     held, first = np.unique(piece, return_index=True)  # what lies in no atom is a hole
     return np.concatenate([atoms[whole], pieces[held]]), np.concatenate([whole, near[atom[first]]])
+
+
+def holders(polygons: Geometries, xy: Floats) -> Ints:
+    """The polygon that each point (n, 2) lies in, the first where several hold it, the nearest where none does: (n,)."""
+    points = shapely.points(xy)
+    found = np.full(len(xy), -1, dtype=np.int64)
+    polygon, point = shapely.STRtree(points).query(polygons, predicate="intersects")
+    found[point[::-1]] = polygon[::-1]
+    lost = np.flatnonzero(found < 0)
+    if len(lost):
+        found[lost] = shapely.STRtree(polygons).query_nearest(points[lost], all_matches=False)[1]
+    return found
 
 
 def merged(atoms: Geometries) -> shapely.Geometry:

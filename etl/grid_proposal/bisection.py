@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from etl.grid_proposal.atoms import contiguous, inner_seam, merged, split_by_line
+from etl.grid_proposal.atoms import contiguous, holders, inner_seam, merged, split_by_line
 
 __all__ = ["Piece", "cut_into", "road_share"]
 
@@ -177,7 +177,7 @@ def _sides(
         return None
     grounds = _grounds(made, side)
     if any(shape.geom_type != "Polygon" for shape in grounds):
-        member = _members(piece, made)
+        member = holders(made, piece.xy)
         side = _mended(made, side, np.bincount(member, piece.load, len(made)).astype(float))
         if side.all() or not side.any():
             return None
@@ -191,14 +191,8 @@ def _grounds(atoms: Geometries, side: NDArray[np.bool_]) -> tuple[shapely.Geomet
     return merged(atoms[side]), merged(atoms[~side])
 
 
-def _members(piece: Piece, atoms: Geometries) -> Ints:
-    """The atom that each of the piece's points lies in."""
-    points = shapely.points(piece.xy)
-    return np.asarray(shapely.STRtree(atoms).query_nearest(points, all_matches=False)[1])
-
-
 def _parts(piece: Piece, sides: _Sides) -> tuple[Piece, Piece]:
-    member = _members(piece, sides.atoms)
+    member = holders(sides.atoms, piece.xy)
     back, front = (
         _part(piece, ground, sides.atoms, member, chosen)
         for ground, chosen in zip(sides.grounds, (sides.behind, ~sides.behind), strict=True)

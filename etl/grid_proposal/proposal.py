@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from etl.grid_proposal.atoms import atoms_between, polygons_in
+from etl.grid_proposal.atoms import atoms_between, holders, polygons_in
 from etl.grid_proposal.bisection import Piece, cut_into
 from etl.grid_proposal.communities import Community, communities_of, whole_town
 from etl.grid_proposal.ground import Place, Stored, fitted_together
@@ -88,7 +88,9 @@ def propose(
     every = np.array(pieces + list(beside.values()), dtype=object)
     of = np.array(owner + list(range(len(communities), len(grounds))))
     drawn = drawn_together(every, of, grounds, seams)
-    cells, community_of = drawn[: len(pieces)], of[: len(pieces)]
+    # A cell whose seam was lost in the drawing has no ground left; its neighbour has it.
+    there = np.flatnonzero(~shapely.is_empty(drawn[: len(pieces)]))
+    cells, community_of = drawn[there], of[there]
 
     tell("编号 numbering", 0.85)
     codes = [""] * len(cells)
@@ -193,7 +195,7 @@ def _cells_of(
         near = lines[shapely.intersects(lines, part)] if len(lines) else lines
         atoms = atoms_between(part, list(shapely.intersection(near, part)))
         xy, load = sampled(part, mine, count, wish)
-        atom = shapely.STRtree(atoms).query_nearest(shapely.points(xy), all_matches=False)[1]
+        atom = holders(atoms, xy)
         tree = shapely.STRtree(near) if len(near) else None
         pieces, cuts = cut_into(Piece(part, atoms, xy, load, atom), count, tree)
         cells += [piece.ground for piece in pieces]
