@@ -6,6 +6,7 @@ import numpy as np
 import psycopg
 import shapely
 
+from etl.grid_proposal.outlines import hairs_closed
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 from geoapp.territory.coverage import CoverageProblem, grid_problems
@@ -30,11 +31,13 @@ def stored_grid_problems(
         outlines[row["level"]][row["code"]] = shapely.from_wkb(bytes(row["wkb"]))
     declared = connection.execute("SELECT ST_AsBinary(geom) AS wkb FROM territory.no_cell_ground").fetchall()
     ground = list((outlines["town"] or outlines["county"]).values())
+    # A hair between the outlines of two towns is a fault of theirs: a cell that fills it is not outside.
+    district = shapely.union_all(hairs_closed(ground)[0]) if ground else None
     cells = shapely.from_wkb(np.array([bytes(row["wkb"]) for row in rows], dtype=object))
     problems = grid_problems(
         [row["code"] for row in rows],
         np.asarray(cells, dtype=object),
-        shapely.union_all(ground) if ground else None,
+        district,
         [shapely.from_wkb(bytes(row["wkb"])) for row in declared],
         communities=outlines["community"],
     )

@@ -61,19 +61,19 @@ class _Cut:
 
 
 def cut_into(
-    piece: Piece, count: int, roads: shapely.STRtree | None
+    piece: Piece, count: int, roads: shapely.STRtree | None, *, turn: float = 0.0
 ) -> tuple[list[Piece], list[shapely.Geometry]]:
     """`count` connected pieces of about equal load, and the lines that they were cut along; fewer where no cut leaves
     sound pieces.
 
-    roads: lines that are worth following (metres), or None.
+    roads: lines that are worth following (metres), or None. turn: all directions that are tried, turned by this angle (radians).
     """
     done: list[Piece] = []
     seams: list[shapely.Geometry] = []
     waiting = [(piece, count)]
     while waiting:
         whole, cells = waiting.pop()
-        cut = _best_cut(whole, cells, roads) if cells > 1 else None
+        cut = _best_cut(whole, cells, roads, turn) if cells > 1 else None
         if cut is None:
             done.append(whole)
         else:
@@ -82,10 +82,10 @@ def cut_into(
     return done, seams
 
 
-def _best_cut(piece: Piece, cells: int, roads: shapely.STRtree | None) -> _Cut | None:
+def _best_cut(piece: Piece, cells: int, roads: shapely.STRtree | None, turn: float) -> _Cut | None:
     ground = piece.ground
     unit = piece.load.sum() / cells
-    lines = _candidate_lines(piece, cells, ground)
+    lines = _candidate_lines(piece, cells, ground, turn)
     cuts: list[_Cut] = []
     seen: set[tuple[bytes, ...]] = set()
     for chosen in (lines[:TRIED], lines[TRIED:]):
@@ -105,12 +105,14 @@ def _best_cut(piece: Piece, cells: int, roads: shapely.STRtree | None) -> _Cut |
     return min(cuts, key=lambda cut: cut.cost) if cuts else None
 
 
-def _candidate_lines(piece: Piece, cells: int, ground: shapely.Geometry) -> list[tuple[Floats, float]]:
+def _candidate_lines(
+    piece: Piece, cells: int, ground: shapely.Geometry, turn: float
+) -> list[tuple[Floats, float]]:
     """Straight lines that part the load as wanted: (unit normal, offset), shortest cut first."""
     middle = np.average(piece.xy, axis=0, weights=piece.load)
     spread = np.cov((piece.xy - middle).T, aweights=piece.load) if len(piece.xy) > 2 else np.eye(2)
     main = np.linalg.eigh(spread)[1][:, 1]
-    base = np.arctan2(main[1], main[0])
+    base = np.arctan2(main[1], main[0]) + turn
     reach = float(np.hypot(*np.subtract(ground.bounds[2:], ground.bounds[:2])))
     found = []
     for step in range(DIRECTIONS):

@@ -15,12 +15,15 @@ from etl.grid_proposal.loads import Wish, cell_counts, sampled
 from etl.grid_proposal.numbering import MOST_CELLS, numbered
 from etl.grid_proposal.outlines import hairs_closed
 from etl.grid_proposal.planar import drawn_together
+from etl.grid_proposal.verdict import faults, refuse_faulty, refuse_gridded, refuse_misfits
 from geoapp.errors import Refused
-from geoapp.territory.coverage import CoverageProblem, grid_problems
 
 __all__ = ["Proposal", "propose"]
 
 _SAID = 12
+_TURNS, _TURN = 4, 0.17
+"""How often, and by how much (radians), the directions of cuts are turned where seams end badly."""
+_OF_GROUND = ("uncovered", "outside", "outside_community")
 
 Geometries = NDArray[np.object_]
 Tell = Callable[[str, float], None]
@@ -67,23 +70,48 @@ def propose(
     communities, notices = _grounds(stored, towns, lines, whole_towns)
     communities, closed = _without_hairs(communities)
     notices = [*shared, *closed, *notices]
-    _refuse_gridded(stored, communities)
-    _refuse_misfits(communities)
+    refuse_gridded(stored, communities)
+    refuse_misfits(communities)
 
-    tell("分割 cutting", 0.1)
-    pieces: list[shapely.Geometry] = []
-    seams: list[shapely.Geometry] = []
-    owner: list[int] = []
-    for index, community in enumerate(communities):
-        used = sum(code[:12] == community.code for code in {*stored.cells, *stored.retired})
-        found, cuts = _cells_of(community, stored.sites, lines, wish, MOST_CELLS - used)
-        pieces += found
-        seams += cuts
-        owner += [index] * len(found)
-        tell(f"分割 cutting {community.name}", 0.1 + 0.6 * (index + 1) / len(communities))
-
-    tell("拼合 drawing", 0.7)
     beside = _neighbours(stored, communities)
+    cut: dict[int, _Cells] = {}
+    turns = dict.fromkeys(range(len(communities)), 0)
+    while True:
+        todo = [index for index in turns if index not in cut]
+        for done, index in enumerate(todo):
+            tell(f"分割 cutting {communities[index].name}", 0.1 + 0.6 * done / len(todo))
+            used = {code for code in {*stored.cells, *stored.retired} if code[:12] == communities[index].code}
+            most = MOST_CELLS - len(used)
+            cut[index] = _cells_of(communities[index], stored.sites, lines, wish, most, turns[index])
+        tell("拼合 drawing", 0.7)
+        codes, cells, community_of, changed = _drawn(stored, communities, cut, beside)
+        tell("核对 checking", 0.9)
+        found = faults(stored, towns, communities, codes, cells, changed)
+        # A seam that ends in a narrow bay of an outline leaves two cells that nearly touch: it is led elsewhere.
+        of_seams = {
+            code[:12] for problem in found if problem.name not in _OF_GROUND for code in problem.codes
+        }
+        again = [i for i, c in enumerate(communities) if c.code in of_seams and turns[i] < _TURNS]
+        if not again:
+            break
+        for index in again:
+            turns[index] += 1
+            del cut[index]
+    refuse_faulty(stored, communities, found)
+    counted = _sites_in(cells, stored.sites)
+    return Proposal(communities, codes, cells, community_of, counted, lines, notices, changed)
+
+
+def _drawn(
+    stored: Stored,
+    communities: list[Community],
+    cut: dict[int, "_Cells"],
+    beside: dict[str, shapely.Polygon],
+) -> tuple[list[str], Geometries, NDArray[np.int64], dict[str, shapely.Polygon]]:
+    """Codes, cells and the community of each, by code; and the stored neighbours that got vertices."""
+    pieces = [piece for index in range(len(communities)) for piece in cut[index].pieces]
+    seams = [seam for index in range(len(communities)) for seam in cut[index].seams]
+    owner = [index for index in range(len(communities)) for _ in cut[index].pieces]
     grounds = np.array([c.outline for c in communities] + list(beside.values()), dtype=object)
     every = np.array(pieces + list(beside.values()), dtype=object)
     of = np.array(owner + list(range(len(communities), len(grounds))))
@@ -92,7 +120,6 @@ def propose(
     there = np.flatnonzero(~shapely.is_empty(drawn[: len(pieces)]))
     cells, community_of = drawn[there], of[there]
 
-    tell("编号 numbering", 0.85)
     codes = [""] * len(cells)
     middles = shapely.get_coordinates(shapely.centroid(cells))
     for index, community in enumerate(communities):
@@ -101,17 +128,12 @@ def propose(
         for cell, code in zip(mine.tolist(), given, strict=True):
             codes[cell] = code
     order = np.argsort(np.array(codes))
-    codes, cells, community_of = [codes[i] for i in order], cells[order], community_of[order]
-
-    tell("核对 checking", 0.9)
     changed = {
         code: shape
         for (code, before), shape in zip(beside.items(), drawn[len(pieces) :].tolist(), strict=True)
         if len(shapely.get_coordinates(shape)) != len(shapely.get_coordinates(before))
     }
-    _refuse_invalid(stored, towns, communities, codes, cells, changed)
-    counted = _sites_in(cells, stored.sites)
-    return Proposal(communities, codes, cells, community_of, counted, lines, notices, changed)
+    return [codes[i] for i in order], cells[order], community_of[order], changed
 
 
 def _grounds(
@@ -152,37 +174,22 @@ def _without_hairs(communities: list[Community]) -> tuple[list[Community], list[
     return [replace(c, outline=outline) for c, outline in zip(communities, outlines, strict=True)], said
 
 
-def _refuse_gridded(stored: Stored, communities: list[Community]) -> None:
-    held: dict[str, int] = {}
-    for code in stored.cells:
-        held[code[:12]] = held.get(code[:12], 0) + 1
-    both = [c for c in communities if c.code in held]
-    if both:
-        raise Refused(
-            f"{len(both)} 个村居已有网格 / {len(both)} of the communities have cells already: "
-            + ", ".join(f"{c.code} {c.name} ({held[c.code]})" for c in both[:_SAID])
-            + (" …" if len(both) > _SAID else "")
-            + "\n  A first grid is made only where there is none. Name other towns with --town."
-        )
+@dataclass(frozen=True)
+class _Cells:
+    """Pieces of a community's ground, and the lines between them."""
 
-
-def _refuse_misfits(communities: list[Community]) -> None:
-    """Outlines that share ground can have no valid grid."""
-    outlines = np.array([c.outline for c in communities], dtype=object)
-    found = grid_problems([c.code for c in communities], outlines, None)
-    wrong = [problem for problem in found if problem.name in ("overlap", "invalid_cell")]
-    if wrong:
-        raise Refused(
-            "村居边界互相重叠，划不出有效网格 / The outlines of the communities overlap, so no valid grid fits them:\n"
-            + _listed(wrong)
-            + "\n  Correct the outlines and load them again."
-        )
+    pieces: list[shapely.Geometry]
+    seams: list[shapely.Geometry]
 
 
 def _cells_of(
-    community: Community, sites: NDArray[np.float64], lines: Geometries, wish: Wish, most: int
-) -> tuple[list[shapely.Geometry], list[shapely.Geometry]]:
-    """Pieces of a community's ground, and the lines between them."""
+    community: Community,
+    sites: NDArray[np.float64],
+    lines: Geometries,
+    wish: Wish,
+    most: int,
+    turn: int,
+) -> _Cells:
     parts = polygons_in(community.outline)
     inside = [sites[shapely.contains_xy(part, sites[:, 0], sites[:, 1])] for part in parts]
     counts = cell_counts(shapely.area(parts), np.array([len(s) for s in inside]), wish, most)
@@ -197,10 +204,10 @@ def _cells_of(
         xy, load = sampled(part, mine, count, wish)
         atom = holders(atoms, xy)
         tree = shapely.STRtree(near) if len(near) else None
-        pieces, cuts = cut_into(Piece(part, atoms, xy, load, atom), count, tree)
+        pieces, cuts = cut_into(Piece(part, atoms, xy, load, atom), count, tree, turn=turn * _TURN)
         cells += [piece.ground for piece in pieces]
         seams += cuts
-    return cells, seams
+    return _Cells(cells, seams)
 
 
 def _neighbours(stored: Stored, communities: list[Community]) -> dict[str, shapely.Polygon]:
@@ -211,49 +218,6 @@ def _neighbours(stored: Stored, communities: list[Community]) -> dict[str, shape
     tree = shapely.STRtree(list(stored.cells.values()))
     near = tree.query([c.outline for c in communities], predicate="dwithin", distance=0.01)[1]
     return {codes[i]: stored.cells[codes[i]] for i in sorted(set(near.tolist()))}
-
-
-def _refuse_invalid(
-    stored: Stored,
-    towns: list[Place],
-    communities: list[Community],
-    codes: list[str],
-    cells: Geometries,
-    changed: dict[str, shapely.Polygon],
-) -> None:
-    """Asserts the house's rule: for every community, and for the towns with what is stored and declared there."""
-    outlines = {c.code: c.outline for c in communities}
-    problems = grid_problems(codes, cells, shapely.union_all(list(outlines.values())), communities=outlines)
-    asked = {town.code[:9] for town in towns}
-    kept = {code: shape for code, shape in (stored.cells | changed).items() if code[:9] in asked}
-    missed = [c.code for c in stored.communities if c.town[:9] in asked and c.code not in outlines]
-    if not problems:
-        grounds = shapely.union_all([town.outline for town in towns])
-        problems = grid_problems([*codes, *kept], [*cells, *kept.values()], grounds, list(stored.declared))
-        problems = [p for p in problems if p.name != "declared_covered"]
-    if any(problem.breaks_coverage for problem in problems):
-        also = (
-            f"\n  村居无边界无驻地 / communities without outline and seat: {', '.join(missed[:_SAID])}"
-            if missed
-            else ""
-        )
-        raise Refused(
-            "划出的网格无效，什么都没有写 / The cells would not be a valid grid; nothing was written:\n"
-            + _listed([problem for problem in problems if problem.breaks_coverage])
-            + also
-            + "\n  Where outlines do not fill the town, correct them, or declare the ground as in no cell (territory.no_cell_ground)."
-        )
-
-
-def _listed(problems: list[CoverageProblem]) -> str:
-    lines = []
-    for problem in problems[:_SAID]:
-        x, y = problem.places[0] if problem.places else (float("nan"), float("nan"))
-        lines.append(
-            f"  {problem.zh} / {problem.en}: {problem.area_m2:,.1f} m² ({x:,.0f}, {y:,.0f}) {', '.join(problem.codes[:3])}"
-        )
-    more = len(problems) - _SAID
-    return "\n".join(lines) + (f"\n  … {more} more" if more > 0 else "")
 
 
 def _sites_in(cells: Geometries, sites: NDArray[np.float64]) -> NDArray[np.int64]:
