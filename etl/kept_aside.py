@@ -20,6 +20,8 @@ _ACCOUNT_NAME = re.compile(
     r"(?<![a-z])(?:user(?:_?name)?|usr|login|account)(?![a-z])|账号|账户|用户", re.IGNORECASE
 )
 _SECRET_FIELDS = ("username", "password")
+# Numbers that tell who a person is. One with a wrong digit is not known by its form, and is nearly the right one.
+_NUMBER_FIELDS = ("id_number", "certificate_no")
 # A shorter one would star half of the row.
 _SHORTEST_REPEATED = 4
 
@@ -55,6 +57,11 @@ def shown_value(column: str, value: str, secrets: Collection[str] = ()) -> str:
     return redact(value)
 
 
+def _masked_number(number: str) -> str:
+    """Three digits of the place and the last four: enough to find the row, too little to know the person."""
+    return f"{number[:3]}{'*' * 11}{number[-4:]}" if len(number) >= 15 else MASK
+
+
 def row_as_json(table: Table, row: int, section: Section, findings: Findings) -> str:
     """All columns of a row (see `shown_value`), its geometry as WKT in the file's frame.
 
@@ -68,12 +75,15 @@ def row_as_json(table: Table, row: int, section: Section, findings: Findings) ->
         for field, value in findings.secrets.get(row, {}).items()
         if field == "password" and len(value.get_secret_value()) >= _SHORTEST_REPEATED
     ]
+    numbers = {c: table.columns[c][row] for c, field in fields.items() if field in _NUMBER_FIELDS}
     shown: dict[str, str | None] = {}
     for column, values in table.columns.items():
         value = None if values[row] is None else plain(values[row])
         if value is not None:
             if fields.get(column) in _SECRET_FIELDS or (has_secrets and row in table.damaged):
                 value = MASK
+            elif fields.get(column) in _NUMBER_FIELDS:
+                value = _masked_number(value)
             elif fields.get(column) == "snapshot_url":
                 value = star_address(value)
             elif section.name not in ("grid", "units") or column not in fields:
@@ -81,6 +91,9 @@ def row_as_json(table: Table, row: int, section: Section, findings: Findings) ->
                 value = shown_value(column, value)
             for secret in repeated:
                 value = value.replace(secret, MASK)
+            for number in numbers.values():
+                if number is not None and len(number) >= _SHORTEST_REPEATED:
+                    value = value.replace(number, _masked_number(number))
         shown[plain(redact(column))] = value
     if table.geometry is not None and table.geometry[row] is not None:
         shown["geometry"] = shapely.to_wkt(table.geometry[row], rounding_precision=-1)[:_LONGEST_VALUE]

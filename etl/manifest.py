@@ -10,7 +10,6 @@ import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -19,7 +18,20 @@ from pydantic import (
 from pyproj.exceptions import CRSError
 
 from etl.encoding import decode
-from etl.frames import parse_frame
+from etl.register_sections import (
+    Assignments,
+    Buildings,
+    Certificates,
+    Checks,
+    Events,
+    Hazards,
+    Permits,
+    Resources,
+    Roads,
+    Staff,
+    Water,
+)
+from etl.section import Column, Section, Strict
 from geoapp.errors import Refused
 
 __all__ = [
@@ -29,14 +41,7 @@ __all__ = [
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, str_strip_whitespace=True)
-
-
-Column = Annotated[str, Field(min_length=1)]
-
-
-class City(_Strict):
+class City(Strict):
     """The district: names, six-digit code, metric zone (EPSG code of a CGCS2000 3-degree zone, metres), time zone."""
 
     name_zh: str = Field(min_length=1)
@@ -70,54 +75,7 @@ class City(_Strict):
         return value
 
 
-class Section(_Strict):
-    """One file of the city. `columns` says which column of the file holds which field.
-
-    `where` keeps only rows whose column has the given value (or one of them); `frame` is the coordinate frame of
-    the file's coordinates: wgs84, cgcs2000, gcj02, bd09 or epsg:NNNN.
-    """
-
-    name: ClassVar[str] = ""
-    loadable: ClassVar[bool] = True
-    spatial: ClassVar[bool] = True
-
-    file: str = Field(min_length=1)
-    layer: str | None = None
-    encoding: str | None = None
-    frame: str | None = None
-    where: dict[str, str | list[str]] = Field(default_factory=dict)
-    columns: Any
-
-    @field_validator("frame")
-    @classmethod
-    def _frame_exists(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            return parse_frame(value).name
-        except Refused as refusal:
-            raise ValueError(str(refusal)) from None
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding_exists(cls, value: str | None) -> str | None:
-        import codecs
-
-        if value is not None:
-            try:
-                codecs.lookup(value)
-            except LookupError:
-                raise ValueError(f"unknown encoding {value!r}; expected utf-8, gbk or gb18030") from None
-        return value
-
-    def named_columns(self) -> dict[str, str]:
-        """Field to column of the file, for the fields that the manifest names."""
-        if isinstance(self.columns, BaseModel):
-            return {k: v for k, v in self.columns.model_dump().items() if v is not None}
-        return dict(self.columns)
-
-
-class UnitColumns(_Strict):
+class UnitColumns(Strict):
     code: Column
     name: Column
     name_en: Column | None = None
@@ -129,10 +87,12 @@ class Units(Section):
     """Administrative units with outlines (county, towns, communities); lon and lat are the seat."""
 
     name: ClassVar[str] = "units"
+    place_is_optional: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     columns: UnitColumns
 
 
-class GridColumns(_Strict):
+class GridColumns(Strict):
     code: Column
     community: Column | None = None
     name: Column | None = None
@@ -142,10 +102,11 @@ class Grid(Section):
     """Grid cells: polygons with an 18-digit code."""
 
     name: ClassVar[str] = "grid"
+    whole: ClassVar[bool] = True
     columns: GridColumns
 
 
-class SiteColumns(_Strict):
+class SiteColumns(Strict):
     name: Column
     id: Column | None = None
     uscc: Column | None = None
@@ -188,7 +149,7 @@ class Sites(Section):
     columns: SiteColumns
 
 
-class CameraColumns(_Strict):
+class CameraColumns(Strict):
     gb_id: Column
     name: Column
     site: Column | None = None
@@ -222,7 +183,7 @@ class Cameras(Section):
     columns: CameraColumns
 
 
-class KeyRiskAreaColumns(_Strict):
+class KeyRiskAreaColumns(Strict):
     code: Column
     name: Column
     site: Column
@@ -239,7 +200,7 @@ class KeyRiskAreas(Section):
     columns: KeyRiskAreaColumns
 
 
-class DepartmentColumns(_Strict):
+class DepartmentColumns(Strict):
     code: Column
     name: Column
     name_en: Column | None = None
@@ -254,7 +215,7 @@ class Departments(Section):
     columns: DepartmentColumns
 
 
-class DutyRuleColumns(_Strict):
+class DutyRuleColumns(Strict):
     code: Column
     place_type: Column
     category: Column
@@ -274,11 +235,6 @@ class DutyRules(Section):
     columns: DutyRuleColumns
 
 
-class _NotLoaded(Section):
-    loadable: ClassVar[bool] = False
-    columns: dict[str, str] = Field(default_factory=dict)
-
-
 # In the order of loading: a later section may refer to an earlier one.
 LOADABLE: tuple[type[Section], ...] = (
     Units,
@@ -288,19 +244,17 @@ LOADABLE: tuple[type[Section], ...] = (
     Sites,
     KeyRiskAreas,
     Cameras,
-)
-NOT_LOADED = (
-    "assignments",
-    "staff",
-    "certificates",
-    "permits",
-    "hazards",
-    "checks",
-    "events",
-    "buildings",
-    "roads",
-    "water",
-    "resources",
+    Assignments,
+    Staff,
+    Certificates,
+    Permits,
+    Hazards,
+    Checks,
+    Events,
+    Buildings,
+    Roads,
+    Water,
+    Resources,
 )
 
 
@@ -308,7 +262,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """All sections of a city manifest. A section is one file or a list of files (towns, then communities)."""
 
     city: City
@@ -319,26 +273,22 @@ class Manifest(_Strict):
     cameras: Annotated[list[Cameras], BeforeValidator(_as_list)] = Field(default_factory=list)
     departments: Annotated[list[Departments], BeforeValidator(_as_list)] = Field(default_factory=list)
     duty_rules: Annotated[list[DutyRules], BeforeValidator(_as_list)] = Field(default_factory=list)
-    assignments: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    staff: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    certificates: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    permits: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    hazards: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    checks: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    events: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    buildings: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    roads: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    water: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
-    resources: Annotated[list[_NotLoaded], BeforeValidator(_as_list)] = Field(default_factory=list)
+    assignments: Annotated[list[Assignments], BeforeValidator(_as_list)] = Field(default_factory=list)
+    staff: Annotated[list[Staff], BeforeValidator(_as_list)] = Field(default_factory=list)
+    certificates: Annotated[list[Certificates], BeforeValidator(_as_list)] = Field(default_factory=list)
+    permits: Annotated[list[Permits], BeforeValidator(_as_list)] = Field(default_factory=list)
+    hazards: Annotated[list[Hazards], BeforeValidator(_as_list)] = Field(default_factory=list)
+    checks: Annotated[list[Checks], BeforeValidator(_as_list)] = Field(default_factory=list)
+    events: Annotated[list[Events], BeforeValidator(_as_list)] = Field(default_factory=list)
+    buildings: Annotated[list[Buildings], BeforeValidator(_as_list)] = Field(default_factory=list)
+    roads: Annotated[list[Roads], BeforeValidator(_as_list)] = Field(default_factory=list)
+    water: Annotated[list[Water], BeforeValidator(_as_list)] = Field(default_factory=list)
+    resources: Annotated[list[Resources], BeforeValidator(_as_list)] = Field(default_factory=list)
 
     def in_order(self) -> Iterator[Section]:
-        """The files of the loadable sections, in the order in which they are loaded."""
+        """The files of the sections, in the order in which they are loaded."""
         for kind in LOADABLE:
             yield from getattr(self, kind.name)
-
-    def not_loaded(self) -> list[str]:
-        """Names of the sections that are in this manifest and that this version cannot load."""
-        return [name for name in NOT_LOADED if getattr(self, name)]
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -451,8 +401,10 @@ def _fields_at(location: Sequence[str | int]) -> list[str]:
     steps = [str(part) for part in location if not isinstance(part, int)]
     if not steps:
         return list(Manifest.model_fields)
-    model = kinds.get(steps[0], _NotLoaded)
+    model = kinds.get(steps[0], Section)
     if steps[1:] == ["columns"]:
         columns = model.model_fields["columns"].annotation
-        return list(columns.model_fields) if isinstance(columns, type) else []
+        if not (isinstance(columns, type) and issubclass(columns, BaseModel)):
+            return []
+        return [field.alias or name for name, field in columns.model_fields.items()]
     return list(model.model_fields)

@@ -38,6 +38,12 @@ REASONS: dict[str, Reason] = {
         "编号 {key} 已属于库中另一条记录（{other}）",
         "its key {key} belongs to another stored row ({other})",
     ),
+    "merged_site": Reason(
+        "已并入场所 {other}",
+        "was merged into the site {other} by a person",
+        "不必再导入；如合并有误，请管理员撤销合并",
+        "nothing to do; if the merge was wrong, an admin can undo it",
+    ),
     "held_by_sample": Reason(
         "编号 {key} 属于示例城市",
         "its key {key} belongs to the generated sample city, which is not overwritten",
@@ -113,6 +119,75 @@ REASONS: dict[str, Reason] = {
     "credential_invalid": Reason(
         "账号或口令过长或含控制字符",
         "its user name or password is too long or holds control characters",
+    ),
+    "not_a_time": Reason(
+        "不是日期时间：{found}",
+        "is not a date and time: {found} (expected 2026-11-22 09:30)",
+        "改为 2026-11-22 09:30；文件是别的时区时写明，如 2026-11-22T09:30+08:00",
+        "write it as 2026-11-22 09:30; where it is of another zone than the city's, as 2026-11-22T09:30+08:00",
+    ),
+    "ends_before_it_starts": Reason(
+        "结束（{end}）早于开始（{start}）",
+        "ends ({end}) before it starts ({start})",
+        "核对两个日期，可能填反了",
+        "check both dates; they may have changed places",
+    ),
+    "state_disagrees": Reason(
+        "状态（{state}）与销号时间（{closed}）不符",
+        "its state ({state}) and its time of closing ({closed}) disagree",
+        "已销号的隐患要有销号时间，未销号的不能有",
+        "a closed hazard needs the time of closing, an open one must have none",
+    ),
+    "unknown_unit": Reason(
+        "库中没有单位 {found}，或有几个同名",
+        "names a unit that is not in the register, or more than one: {found}",
+        "填写 12 位行政区划代码",
+        "write the 12-digit division code",
+    ),
+    "unknown_cell": Reason(
+        "库中没有网格 {found}",
+        "names a grid cell that is not in the register: {found}",
+        "核对 18 位网格编码；先导入网格",
+        "check the 18-digit code; load the grid first",
+    ),
+    "place_missing": Reason(
+        "没有填网格、单位或部门",
+        "says neither a cell nor a unit nor a department",
+        "至少填一个",
+        "fill in one of them",
+    ),
+    "id_number_invalid": Reason(
+        "身份证号不对：{why}",
+        "its ID number is wrong: {why}",
+        "核对 18 位号码；号码本身不会出现在报告里",
+        "check the 18 digits; the number itself stands in no report",
+    ),
+    "certificate_not_holders": Reason(
+        "证书编号与持证人身份证号不符",
+        "its certificate number (T and an ID number) is not its holder's",
+        "应急部门的证书编号是 T 加持证人身份证号，核对两列",
+        "a certificate of the emergency bureau has T and its holder's ID number; compare the two columns",
+    ),
+    "job_class_unlisted": Reason(
+        "作业类别 {found} 不在特种作业目录中",
+        "its job class {found} is not in the catalogue of special operations",
+        "已按原文保存；核对类别名称",
+        "stored as it is; check the name of the class",
+        severity="warning",
+    ),
+    "permit_too_long": Reason(
+        "作业票有效 {hours} 小时，{level}动火最长 {limit} 小时",
+        "is valid for {hours} h; a permit of level {level} may last {limit} h (GB 30871)",
+        "核对起止时间和级别",
+        "check its times and its level",
+        severity="warning",
+    ),
+    "two_leads": Reason(
+        "{rule} 在{unit}同时有另一个已确认的牵头部门 {other}",
+        "{rule} has another confirmed lead in {unit} at the same time: {other}",
+        "已保存，责任缺口里会显示“双牵头”；请安委会明确一个",
+        "stored, and shown among the duty gaps as two leads; the committee should name one",
+        severity="warning",
     ),
     # Repaired: stored after a change that is kept, before and after.
     "geometry_made_valid": Reason(

@@ -284,9 +284,9 @@ class _Comparing:
         assert counts is not None
         outcome = Outcome(**counts)
         for kind, condition in (
-            ("new", "outcome = 'new'"),
-            ("changed", "outcome = 'changed' AND NOT moved"),
-            ("moved", "outcome = 'changed' AND moved"),
+            ("new", "v.outcome = 'new'"),
+            ("changed", "v.outcome = 'changed' AND NOT v.moved"),
+            ("moved", "v.outcome = 'changed' AND v.moved"),
         ):
             outcome.examples[kind] = self._connection.execute(
                 sql.SQL(

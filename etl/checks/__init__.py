@@ -1,7 +1,9 @@
 """Checks of columns and geometries: each gives the values to store and notes why a row cannot be."""
 
+from etl.checks.lines import lines
 from etl.checks.points import points, within_district
 from etl.checks.polygons import polygons
+from etl.checks.times import times
 from etl.checks.values import (
     allowed,
     blank,
@@ -20,11 +22,13 @@ __all__ = [
     "dates",
     "divisions",
     "flags",
+    "lines",
     "numbers",
     "points",
     "polygons",
     "required",
     "texts",
+    "times",
     "usccs",
     "within_district",
 ]

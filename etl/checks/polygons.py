@@ -10,7 +10,9 @@ from etl.ground import Ground
 from etl.readers import Table
 from etl.reasons import Findings
 
-__all__ = ["polygons", "unwrapped", "usable"]
+__all__ = ["corner", "make_valid", "polygons", "unwrapped", "usable"]
+
+_KINDS = {"Point": (0,), "Polygon": (3, 6), "LineString": (1, 5), "LineString or Polygon": (1, 5, 3, 6)}
 
 
 def polygons(table: Table, frame: Frame, ground: Ground, findings: Findings, *, multi: bool) -> Objects:
@@ -26,7 +28,7 @@ def polygons(table: Table, frame: Frame, ground: Ground, findings: Findings, *, 
         bounds = shapely.bounds(geometry)
         with np.errstate(invalid="ignore"):
             wild = good & ((np.abs(bounds[:, [0, 2]]) > 180) | (np.abs(bounds[:, [1, 3]]) > 90)).any(axis=1)
-        findings.reject(wild, "coordinate_out_of_range", "geometry", found=_corner(bounds))
+        findings.reject(wild, "coordinate_out_of_range", "geometry", found=corner(bounds))
         good &= ~wild
     out = np.full(len(table), None, dtype=object)
     out[good] = geometries_to_metric(geometry[good], frame, ground.srid)
@@ -36,10 +38,10 @@ def polygons(table: Table, frame: Frame, ground: Ground, findings: Findings, *, 
     lost[placed[~finite]] = True
     placed = placed[finite]
     lost[placed[ground.outside_zone(shapely.centroid(out[placed]))]] = True
-    findings.reject(lost, "outside_zone", "geometry", found=_corner(shapely.bounds(geometry)))
+    findings.reject(lost, "outside_zone", "geometry", found=corner(shapely.bounds(geometry)))
     good &= ~lost
     for row in np.flatnonzero(good & ~shapely.is_valid(out)):
-        _make_valid(int(row), out, findings)
+        make_valid(int(row), out, findings)
     parts = shapely.get_num_geometries(out)
     if not multi:
         many = ~blank(out) & (shapely.get_type_id(out) == 6) & (parts > 1)
@@ -61,25 +63,26 @@ def unwrapped(geometry: Objects) -> Objects:
 
 
 def usable(table: Table, geometry: Objects, findings: Findings, expected: str) -> Bool:
-    """Mask of the geometries that are there, not empty and of the expected kind (Point or Polygon)."""
+    """Mask of the geometries that are there, not empty and of the expected kind, a key of `_KINDS`."""
     missing = shapely.is_missing(geometry)
     unread = np.zeros(len(table), dtype=bool)
     unread[[row for row, (code, _) in table.damaged.items() if code == "geometry_unreadable"]] = True
     findings.reject(missing & ~unread, "geometry_missing", "geometry")
     empty = ~missing & shapely.is_empty(geometry)
     findings.reject(empty, "geometry_empty", "geometry")
-    kinds = (0,) if expected == "Point" else (3, 6)
     names = np.array([g.geom_type if g is not None else "" for g in geometry], dtype=object)
-    wrong = ~missing & ~empty & ~np.isin(shapely.get_type_id(geometry), kinds)
+    wrong = ~missing & ~empty & ~np.isin(shapely.get_type_id(geometry), _KINDS[expected])
     findings.reject(wrong, "geometry_wrong_type", "geometry", found=names, expected=expected)
     return ~(missing | empty | wrong)
 
 
-def _corner(bounds: NDArray[np.float64]) -> Objects:
+def corner(bounds: NDArray[np.float64]) -> Objects:
+    """The lower corner of each box (n, 4) as text."""
     return np.array([f"{b[0]:.5f}, {b[1]:.5f}" for b in bounds], dtype=object)
 
 
-def _make_valid(row: int, out: Objects, findings: Findings) -> None:
+def make_valid(row: int, out: Objects, findings: Findings) -> None:
+    """Makes the polygon `out[row]` valid and notes it; one that is no polygon afterwards is set aside."""
     before = out[row]
     why = shapely.is_valid_reason(before)
     after = shapely.make_valid(before, method="structure", keep_collapsed=False)

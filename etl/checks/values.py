@@ -83,10 +83,20 @@ def allowed(values: Objects, findings: Findings, field: str, words: dict[str, st
     for row in np.flatnonzero(~blank(values)):
         out[row] = words.get(unicodedata.normalize("NFKC", values[row]).lower())
     wrong = blank(out) & ~blank(values)
-    findings.reject(
-        wrong, "not_allowed", field, found=values, expected=" ".join(dict.fromkeys(words.values()))
-    )
+    findings.reject(wrong, "not_allowed", field, found=values, expected=_spelled(words))
     return out
+
+
+def _spelled(words: dict[str, str]) -> str:
+    """The stored words, each with the first Chinese one that stands for it: `lead 主管, co 配合`."""
+    chinese: dict[str, str] = {}
+    for said, stored in words.items():
+        if not said.isascii():
+            chinese.setdefault(stored, said)
+    return ", ".join(
+        f"{stored} {chinese[stored]}" if chinese.get(stored, stored) != stored else stored
+        for stored in dict.fromkeys(words.values())
+    )
 
 
 def flags(values: Objects, findings: Findings, field: str, *, default: bool) -> Objects:

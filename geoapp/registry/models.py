@@ -218,6 +218,7 @@ class Certificate(Base):
     __tablename__ = "certificate"
     __table_args__ = (
         Index("certificate_site_idx", "site_id"),
+        Index("certificate_hash_idx", "certificate_hash"),
         {
             "schema": "registry",
             "comment": "Special operation certificates. ID and certificate numbers are kept as keyed hashes only. verified_result NULL = not verified.",
@@ -228,7 +229,7 @@ class Certificate(Base):
     site_id: Mapped[Big] = mapped_column(ForeignKey("registry.site.id"))
     holder_name: Mapped[str]
     holder_hash: Mapped[str]
-    certificate_hash: Mapped[str] = mapped_column(unique=True)
+    certificate_hash: Mapped[str]
     job_class: Mapped[str]
     sub_item: Mapped[str] = mapped_column(server_default=EMPTY)
     issuer_family: Mapped[str]
@@ -238,6 +239,9 @@ class Certificate(Base):
     verified_at: Mapped[datetime | None]
     verified_result: Mapped[str | None]
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    local_id: Mapped[str | None] = mapped_column(
+        unique=True, comment="Digest of the keyed hash of its number, its class and its item."
+    )
     batch_id: Mapped[Big | None]
 
 

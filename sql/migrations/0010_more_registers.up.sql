@@ -9,7 +9,10 @@ ALTER TABLE duty.grid_staff
 ADD COLUMN local_id text UNIQUE, ADD COLUMN is_generated boolean NOT NULL DEFAULT false, ADD COLUMN batch_id bigint;
 ALTER TABLE duty.unit_staff
 ADD COLUMN local_id text UNIQUE, ADD COLUMN is_generated boolean NOT NULL DEFAULT false, ADD COLUMN batch_id bigint;
-ALTER TABLE registry.certificate ADD COLUMN batch_id bigint;
+-- One person's certificates of several classes share one number (T and the ID number): the key holds class and item too.
+ALTER TABLE registry.certificate
+DROP CONSTRAINT certificate_certificate_hash_key, ADD COLUMN local_id text UNIQUE, ADD COLUMN batch_id bigint;
+CREATE INDEX certificate_hash_idx ON registry.certificate (certificate_hash);
 ALTER TABLE registry.hot_work_permit ADD COLUMN batch_id bigint;
 ALTER TABLE inspection.visit ADD COLUMN local_id text UNIQUE, ADD COLUMN batch_id bigint;
 ALTER TABLE inspection.hazard ADD COLUMN local_id text UNIQUE, ADD COLUMN batch_id bigint;
@@ -17,6 +20,7 @@ ALTER TABLE territory.base_feature
 ADD COLUMN local_id text UNIQUE,
 ADD COLUMN width_m double precision CHECK (width_m > 0),
 ADD COLUMN batch_id bigint;
+COMMENT ON COLUMN registry.certificate.local_id IS 'Digest of the keyed hash of its number, its class and its item.';
 COMMENT ON COLUMN duty.person.local_id IS 'Name and phone as the file has them: what an import knows a person by. NULL = not from a file.';
 
 -- Duties of a sample city that stands already are the sample's.
