@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 from geoapp.errors import Refused
 
-__all__ = ["UNFIT", "Decoded", "decode", "detect"]
+__all__ = [
+    "UNFIT",
+    "Decoded",
+    "decode",
+    "detect",
+    "encoding_of_language_driver",
+    "encoding_of_note",
+    "python_name",
+]
 
 # GB2312 level 1: the 3,755 commonest characters, first byte 0xB0 to 0xD7. In running text nearly all are of it;
 # bytes that only happen to decode as GB18030 are not.
@@ -34,7 +42,7 @@ def decode(content: bytes, declared: str | None, *, what: str) -> Decoded:
     if declared is None:
         encoding, evidence = detect(content, what=what)
     else:
-        encoding, evidence = _python_name(declared), f"declared {declared}"
+        encoding, evidence = python_name(declared), f"declared {declared}"
         if content.startswith(codecs.BOM_UTF8) and encoding == "utf-8":
             encoding = "utf-8-sig"
     text = content.decode(
@@ -52,10 +60,49 @@ def decode(content: bytes, declared: str | None, *, what: str) -> Decoded:
     return Decoded(text, encoding, evidence)
 
 
-def _python_name(declared: str) -> str:
+def python_name(declared: str) -> str:
     """GBK and GB2312 are read as GB18030, which holds them and the rarer characters of names."""
     plain = declared.lower().replace("-", "").replace("_", "")
     return "gb18030" if plain in _GB_FAMILY else codecs.lookup(declared).name
+
+
+_LANGUAGE_DRIVERS = {
+    0x01: "cp437", 0x02: "cp850", 0x03: "cp1252", 0x13: "cp932", 0x4D: "gb18030", 0x4E: "cp949", 0x4F: "cp950",
+    0x57: "cp1252", 0x58: "cp1252", 0x59: "cp1252", 0x64: "cp852", 0x65: "cp866", 0x78: "cp950", 0x79: "cp949", 0x7A: "gb18030", 0x7B: "cp932",
+    0x7C: "cp874", 0x7D: "cp1255", 0x7E: "cp1256", 0xC8: "cp1250", 0xC9: "cp1251", 0xCA: "cp1254", 0xCB: "cp1253", 0xCC: "cp1257",
+}  # fmt: skip
+"""Language driver (byte 29 of a .dbf) to the encoding that it stands for."""
+
+
+def encoding_of_language_driver(number: int) -> str | None:
+    """The encoding that a .dbf's language driver stands for; None where it says nothing (0) or is not known.
+
+    0x57 (ANSI) is the system's own code page of whoever wrote the file, so it says nothing either.
+    """
+    return None if number in (0, 0x57) else _LANGUAGE_DRIVERS.get(number)
+
+
+def encoding_of_note(said: str) -> str | None:
+    """The encoding that a .cpg names: `UTF-8`, `GBK`, `936`, `ANSI 936`, `ISO 88591`…; None where it is not known."""
+    plain = re.sub(r"[^a-z0-9]", "", said.lower())
+    number = re.fullmatch(r"(?:ansi|cp|windows|win|ms|ibm|oem|ldid|x)?(\d{3,5})", plain)
+    if number:
+        by_number = {
+            "65001": "utf-8",
+            "936": "gb18030",
+            "950": "cp950",
+            "932": "cp932",
+            "949": "cp949",
+            "54936": "gb18030",
+        }
+        plain = by_number.get(number[1], f"cp{number[1]}")
+    iso = re.fullmatch(r"(?:iso)?8859(\d{1,2})", plain)
+    if iso:
+        plain = f"iso8859-{iso[1]}"
+    try:
+        return python_name(plain)
+    except LookupError:
+        return None
 
 
 def detect(content: bytes, *, what: str) -> tuple[str, str]:
