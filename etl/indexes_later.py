@@ -20,6 +20,9 @@ def without_indexes(connection: psycopg.Connection[dict[str, Any]], table: str) 
     triggers may rest because a load is one record of the audit of its own (etl/batch.py), and nothing hangs on the rows
     of an empty table yet.
     """
+    # References that are still to be checked at the end would forbid it: rows of this transaction are checked now.
+    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    connection.execute("SET CONSTRAINTS ALL DEFERRED")
     constraints = connection.execute(
         "SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conrelid = %s::regclass"
         " AND contype IN ('u', 'f') ORDER BY contype DESC, conname",

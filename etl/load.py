@@ -176,7 +176,7 @@ class _Job:
             try:
                 file.take_in(first, chunks)
             finally:
-                file.receiver.wait()
+                file.wait()
             file.close()
         return result
 
@@ -242,6 +242,11 @@ class _File:
         self._take_in(first)
         for table in rest:
             self._take_in(table)
+
+    def wait(self) -> None:
+        """Returns when nothing is being written any more: also where the way into the register could not be opened."""
+        if hasattr(self, "receiver"):
+            self.receiver.wait()
 
     def _take_in(self, table: Table) -> None:
         section, result = self.section, self.result

@@ -5,6 +5,7 @@ import unicodedata
 from datetime import date
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from etl.readers import Table
@@ -79,9 +80,10 @@ def _number(text: str) -> float | None:
 
 def allowed(values: Objects, findings: Findings, field: str, words: dict[str, str]) -> Objects:
     """The stored word for each text (`words` maps what a file may say to what is stored); others are set aside."""
-    out = np.full(len(values), None, dtype=object)
-    for row in np.flatnonzero(~blank(values)):
-        out[row] = words.get(unicodedata.normalize("NFKC", values[row]).lower())
+    # Each word that the rows use is looked up once.
+    place, said = pd.factorize(values)
+    stored = [words.get(unicodedata.normalize("NFKC", word).lower()) for word in said]
+    out = np.array([*stored, None], dtype=object)[place]  # a blank has place -1: the last
     wrong = blank(out) & ~blank(values)
     findings.reject(wrong, "not_allowed", field, found=values, expected=_spelled(words))
     return out
