@@ -21,8 +21,9 @@ from geoapp.errors import Refused
 __all__ = ["Proposal", "propose"]
 
 _SAID = 12
-_TURNS, _TURN = 4, 0.17
-"""How often, and by how much (radians), the directions of cuts are turned where seams end badly."""
+_TURNS, _TURN, _ROADLESS = 8, 0.17, 4
+"""How often, and by how much (radians), the directions of cuts are turned where seams end badly; from the 4th turn on
+without roads, because it may be a road that leads there."""
 _OF_GROUND = ("uncovered", "outside", "outside_community")
 
 Geometries = NDArray[np.object_]
@@ -82,7 +83,8 @@ def propose(
             tell(f"分割 cutting {communities[index].name}", 0.1 + 0.6 * done / len(todo))
             used = {code for code in {*stored.cells, *stored.retired} if code[:12] == communities[index].code}
             most = MOST_CELLS - len(used)
-            cut[index] = _cells_of(communities[index], stored.sites, lines, wish, most, turns[index])
+            along = lines if turns[index] < _ROADLESS else lines[:0]
+            cut[index] = _cells_of(communities[index], stored.sites, along, wish, most, turns[index])
         tell("拼合 drawing", 0.7)
         codes, cells, community_of, changed = _drawn(stored, communities, cut, beside)
         tell("核对 checking", 0.9)

@@ -102,6 +102,12 @@ def grid_problems(
 
     shared = overlaps(names, shapes, np.flatnonzero(suspect), tree, tolerance_m2)
     covered = covered_ground(shapes, suspect)
+    twice = shapely.area(shapes).sum() - covered.area - sum(problem.area_m2 for problem in shared)
+    if twice > tolerance_m2 * max(len(shared), 1):
+        # More ground is held than there is: whole layers of sound cells lie on each other, and only their rims showed.
+        suspect[:] = True
+        shared = overlaps(names, shapes, np.arange(len(shapes)), tree, tolerance_m2)
+        covered = covered_ground(shapes, suspect)
     meant = shapely.union_all(list(declared))
     whole = without_holes(covered) if parent is None else parent
     missing = shapely.difference(whole, shapely.union(covered, meant))

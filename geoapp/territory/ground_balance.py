@@ -15,11 +15,12 @@ Geometries = NDArray[np.object_]
 
 def covered_ground(shapes: Geometries, suspect: NDArray[np.bool_]) -> shapely.Geometry:
     """The ground of all cells, exact: those whose edges all match are dissolved fast, the suspect ones one by one."""
-    sound = shapes[~suspect]
-    parts = [shapely.coverage_union_all(sound)] if len(sound) else []
-    if suspect.any():
-        parts.append(shapely.union_all(shapes[suspect]))
-    return parts[0] if len(parts) == 1 else shapely.union(*parts)
+    if suspect.all():
+        return shapely.union_all(shapes)
+    inner = shapely.coverage_union_all(shapes[~suspect])
+    if not shapely.is_valid(inner):  # sound layers that lie on each other
+        return shapely.union_all(shapes)
+    return shapely.union(inner, shapely.union_all(shapes[suspect])) if suspect.any() else inner
 
 
 def without_holes(ground: shapely.Geometry) -> shapely.Geometry:

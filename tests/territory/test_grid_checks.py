@@ -7,7 +7,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapely import box
+from shapely import affinity, box
 
 from benchmarks.wavy_grid import plant, wavy_grid
 from geoapp.territory import edge_faults
@@ -44,15 +44,28 @@ def test_planted_faults_are_found_with_their_cells_and_area_and_nothing_else(see
     assert all(p.breaks_coverage for p in found)
 
 
-def test_strips_tested_side_by_side_find_the_same_edges(monkeypatch):
-    cells = wavy_grid(12, np.random.default_rng(3))
-    for at, kind in ((14, "overlap"), (40, "gap"), (66, "t_junction"), (90, "overlap")):
-        plant(cells, at, kind)
-    whole = edge_faults.unmatched_edges(cells, 0.5)
-    monkeypatch.setattr(edge_faults, "_STRIP_CELLS", 20)
-    strips = edge_faults.unmatched_edges(cells, 0.5)
-    assert shapely.equals_exact(shapely.normalize(strips), shapely.normalize(whole), 0.0).all()
-    assert (~shapely.is_empty(whole)).sum() == 8
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), kinds=st.lists(st.sampled_from(["overlap", "gap", "t_junction"]), max_size=9)
+)
+def test_edges_are_those_that_the_whole_grid_gives(seed, kinds):
+    rng = np.random.default_rng(seed)
+    cells = wavy_grid(SIDE, rng)
+    for at, kind in zip(rng.permutation(SIDE * (SIDE - 1)).tolist(), kinds, strict=False):
+        plant(cells, at + at // (SIDE - 1), kind)
+    if seed % 3 == 0:
+        cells[rng.integers(0, len(cells))] = box(0, 0, 500, 500)
+    found = edge_faults.unmatched_edges(cells, 0.5)
+    whole = shapely.coverage_invalid_edges(cells, gap_width=0.5)
+    assert shapely.equals_exact(shapely.normalize(found), shapely.normalize(whole), 0.0).all()
+
+
+def test_a_grid_that_lies_on_another_is_overlaps_although_each_is_sound():
+    layer = [affinity.translate(cell, 30, 40) for cell in CELLS]
+    names = [*CODES, *(f"9{code[1:]}" for code in CODES)]
+    found = grid_problems(names, [*CELLS, *layer], box(0, 0, 330, 340))
+    shared = sum(p.area_m2 for p in found if p.name == "overlap")
+    assert shared == pytest.approx(270 * 260)
 
 
 def test_a_cell_drawn_twice_and_a_cell_inside_another_are_overlaps():
