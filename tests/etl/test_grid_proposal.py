@@ -130,7 +130,13 @@ def test_any_town_gets_a_valid_grid_or_a_reason(seed, radius, islands, hole, sea
     lines = [shapely.LineString(rng.uniform(-1.2 * radius, 1.2 * radius, (3, 2))) for _ in range(roads)]
     sites = np.vstack([rng.uniform(-radius, radius, (60, 2)), np.tile(rng.uniform(-20, 20, 2), (crowd, 1))])
     district = stored(town, [(n + 1, None, tuple(xy)) for n, xy in enumerate(where)], sites, lines)
-    made = propose(district, district.towns, whole_towns=True)
+    try:
+        made = propose(district, district.towns, whole_towns=True)
+    except Refused as refusal:
+        # A border between seats that ends in the tip of a narrow bay leaves two cells that nearly touch: said, not stored.
+        assert "borders of neighbours do not match: 0.0 m²" in str(refusal)
+        assert "outside" not in str(refusal)
+        return
     assert_valid(district, made)
     covered = shapely.union_all(made.cells)
     assert covered.symmetric_difference(district.towns[0].outline).area < 1.0
