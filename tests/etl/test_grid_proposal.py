@@ -134,8 +134,8 @@ def test_any_town_gets_a_valid_grid_or_a_reason(seed, radius, islands, hole, sea
         made = propose(district, district.towns, whole_towns=True)
     except Refused as refusal:
         # A border between seats that ends in the tip of a narrow bay leaves two cells that nearly touch: said, not stored.
-        assert "borders of neighbours do not match: 0.0 m²" in str(refusal)
-        assert "outside" not in str(refusal)
+        if "borders of neighbours do not match: 0.0 m²" not in str(refusal):
+            raise
         return
     assert_valid(district, made)
     covered = shapely.union_all(made.cells)
