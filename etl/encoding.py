@@ -2,6 +2,8 @@
 
 import codecs
 import re
+from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from geoapp.errors import Refused
@@ -22,6 +24,10 @@ _LEVEL_1 = range(0xB0, 0xD8)
 _LEAST_SHARE_OF_COMMON = 0.7
 # A byte that does not fit the encoding, as Python keeps it.
 UNFIT = re.compile("[\udc80-\udcff]")
+_SAMPLE = 1 << 20
+_LEAST_CHARACTERS = 12
+_MOST_BAD = 0.02
+_WIDER = {"big5": "cp950", "shift_jis": "cp932", "euc_kr": "cp949"}
 _GB_FAMILY = ("gbk", "gb2312", "gb18030", "cp936", "936", "hz")
 
 
@@ -61,9 +67,25 @@ def decode(content: bytes, declared: str | None, *, what: str) -> Decoded:
 
 
 def python_name(declared: str) -> str:
-    """GBK and GB2312 are read as GB18030, which holds them and the rarer characters of names."""
-    plain = declared.lower().replace("-", "").replace("_", "")
-    return "gb18030" if plain in _GB_FAMILY else codecs.lookup(declared).name
+    """Python's name of a declared encoding, the one that holds most where a family shares a name.
+
+    GBK and GB2312 are read as GB18030, which holds them and the rarer characters of names. Raises Refused for a name
+    that is not known.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", declared.lower())
+    if plain in _GB_FAMILY:
+        return "gb18030"
+    try:
+        found = codecs.lookup(declared)
+    except (LookupError, ValueError):
+        found = None
+    # rot13, hex and the like change texts or bytes, but are no encodings of text.
+    if found is None or not getattr(found, "_is_text_encoding", True):
+        raise Refused(
+            f"encoding: 不认识 {declared[:40]!r} / {declared[:40]!r} is not known; write gbk, utf-8, big5, shift_jis, euc-kr, "
+            "windows-1251, iso-8859-1 or the like."
+        )
+    return _WIDER.get(found.name, found.name)
 
 
 _LANGUAGE_DRIVERS = {
@@ -82,27 +104,34 @@ def encoding_of_language_driver(number: int) -> str | None:
     return None if number in (0, 0x57) else _LANGUAGE_DRIVERS.get(number)
 
 
+_CODE_PAGES = {
+    "65001": "utf-8",
+    "936": "gbk",
+    "54936": "gb18030",
+    "950": "cp950",
+    "932": "cp932",
+    "949": "cp949",
+}
+
+
 def encoding_of_note(said: str) -> str | None:
     """The encoding that a .cpg names: `UTF-8`, `GBK`, `936`, `ANSI 936`, `ISO 88591`…; None where it is not known."""
     plain = re.sub(r"[^a-z0-9]", "", said.lower())
-    number = re.fullmatch(r"(?:ansi|cp|windows|win|ms|ibm|oem|ldid|x)?(\d{3,5})", plain)
-    if number:
-        by_number = {
-            "65001": "utf-8",
-            "936": "gb18030",
-            "950": "cp950",
-            "932": "cp932",
-            "949": "cp949",
-            "54936": "gb18030",
-        }
-        plain = by_number.get(number[1], f"cp{number[1]}")
+    driver = re.fullmatch(r"ldid(\d{1,3})", plain)
+    if driver:
+        return encoding_of_language_driver(int(driver[1]))
     iso = re.fullmatch(r"(?:iso)?8859(\d{1,2})", plain)
+    number = re.fullmatch(r"(?:ansi|cp|windows|win|ms|ibm|oem|x)?(\d{3,5})", plain)
     if iso:
         plain = f"iso8859-{iso[1]}"
-    try:
-        return python_name(plain)
-    except LookupError:
-        return None
+    elif number:
+        plain = _CODE_PAGES.get(number[1], f"cp{number[1]}")
+    for name in (plain, said.strip()):
+        try:
+            return python_name(name)
+        except Refused:
+            continue
+    return None
 
 
 def detect(content: bytes, *, what: str) -> tuple[str, str]:
@@ -125,30 +154,119 @@ def detect(content: bytes, *, what: str) -> tuple[str, str]:
         if fault.start >= len(content) - 3 and not content[: fault.start].isascii():
             return "utf-8", "valid UTF-8 up to its cut-off last character"
         first_bad = fault.start
-    pairs, common = _two_byte_characters(content)
-    share = common / pairs if pairs else 0.0
-    if pairs and share >= _LEAST_SHARE_OF_COMMON:
+    scores = {encoding: _score(content, encoding) for encoding in _MARKS}
+    found = _chosen(scores)
+    if found is not None:
+        score = scores[found]
         return (
-            "gb18030",
-            f"not UTF-8 (byte {first_bad}); as GB18030 {pairs} characters, {share:.0%} of them common ones",
+            found,
+            f"not UTF-8 (byte {first_bad}); as {_SHOWN[found]} {score.characters} characters, {score.common:.0%} of them common ones",
         )
+    gb = scores["gb18030"]
     raise Refused(
         f"{what}: 判断不出编码 / the encoding cannot be told: not UTF-8 (byte {first_bad}), and as GB18030 only "
-        f"{share:.0%} of its {pairs} characters are common ones. Declare `encoding` in the manifest."
+        f"{gb.common:.0%} of its {gb.characters} characters are common ones. Declare `encoding` in the manifest "
+        "(gbk, big5, shift_jis, euc-kr, windows-1251, iso-8859-1 …)."
     )
 
 
-def _two_byte_characters(content: bytes) -> tuple[int, int]:
-    """How many two-byte GB18030 characters the bytes hold, and how many of them are of GB2312 level 1."""
-    pairs = common = 0
-    place, end = 0, min(len(content), 1 << 20)
-    while place < end - 1:
-        lead = content[place]
-        if lead < 0x81:
-            place += 1
-            continue
-        pairs += 1
-        # Full-width punctuation (rows 0xA1 to 0xA3) is as common as the characters are.
-        common += (lead in _LEVEL_1 or 0xA1 <= lead <= 0xA3) and content[place + 1] >= 0xA1
-        place += 2
-    return pairs, common
+class _Score(NamedTuple):
+    """How well bytes read in an encoding: its characters beyond ASCII, the share of common ones and of bad ones."""
+
+    characters: int
+    common: float
+    bad: float
+    marks: float
+
+
+_SHOWN = {
+    "gb18030": "GB18030",
+    "cp950": "Big5",
+    "cp932": "Shift-JIS",
+    "euc_jp": "EUC-JP",
+    "cp949": "EUC-KR",
+    "cp1251": "windows-1251",
+    "koi8_r": "KOI8-R",
+}
+_FREQUENT_RUSSIAN = frozenset("оеаинтсрвлкмдпуя")
+
+
+def _is_kana(character: str) -> bool:
+    return "\u3041" <= character <= "\u30fe"
+
+
+def _is_hangul(character: str) -> bool:
+    return "\uac00" <= character <= "\ud7a3"
+
+
+# What tells the encoding's language from others that use the same bytes.
+_MARKS: dict[str, Callable[[str], bool]] = {
+    "gb18030": lambda c: False,
+    "cp950": lambda c: False,
+    "cp932": _is_kana,
+    "euc_jp": _is_kana,
+    "cp949": _is_hangul,
+    "cp1251": lambda c: c in _FREQUENT_RUSSIAN,
+    "koi8_r": lambda c: c in _FREQUENT_RUSSIAN,
+}
+# First bytes of the common characters and of full-width punctuation, for each encoding.
+_COMMON_LEADS = {
+    "gb18030": (*_LEVEL_1, *range(0xA1, 0xA4)),
+    "cp950": range(0xA1, 0xC7),
+    "cp932": (0x81, 0x82, 0x83, *range(0x88, 0x98)),
+    "euc_jp": (*range(0xA1, 0xA6), *range(0xB0, 0xD0)),
+    "cp949": (*range(0xA1, 0xA4), *range(0xB0, 0xC9)),
+}
+
+
+def _score(content: bytes, encoding: str) -> _Score:
+    text = content[:_SAMPLE].decode(encoding, errors="replace")
+    # Only the last character of a sample may be a half one.
+    counts = Counter(character for character in text.removesuffix("\ufffd") if character > "\x7f")
+    total = sum(counts.values())
+    if not total:
+        return _Score(0, 0.0, 1.0, 0.0)
+    bad = counts.pop("\ufffd", 0)
+    common = sum(times for character, times in counts.items() if _is_common(character, encoding))
+    marks = sum(times for character, times in counts.items() if _MARKS[encoding](character))
+    return _Score(total, common / total, bad / total, marks / total)
+
+
+def _is_common(character: str, encoding: str) -> bool:
+    leads = _COMMON_LEADS.get(encoding)
+    if leads is None:
+        return "\u0410" <= character <= "\u044f" or character in "ёЁ"
+    raw = character.encode(encoding)
+    # In GB2312 and its like the second byte is high too; only GBK's own and Big5's and Shift-JIS's may be low.
+    return len(raw) == 2 and raw[0] in leads and (raw[1] >= 0xA1 or encoding in ("cp950", "cp932"))
+
+
+def _chosen(scores: dict[str, _Score]) -> str | None:
+    """The encoding that the evidence is for; None where it is too little, or for several.
+
+    Few characters are evidence for GBK only: elsewhere they are declared.
+    """
+    gb = scores["gb18030"]
+    gb_fits = gb.common >= _LEAST_SHARE_OF_COMMON and gb.bad <= _MOST_BAD
+    others = [
+        encoding
+        for encoding, score in scores.items()
+        if encoding != "gb18030"
+        and score.characters >= _LEAST_CHARACTERS
+        and score.bad <= _MOST_BAD
+        and score.common >= 0.85
+    ]
+    for encoding in ("euc_jp", "cp932"):
+        if encoding in others and scores[encoding].marks >= 0.15 and scores[encoding].common > gb.common:
+            return encoding
+    # Korean's bytes are all among those of common Chinese characters, but Chinese uses many others as well.
+    if "cp949" in others and scores["cp949"].marks >= 0.9 and scores["cp949"].common >= 0.97:
+        return "cp949"
+    if gb_fits and not ("cp950" in others and scores["cp950"].common > gb.common + 0.1):
+        return "gb18030"
+    if "cp950" in others and scores["cp950"].common > gb.common + 0.1:
+        return "cp950"
+    russian = [
+        encoding for encoding in ("cp1251", "koi8_r") if encoding in others and scores[encoding].marks >= 0.7
+    ]
+    return max(russian, key=lambda encoding: scores[encoding].marks) if russian else None

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 
 from etl.readers.crs import own_crs
 from etl.readers.points import curved_rows
+from etl.readers.recoding import Utf8
 from etl.readers.shapefile import Shapefile
 from etl.readers.source import Source, clean_names, refuse_too_wide
 from etl.readers.table import Table
@@ -29,39 +29,53 @@ FAULTS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryErr
 # Every byte has a character here: what GDAL hands over so can be turned back into the bytes of the file.
 _BYTES_AS_TEXT = "ISO-8859-1"
 _ONE_LAYER = (".shp", ".dbf", ".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".fgb")
+# Formats that always list all layers that they could have.
+_EMPTY_LAYERS = (".gpx", ".osm", ".pbf", ".kml", ".dxf")
 
 # A user sees our sentences only, not GDAL's own on the terminal.
 pyogrio.set_gdal_config_options({"CPL_LOG": os.devnull, "CPL_DEBUG": "OFF"})
 
 
-def open_features(path: Path, *, layer: str | None, shapefile: Shapefile | None = None, name: str) -> Source:
-    """A layer of a geographic file. `shapefile`: its companions, where it is one.
+def open_features(
+    path: Path,
+    *,
+    layer: str | None,
+    name: str,
+    encoding: str | None = None,
+    shapefile: Shapefile | None = None,
+    text: Utf8 | None = None,
+) -> Source:
+    """A layer of a geographic file.
 
-    Raises Refused where the file is damaged, or has several layers and none is named.
+    `shapefile`: what its companions say, where it is one; `text`: the file in UTF-8, where it is JSON or XML;
+    `encoding`: declared, for the formats that do not say it. Raises Refused where the file is damaged, or has several
+    layers and none is named.
     """
     notices = list(shapefile.notices) if shapefile else []
-    encoding = _BYTES_AS_TEXT if shapefile and shapefile.encoding not in (None, "utf-8") else None
-    encoding = "UTF-8" if shapefile and shapefile.encoding == "utf-8" else encoding
-    at = shapefile.path if shapefile else path
+    at = shapefile.path if shapefile else text.path if text else path
+    by_bytes = shapefile is not None and shapefile.encoding not in (None, "utf-8")
+    asked = _BYTES_AS_TEXT if by_bytes else "UTF-8" if shapefile else None
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            chosen = _layer(at, layer, name)
-            info = pyogrio.read_info(at, layer=chosen, encoding=encoding)
+            chosen = _layer(at, layer, name, notices)
+            info = _info(at, chosen, asked, encoding)
     except FAULTS as fault:
         raise _damaged(name, fault) from None
     except UnicodeDecodeError as fault:
-        raise _not_that_encoding(name, "UTF-8", fault) from None
-    notices += dict.fromkeys(str(warning.message).strip() for warning in told)
+        raise _not_that_encoding(name, encoding or "UTF-8", fault) from None
+    notices += dict.fromkeys(_in_our_words(str(warning.message)) for warning in told)
     fields = [str(field) for field in info["fields"]]
+    if by_bytes and shapefile is not None:
+        fields = [
+            _bytes_of(field).decode(shapefile.encoding or "utf-8", errors="replace") for field in fields
+        ]
     refuse_too_wide(name, len(fields))
-    if encoding == _BYTES_AS_TEXT:
-        assert shapefile is not None
-        fields = [_decoded_text(field, shapefile.encoding or "utf-8") for field in fields]
     names, repeated = clean_names(fields)
-    stack = ExitStack()
-    reading = _Reading(at, chosen, encoding, names, shapefile)
     crs, crs_from = own_crs(path, info["crs"])
+    reading = _Reading(
+        at, chosen, asked, names, shapefile.encoding if shapefile and by_bytes else None, encoding
+    )
     return Source(
         path=path,
         name=name,
@@ -72,22 +86,51 @@ def open_features(path: Path, *, layer: str | None, shapefile: Shapefile | None 
         has_geometry=info["geometry_type"] is not None,
         crs=crs,
         crs_from=crs_from,
-        encoding=shapefile.encoding if shapefile else None,
-        evidence=shapefile.evidence if shapefile else "",
-        notices=notices,
-        closing=stack,
+        encoding=shapefile.encoding if shapefile else text.encoding if text else None,
+        evidence=shapefile.evidence if shapefile else text.evidence if text else "",
+        notices=list(dict.fromkeys(notices)),
     )
 
 
-def _layer(path: Path, layer: str | None, name: str) -> str | None:
+def _info(at: Path, layer: str | None, asked: str | None, declared: str | None) -> dict[str, Any]:
+    """What the layer says about itself; names of columns that are not in UTF-8 are tried as declared, then as GBK."""
+    try:
+        return pyogrio.read_info(at, layer=layer, encoding=asked)
+    except UnicodeDecodeError:
+        if asked is not None:
+            raise
+        return pyogrio.read_info(at, layer=layer, encoding=declared or "gb18030")
+
+
+def _layer(path: Path, layer: str | None, name: str, notices: list[str]) -> str | None:
     names = [str(found) for found, _ in pyogrio.list_layers(path)]
+    if not names:
+        raise Refused(f"{name}: 没有图层 / holds no layer; export it again.")
     if len(names) == 1 and (layer is None or path.suffix.lower() in _ONE_LAYER):
         return names[0]
+    if layer is None and path.suffix.lower() in _EMPTY_LAYERS:
+        full = [found for found in names if _holds_rows(path, found)]
+        if len(full) == 1:
+            notices.append(
+                f"读取图层 {full[0]}，其余为空 / the layer {full[0]} is read, the others are empty"
+            )
+            return full[0]
+        names = full or names
     if layer is None:
         raise Refused(f"{name}: 有多个图层 / has several layers ({', '.join(names)}); name one with `layer`.")
     if layer not in names:
         raise Refused(f"{name}: 没有图层 {layer!r} / has no layer {layer!r}, but {', '.join(names)}.")
     return layer
+
+
+def _holds_rows(path: Path, layer: str) -> bool:
+    return bool(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
+
+
+def _in_our_words(said: str) -> str:
+    if "Measured (M)" in said:
+        return "坐标带有 M 值，不用 / its coordinates have M values, which are left away"
+    return f"GDAL: {' '.join(said.split())[:300]}"
 
 
 class _Reading:
@@ -99,10 +142,11 @@ class _Reading:
         layer: str | None,
         encoding: str | None,
         names: Sequence[str],
-        shapefile: Shapefile | None,
+        bytes_encoding: str | None,
+        declared: str | None,
     ) -> None:
         self.at, self.layer, self.encoding, self.names = at, layer, encoding, names
-        self.text_encoding = shapefile.encoding if shapefile and encoding == _BYTES_AS_TEXT else None
+        self.bytes_encoding, self.declared = bytes_encoding, declared
 
     def tables(self, source: Source, size: int) -> Iterator[Table]:
         start = 0
@@ -165,9 +209,9 @@ class _Reading:
     def decoded(self, column: pa.Array) -> tuple[pa.Array, list[int]]:
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             return column, []
-        if self.text_encoding is None:
-            return repaired_text(column)
-        return _from_bytes_as_text(column, self.text_encoding)
+        if self.bytes_encoding is not None:
+            return _from_bytes_as_text(column, self.bytes_encoding)
+        return repaired_text(column, self.declared)
 
     def straight(self, start: int, count: int) -> pa.Array:
         """The WKB of these rows, curves made into lines."""
@@ -208,8 +252,8 @@ def _is_ascii(column: pa.Array) -> bool:
     return data is None or not len(data) or int(np.frombuffer(data, dtype=np.uint8).max()) < 0x80
 
 
-def _decoded_text(value: str, encoding: str) -> str:
-    return value.encode("latin-1", errors="replace").decode(encoding, errors="replace")
+def _bytes_of(text: str) -> bytes:
+    return text.encode("latin-1", errors="replace")
 
 
 def _damaged(name: str, fault: Exception, rows: int | None = None) -> Refused:

@@ -1,19 +1,34 @@
 """Spreadsheets: the cells of one sheet, a stretch of rows at a time."""
 
 import zipfile
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from etl.readers.archives import refuse_bomb
 from etl.readers.source import Source, clean_names, refuse_too_wide
 from etl.readers.table import Table
 from etl.readers.text import clean
 from geoapp.errors import Refused
 
-__all__ = ["open_workbook"]
+__all__ = ["open_old_workbook", "open_workbook"]
+
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    SyntaxError,
+)
 
 
 def open_workbook(path: Path, *, layer: str | None, name: str) -> Source:
@@ -22,15 +37,52 @@ def open_workbook(path: Path, *, layer: str | None, name: str) -> Source:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        with zipfile.ZipFile(path) as packed:
+            refuse_bomb(packed, name)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as fault:
-        raise Refused(
-            f"{name}: 不是完好的 .xlsx / is not a sound .xlsx file ({fault}); open it in a spreadsheet and save it again."
-        ) from None
-    sheet = book[_sheet(book.sheetnames, layer, name)]
-    header = [
-        str(value) if value is not None else "" for value in next(sheet.iter_rows(values_only=True), ())
-    ]
+    except (InvalidFileException, *_FAULTS) as fault:
+        raise _damaged(name, fault) from None
+    try:
+        sheet = book[_sheet(book.sheetnames, layer, name)]
+        if not hasattr(sheet, "iter_rows"):
+            raise Refused(
+                f"{name}: {sheet.title} 是图表 / is a chart, not a table; name another sheet with `layer`."
+            )
+        # Some programs write a wrong extent, which would hide rows.
+        sheet.reset_dimensions()
+        source = _source(path, name, lambda: sheet.iter_rows(values_only=True))
+    except _FAULTS as fault:
+        book.close()
+        raise _damaged(name, fault) from None
+    except BaseException:
+        book.close()
+        raise
+    source.closing.callback(book.close)
+    return source
+
+
+def open_old_workbook(path: Path, *, layer: str | None, name: str) -> Source:
+    """A sheet of an .xls, .xlsb or .ods; its first row names the columns. Raises Refused where it is damaged."""
+    import python_calamine
+
+    try:
+        book = python_calamine.load_workbook(str(path))
+        sheet = book.get_sheet_by_name(_sheet(book.sheet_names, layer, name))
+        rows = sheet.to_python(skip_empty_area=False)
+    except python_calamine.PasswordError:
+        raise Refused(f"{name}: 文件有密码 / is locked by a password; save it without one.") from None
+    except (python_calamine.CalamineError, OSError, *_FAULTS) as fault:
+        raise _damaged(name, fault) from None
+    except BaseException as fault:  # its parser gives up with a kind of its own
+        if type(fault).__name__ != "PanicException":
+            raise
+        raise _damaged(name, fault) from None
+    return _source(path, name, lambda: iter(rows))
+
+
+def _source(path: Path, name: str, rows: Callable[[], Iterator[Sequence[Any]]]) -> Source:
+    """The sheet's rows, the first of which names the columns."""
+    header = [as_text(value) or "" for value in next(rows(), ())]
     while header and not header[-1]:
         header.pop()
     if not header:
@@ -39,13 +91,20 @@ def open_workbook(path: Path, *, layer: str | None, name: str) -> Source:
     refuse_too_wide(name, len(names))
 
     def read(source: Source, size: int) -> Iterator[Table]:
-        return _tables(source, sheet.iter_rows(min_row=2, values_only=True), names, size)
+        try:
+            yield from _tables(source, islice(rows(), 1, None), names, size)
+        except _FAULTS as fault:
+            raise _damaged(name, fault) from None
 
-    source = Source(
-        path=path, name=name, read=read, column_names=list(dict.fromkeys(names)), repeated=repeated
+    return Source(path=path, name=name, read=read, column_names=list(dict.fromkeys(names)), repeated=repeated)
+
+
+def _damaged(name: str, fault: BaseException) -> Refused:
+    said = " ".join(str(fault).split())[:200]
+    kind = Path(name).suffix
+    return Refused(
+        f"{name}: 不是完好的 {kind} / is not a sound {kind} file ({said}); open it in a spreadsheet and save it again."
     )
-    source.closing.callback(book.close)
-    return source
 
 
 def _sheet(names: Sequence[str], layer: str | None, name: str) -> str:

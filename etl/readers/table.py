@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from etl.readers.points import points_of
+from etl.readers.shape_values import from_wkb
 from etl.readers.text import numbers_of, text_of
 
 __all__ = ["Table", "join_tables"]
@@ -84,8 +85,7 @@ class Table:
         """Shapely objects or None, shape (n,), in the file's own frame; None when the file has none at all."""
         if self.shapes is None or isinstance(self.shapes, np.ndarray):
             return self.shapes
-        wkb = self.shapes.to_numpy(zero_copy_only=False)
-        return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
+        return from_wkb(self.shapes)
 
     def points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """x and y of each point, shape (n,), NaN for none, in the file's own frame; None unless all are points."""

@@ -8,6 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from etl.encoding import detect, python_name
+from geoapp.errors import Refused
+
 __all__ = ["BLANKS", "clean", "numbers_of", "repaired_text", "text_of"]
 
 BLANKS = " \t\r\n\u3000\u00a0\ufeff"
@@ -98,19 +101,36 @@ def numbers_of(column: pa.Array) -> NDArray[np.float64] | None:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def repaired_text(column: pa.Array) -> tuple[pa.Array, list[int]]:
-    """A string column that can be worked with, and its rows that were not valid UTF-8 (shown with U+FFFD)."""
+def repaired_text(column: pa.Array, encoding: str | None = None) -> tuple[pa.Array, list[int]]:
+    """A string column that can be worked with, and its rows whose bytes do not fit (shown with U+FFFD).
+
+    What is not UTF-8 is decoded as `encoding`, or, where none is declared, as the one that the column's own bytes show.
+    """
     try:
         column.validate(full=True)
         return column, []
     except pa.ArrowInvalid:
         values = column.cast(pa.binary()).to_pylist()
+    wrong = b"\n".join(value for value in values if value is not None and not _is_utf8(value))
+    try:
+        encoding = python_name(encoding) if encoding else detect(wrong, what="")[0]
+    except Refused:
+        encoding = "utf-8"
     bad: list[int] = []
     texts: list[str | None] = []
     for row, value in enumerate(values):
-        try:
+        if value is None or _is_utf8(value):
             texts.append(None if value is None else value.decode())
-        except UnicodeDecodeError:
-            texts.append(value.decode(errors="replace"))
+            continue
+        texts.append(value.decode(encoding, errors="replace"))
+        if "\ufffd" in (texts[-1] or ""):
             bad.append(row)
     return pa.array(texts, type=pa.string()), bad
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
