@@ -1,4 +1,4 @@
-"""Tables of imports (schema staging): runs, batches, and the rows that were kept aside, repaired or warned of."""
+"""Tables of imports (schema staging): feeds, runs, batches, and the rows that were kept aside, repaired or warned of."""
 
 from datetime import datetime
 from typing import Any
@@ -7,9 +7,9 @@ from geoalchemy2 import WKBElement
 from sqlalchemy import ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from geoapp.database.base import EMPTY, NOW, ZERO, Base, Big, metric
+from geoapp.database.base import EMPTY, FALSE, NOW, ZERO, Base, Big, metric
 
-__all__ = ["Batch", "Change", "Load", "Rejected", "Repaired", "Warned"]
+__all__ = ["Batch", "Change", "Feed", "Load", "Rejected", "Repaired", "Warned"]
 
 _LIST, _OBJECT = "'[]'::jsonb", "'{}'::jsonb"
 
@@ -155,3 +155,58 @@ class Change(Base):
     register: Mapped[str] = mapped_column(primary_key=True)
     row_id: Mapped[str] = mapped_column(primary_key=True)
     before: Mapped[dict[str, Any]]
+
+
+class Feed(Base):
+    """A manifest that is loaded again and again: where from, how often, and what became of it."""
+
+    __tablename__ = "feed"
+    __table_args__ = (
+        Index("feed_due_idx", "next_due_at"),
+        {
+            "schema": "staging",
+            "comment": "Scheduled imports. A process that holds the lease works on the feed; every claim raises the token, and an older token writes nothing.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    source: Mapped[str] = mapped_column(
+        comment="Where the files come from, as people may see it: without account, password and values of parameters."
+    )
+    has_secret: Mapped[bool] = mapped_column(
+        server_default=FALSE,
+        comment="The whole addresses are sealed in access.secret (feed, name, addresses).",
+    )
+    manifest: Mapped[dict[str, Any]] = mapped_column(
+        comment="A copy, so that a file that is moved or edited does not change what is loaded at night."
+    )
+    manifest_name: Mapped[str]
+    timezone: Mapped[str]
+    into_sample: Mapped[bool] = mapped_column(server_default=FALSE)
+    every: Mapped[str]
+    late_after_s: Mapped[float]
+    most_rejected: Mapped[float] = mapped_column(server_default=text("0.2"))
+    added_at: Mapped[datetime]
+    added_by: Mapped[str]
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[str | None]
+    next_due_at: Mapped[datetime]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    lease_token: Mapped[Big] = mapped_column(server_default=ZERO)
+    fingerprint: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text(_OBJECT),
+        comment="Of what was loaded last: sizes and times, SHA-256, ETag and Last-Modified. Never of what failed.",
+    )
+    last_tried_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None] = mapped_column(
+        comment="When the stored rows were last known to be what the source holds: loaded, or found unchanged."
+    )
+    last_changed_at: Mapped[datetime | None]
+    last_load_id: Mapped[Big | None]
+    last_outcome: Mapped[str | None]
+    last_message: Mapped[str | None]
+    failing_since: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default=ZERO)

@@ -96,7 +96,7 @@ BEGIN
     GRANT SELECT (subject_kind, subject_id, field, key_id, set_at, set_by), INSERT (subject_kind, subject_id, field, key_id, sealed),
         DELETE ON access.secret TO geoapp_admin;
     GRANT UPDATE (value) ON analysis.parameter TO geoapp_admin;
-    GRANT SELECT ON staging.load, staging.batch, staging.rejected, staging.repaired, staging.warning, registry.site_merge,
+    GRANT SELECT ON staging.load, staging.feed, staging.batch, staging.rejected, staging.repaired, staging.warning, registry.site_merge,
         registry.site_alias TO geoapp_admin;
     GRANT EXECUTE ON FUNCTION staging.is_held TO geoapp_admin;
 

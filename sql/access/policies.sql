@@ -100,6 +100,7 @@ BEGIN
             ('staging.batch', 'false', 'false', 'false'),
             ('staging.rejected', 'false', 'false', 'false'),
             ('staging.load', 'false', 'false', 'false'),
+            ('staging.feed', 'false', 'false', 'false'),
             ('staging.repaired', 'false', 'false', 'false'),
             ('staging.warning', 'false', 'false', 'false'),
             ('staging.change', 'false', 'false', 'false'),

@@ -1,1 +1,2 @@
--- Nothing to take back yet.
+DELETE FROM access.secret WHERE subject_kind = 'feed';
+DROP TABLE staging.feed;

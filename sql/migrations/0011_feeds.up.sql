@@ -1,1 +1,42 @@
--- Manifests that run by themselves.
+-- Manifests that are loaded again and again by themselves: where from, how often, and what became of it.
+CREATE TABLE staging.feed (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,39}$'),
+    kind text NOT NULL CHECK (kind IN ('folder', 'http', 'database')),
+    source text NOT NULL,
+    has_secret boolean NOT NULL DEFAULT false,
+    manifest jsonb NOT NULL,
+    manifest_name text NOT NULL,
+    timezone text NOT NULL,
+    into_sample boolean NOT NULL DEFAULT false,
+    every text NOT NULL,
+    late_after_s double precision NOT NULL CHECK (late_after_s > 0),
+    most_rejected double precision NOT NULL DEFAULT 0.2 CHECK (most_rejected BETWEEN 0 AND 1),
+    added_at timestamptz NOT NULL,
+    added_by text NOT NULL,
+    paused_at timestamptz,
+    paused_by text,
+    next_due_at timestamptz NOT NULL,
+    lease_owner text,
+    lease_until timestamptz,
+    lease_token bigint NOT NULL DEFAULT 0,
+    fingerprint jsonb NOT NULL DEFAULT '{}',
+    last_tried_at timestamptz,
+    last_success_at timestamptz,
+    last_changed_at timestamptz,
+    last_load_id bigint,
+    last_outcome text CHECK (last_outcome IN ('loaded', 'unchanged', 'waiting', 'suspicious', 'failed')),
+    last_message text,
+    failing_since timestamptz,
+    failures integer NOT NULL DEFAULT 0,
+    CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
+    CHECK ((paused_at IS NULL) = (paused_by IS NULL)),
+    CHECK ((failing_since IS NULL) = (failures = 0))
+);
+CREATE INDEX feed_due_idx ON staging.feed (next_due_at);
+COMMENT ON TABLE staging.feed IS 'Scheduled imports. A process that holds the lease works on the feed; every claim raises the token, and an older token writes nothing.';
+COMMENT ON COLUMN staging.feed.source IS 'Where the files come from, as people may see it: without account, password and values of parameters.';
+COMMENT ON COLUMN staging.feed.has_secret IS 'The whole addresses are sealed in access.secret (feed, name, addresses).';
+COMMENT ON COLUMN staging.feed.manifest IS 'A copy, so that a file that is moved or edited does not change what is loaded at night.';
+COMMENT ON COLUMN staging.feed.fingerprint IS 'Of what was loaded last: sizes and times, SHA-256, ETag and Last-Modified. Never of what failed.';
+COMMENT ON COLUMN staging.feed.last_success_at IS 'When the stored rows were last known to be what the source holds: loaded, or found unchanged.';
