@@ -104,7 +104,12 @@ class Section(Strict):
 
     def from_correction(self, workbook: Path, sheet: str, frame: str | None, geometry: str | None) -> Self:
         """The same section with a corrected workbook in place of its file; it still goes under the file's name."""
-        given = {"file": str(workbook.resolve()), "layer": sheet, "encoding": None, "where": {}}
+        given: dict[str, Any] = {
+            "file": str(workbook.resolve()),
+            "layer": sheet,
+            "encoding": None,
+            "where": {},
+        }
         changed = self.model_copy(
             update={**given, "frame": frame or self.frame, "geometry": geometry or self.geometry}
         )

@@ -19,7 +19,9 @@ from etl.sections.references import site_ids
 from etl.sections.spans import refuse_reversed
 from etl.sections.values import Values, constant
 from etl.store import Target
+from geoapp.access import key_file, sealing
 from geoapp.access.sealing import keyed_hash
+from geoapp.settings import settings
 
 __all__ = ["TARGET", "prepare"]
 
@@ -49,6 +51,7 @@ def prepare(
 ) -> Values:
     """Values of registry.certificate. One person's certificates of several classes share a number: the key holds both."""
     columns = section.columns
+    _refuse_lost_key(ground)
     issuer = checks.required(checks.texts(table, columns.issuer), findings, columns.issuer)
     issuer = checks.allowed(issuer, findings, columns.issuer, words.CERTIFICATE_ISSUERS)
     identity = _identities(table, columns.id_number, findings)
@@ -84,6 +87,14 @@ def prepare(
 
 def _digest(*said: str) -> str:
     return hashlib.sha256("/".join(map(str, said)).encode()).hexdigest()
+
+
+def _refuse_lost_key(ground: Ground) -> None:
+    """Under a fresh key every stored certificate would come a second time. Raises KeyFileRefused where the old one is missing."""
+    stored = "SELECT FROM registry.certificate WHERE batch_id IS NOT NULL LIMIT 1"
+    if not settings().key_path.exists() and ground.connection.execute(stored).fetchone() is not None:
+        key_file.read(settings().key_path)
+    sealing.keys(ground.connection)
 
 
 def _days(table: Table, column: str, findings: Findings) -> Objects:

@@ -11,6 +11,7 @@ from whole_district import CELLS, SIDE, TOWN_A, TOWN_B, X0, WholeDistrict, id_nu
 from etl.manifest import LOADABLE
 from geoapp.database.cluster import DATABASE, find_server
 from geoapp.database.connection import connect
+from geoapp.settings import settings
 
 
 def fetch(url, query, *values):
@@ -27,10 +28,10 @@ def district(tmp_path_factory):
 def home(tmp_path_factory):
     """A key file of this module's own."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("home")
-        patch.setenv("GEOAPP_HOME", str(folder))
-        patch.setenv("GEOAPP_KEY_FILE", str(folder / "installation.key"))
-        yield folder
+        patch.setenv("GEOAPP_KEY_FILE", str(tmp_path_factory.mktemp("home") / "installation.key"))
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,18 @@
 
 import pytest
 import shapely
+import yaml
 from clones import clone, drop
 from whole_district import CELLS, TOWN_B, WholeDistrict, codes, degrees, id_number
 
 import etl.load
+from etl.load import open_store
 from etl.manifest import load_manifest
 from etl.rollback import roll_back
 from geoapp.database.cluster import DATABASE
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
+from geoapp.settings import settings
 
 
 def fetch(url, query, *values):
@@ -37,9 +40,10 @@ def url(cluster, on_the_ground):
 @pytest.fixture
 def district(tmp_path, monkeypatch):
     """A manifest of the city alone, to which a test adds a section."""
-    monkeypatch.setenv("GEOAPP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GEOAPP_KEY_FILE", str(tmp_path / "home" / "installation.key"))
-    return WholeDistrict(tmp_path)
+    monkeypatch.setenv("GEOAPP_KEY_FILE", str(tmp_path / "installation.key"))
+    settings.cache_clear()
+    yield WholeDistrict(tmp_path)
+    settings.cache_clear()
 
 
 def result(district, url, section, **options):
@@ -196,6 +200,16 @@ def test_certificates_say_what_is_wrong_without_the_number(url, district):
     assert f"{right[:3]}***********{right[-4:]}" in kept  # enough to find the row again
 
 
+def test_a_lost_key_file_is_refused_before_certificates_come_twice(url, district, tmp_path):
+    row = {"site": "S3", "holder": "吴工", "id_number": id_number(21), "job_class": "焊工", "issuer": "MEM"}
+    district.table("certificates", [{**row, "issued_on": "2024-01-01", "valid_to": "2030-01-01"}])
+    assert result(district, url, "certificates").new == 1
+    (tmp_path / "installation.key").unlink()
+    with pytest.raises(Refused, match=r"installation\.key"):
+        district.load(url)
+    assert fetch(url, "SELECT count(*) FROM registry.certificate") == [(1,)]
+
+
 def test_permits_by_area_by_point_and_by_their_site(url, district):
     good = {
         "permit_no": "P1",
@@ -283,6 +297,40 @@ def test_events_stream_in_chunks_and_repeats_keep_their_number(url, district, mo
     assert result(district, url, "events").new == 1
 
 
+def test_events_of_a_foreign_city_in_geoparquet_style(empty_url, tmp_path):
+    """Another continent's zone and clock, a table of Parquet with times in UTC, no outline of anything."""
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "Date": pd.to_datetime(["2017-01-01 06:00", "2017-01-01 06:00", "2017-07-04 12:30"], utc=True),
+            "Latitude": [41.890751, 41.890751, 41.886147],
+            "Longitude": [-87.716173, -87.716173, -87.624524],
+        }
+    )
+    frame.to_parquet(tmp_path / "events.parquet")
+    city = {
+        "name_zh": "远城",
+        "name_en": "Far",
+        "code": "990001",
+        "metric_srid": 26916,
+        "timezone": "America/Chicago",
+    }
+    columns = {"happened_at": "Date", "lon": "Longitude", "lat": "Latitude"}
+    away = WholeDistrict(tmp_path)
+    away.sections = {
+        "city": city,
+        "events": {"file": "events.parquet", "frame": "wgs84", "kind": "other", "columns": columns},
+    }
+    path = tmp_path / "m.yaml"
+    path.write_text(yaml.safe_dump(away.sections, allow_unicode=True), encoding="utf-8")
+    with open_store(empty_url, load_manifest(path).city, dry_run=False) as store:
+        assert result(away, store, "events").new == 3
+        assert result(away, store, "events").unchanged == 3
+        when = "SELECT to_char(happened_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI') FROM analysis.reported_event ORDER BY id"
+        assert fetch(store, when) == [("01-01 06:00",), ("01-01 06:00",), ("07-04 12:30",)]
+
+
 def test_lines_of_unknown_kind_or_elsewhere_are_set_aside(url, district):
     district.shapes(
         "roads",
@@ -337,8 +385,6 @@ def test_resources_of_a_kind_that_the_manifest_names(url, district):
     ],
 )
 def test_a_manifest_is_told_what_its_section_lacks(tmp_path, section, said):
-    import yaml
-
     path = tmp_path / "m.yaml"
     path.write_text(
         yaml.safe_dump(
