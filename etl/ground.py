@@ -15,6 +15,7 @@ from etl.binary_copy import Places
 from etl.frames import Frame, points_to_metric
 from etl.manifest import City
 from etl.occurrences import Occurrences
+from etl.polygon_lookup import PolygonLookup, first_containing, make_lookup
 
 __all__ = ["Ground", "Unit"]
 
@@ -119,8 +120,9 @@ class Ground:
         return [(r["code"], shapely.from_wkb(bytes(r["wkb"]))) for r in rows]
 
     @cached_property
-    def _cells(self) -> tuple[NDArray[np.object_], shapely.STRtree]:
-        return self._index(self.cells)
+    def _cells(self) -> tuple[NDArray[np.object_], PolygonLookup | None]:
+        codes = np.array([code for code, _ in self.cells] + [None], dtype=object)
+        return codes, make_lookup(np.array([cell for _, cell in self.cells], dtype=object))
 
     @staticmethod
     def _index(pairs: list[tuple[str, Any]]) -> tuple[NDArray[np.object_], shapely.STRtree]:
@@ -150,8 +152,11 @@ class Ground:
 
     def cells_at(self, places: Places | NDArray[np.object_]) -> NDArray[np.object_]:
         """Code of the grid cell that each point lies in, or None; on a shared border the lowest."""
-        points = places.shapes() if isinstance(places, Places) else places
-        return _containing(*self._cells, points)
+        if not isinstance(places, Places):
+            places = self.places_of(places)
+        codes, lookup = self._cells
+        # `codes` ascend, and the last is None: what is in no cell has index -1.
+        return np.asarray(codes[first_containing(lookup, places.x, places.y)], dtype=object)
 
     def nearest_town(self, points: NDArray[np.object_], within_m: float) -> NDArray[np.object_]:
         """Code of the nearest town within a distance (metres), or None."""
@@ -201,16 +206,3 @@ class Ground:
         """Points in metres of the zone from coordinates of a frame, shape (n,); NaN where a coordinate is."""
         east, north = points_to_metric(x, y, frame, self.srid)
         return Places(np.where(np.isfinite(east), east, np.nan), np.where(np.isfinite(north), north, np.nan))
-
-
-def _containing(
-    codes: NDArray[np.object_], tree: shapely.STRtree, points: NDArray[np.object_]
-) -> NDArray[np.object_]:
-    found = np.full(len(points), None, dtype=object)
-    if not len(codes) or not len(points):
-        return found
-    rows, units = tree.query(points, predicate="intersects")
-    # `codes` ascend: written from the highest down, the lowest stays.
-    order = np.argsort(-units, kind="stable")
-    found[rows[order]] = codes[units[order]]
-    return found

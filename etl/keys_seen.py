@@ -1,6 +1,4 @@
-"""The keys of a file's rows so far, as fingerprints: five million of them take 100 MB, whatever their length."""
-
-from typing import Any
+"""The keys of a file's rows so far, as fingerprints: five million of them take 60 MB, whatever their length."""
 
 import numpy as np
 import pandas as pd
@@ -8,16 +6,16 @@ from numpy.typing import NDArray
 
 __all__ = ["KeysSeen"]
 
-# Two independent 64-bit hashes: that two different keys of ten million share both has a chance of about 1 in 10^24.
-_SALTS = ("0123456789123456", "6543219876543210")
-
 
 class KeysSeen:
-    """Which keys rows that were accepted hold already, with the number of the row."""
+    """Which keys rows that were accepted hold already, with the number of the row.
+
+    A fingerprint has 64 bits: that two different keys of five million share one has a chance of 1 in 1.5 million, and
+    the later row would then be kept aside with the other row's number, not lost.
+    """
 
     def __init__(self) -> None:
-        self._first = np.empty(0, dtype=np.uint64)
-        self._second = np.empty(0, dtype=np.uint64)
+        self._prints = np.empty(0, dtype=np.uint64)
         self._row_no = np.empty(0, dtype=np.int32)
 
     def earlier(self, keys: NDArray[np.object_], row_no: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -29,25 +27,24 @@ class KeysSeen:
         given = np.flatnonzero(~_blank(keys))
         if not len(given):
             return out
-        first, second = _fingerprints(keys[given])
-        _, where, back = np.unique(first, return_index=True, return_inverse=True)
+        prints = _fingerprints(keys[given])
+        _, where, back = np.unique(prints, return_index=True, return_inverse=True)
         repeated = where[back] != np.arange(len(given))
         out[given[repeated]] = row_no[given[where[back[repeated]]]]
-        place = np.searchsorted(self._first, first)
-        place[place == len(self._first)] = 0
-        if len(self._first):
-            held = (self._first[place] == first) & (self._second[place] == second)
+        if len(self._prints):
+            place = np.searchsorted(self._prints, prints)
+            place[place == len(self._prints)] = 0
+            held = self._prints[place] == prints
             out[given[held]] = self._row_no[place[held]]
         return out
 
     def add(self, keys: NDArray[np.object_], row_no: NDArray[np.int64]) -> None:
         """Remembers the keys of rows that are accepted, none of which is held already."""
         given = np.flatnonzero(~_blank(keys))
-        first, second = _fingerprints(keys[given])
-        order = np.argsort(first)
-        where = np.searchsorted(self._first, first[order])
-        self._first = np.insert(self._first, where, first[order])
-        self._second = np.insert(self._second, where, second[order])
+        prints = _fingerprints(keys[given])
+        order = np.argsort(prints)
+        where = np.searchsorted(self._prints, prints[order])
+        self._prints = np.insert(self._prints, where, prints[order])
         self._row_no = np.insert(self._row_no, where, row_no[given][order].astype(np.int32))
 
 
@@ -55,10 +52,5 @@ def _blank(keys: NDArray[np.object_]) -> NDArray[np.bool_]:
     return np.asarray(pd.isna(keys), dtype=bool)
 
 
-def _fingerprints(keys: NDArray[np.object_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    one, two = (_hash(keys, salt) for salt in _SALTS)
-    return one, two
-
-
-def _hash(keys: NDArray[np.object_], salt: str) -> NDArray[Any]:
-    return pd.util.hash_array(keys, hash_key=salt, categorize=False)
+def _fingerprints(keys: NDArray[np.object_]) -> NDArray[np.uint64]:
+    return pd.util.hash_array(keys, categorize=False)
