@@ -12,7 +12,7 @@ from etl.readers import Table
 from etl.sections.values import Values, only
 from geoapp.database.sql_files import read_sql
 
-__all__ = ["PERSON", "named_persons", "person_ids", "take_persons", "write_persons"]
+__all__ = ["PERSON", "known_by_name", "named_persons", "person_ids", "take_persons", "write_persons"]
 
 PERSON = ("person_key", "person_name", "person_phone", "person_department", "person_unit", "person_inspects")
 """Values of a row about its person; they go to duty.person, and the row gets `person_id` instead."""
@@ -79,6 +79,19 @@ def write_persons(connection: psycopg.Connection[dict[str, Any]], persons: Value
         read_sql("staging/persons").encode(), {**given, "batch_id": batch_id}
     ).fetchall()
     return {row["local_id"] for row in written}
+
+
+def known_by_name(connection: psycopg.Connection[dict[str, Any]], persons: Values) -> None:
+    """Rows that say a name and nothing else mean the one person of an import who has it, where there is exactly one."""
+    alone = [key for key in set(persons["person_key"]) if key is not None and key.endswith(" @")]
+    rows = connection.execute(
+        "SELECT name_zh || ' @' AS said, min(local_id) AS key FROM duty.person"
+        " WHERE name_zh || ' @' = ANY (%(keys)s) AND local_id IS NOT NULL GROUP BY name_zh"
+        " HAVING count(*) = 1 AND NOT bool_or(local_id = ANY (%(keys)s))",
+        {"keys": alone},
+    ).fetchall()
+    meant = {row["said"]: row["key"] for row in rows}
+    persons["person_key"] = np.array([meant.get(key, key) for key in persons["person_key"]], dtype=object)
 
 
 def person_ids(connection: psycopg.Connection[dict[str, Any]], keys: Objects) -> Objects:

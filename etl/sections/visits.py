@@ -11,7 +11,7 @@ from etl.readers import Table
 from etl.reasons import Findings
 from etl.register_sections import Checks
 from etl.sections.own_keys import file_keys
-from etl.sections.persons import named_persons, person_ids, take_persons, write_persons
+from etl.sections.persons import known_by_name, named_persons, person_ids, take_persons, write_persons
 from etl.sections.references import site_ids
 from etl.sections.values import Values
 from etl.store import Target
@@ -59,5 +59,6 @@ def resolve(connection: psycopg.Connection[dict[str, Any]], values: Values, batc
     """The people named become rows of duty.person."""
     if "person_key" in values:
         persons = take_persons(values)
+        known_by_name(connection, persons)
         write_persons(connection, persons, batch_id)
         values["person_id"] = person_ids(connection, persons["person_key"])

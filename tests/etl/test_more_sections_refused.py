@@ -393,3 +393,30 @@ def test_a_manifest_is_told_what_its_section_lacks(tmp_path, section, said):
     )
     with pytest.raises(Refused, match=said):
         load_manifest(path)
+
+
+def test_duties_of_the_sample_city_are_not_overwritten(city_url, district):
+    generated = "SELECT md5(string_agg(a::text, '' ORDER BY id)) FROM duty.assignment AS a WHERE is_generated"
+    before = fetch(city_url, generated)
+    held = fetch(
+        city_url,
+        "SELECT rule_code, department_code, role, valid_from::text FROM duty.assignment ORDER BY id LIMIT 1",
+    )[0]
+    row = dict(zip(("rule", "department", "role", "valid_from"), held, strict=True)) | {"status": "有争议"}
+    staff = {
+        "name": "王芳",
+        "phone": "13000000001",
+        "unit": "310116",
+        "role": "安全员",
+        "assigned_from": "2026-01-01",
+    }
+    district.sections["city"] |= {"name_zh": "金山区", "name_en": "Jinshan"}
+    district.table("assignments", [row, {**row, "valid_from": "2026-01-01"}]).table("staff", [staff])
+    assignments, people = district.load(city_url, into_sample=True)
+    assert codes(assignments) == {2: ["held_by_sample"]}
+    assert (assignments.new, people.new) == (1, 1)
+    assert fetch(city_url, generated) == before
+    for done in (people, assignments):
+        roll_back(city_url, batch_id=done.batch_id, by="test")
+    for table in ("person", "assignment", "unit_staff"):
+        assert fetch(city_url, f"SELECT count(*) FROM duty.{table} WHERE NOT is_generated") == [(0,)]

@@ -58,7 +58,9 @@ class WholeDistrict:
 
     def shapes(self, section, rows, geometry, **options):
         """A GeoPackage of a section, in the city's zone."""
-        moved = [None if g is None else shapely.transform(g, lambda xy: np.add(xy, (X0, Y0))) for g in geometry]
+        moved = [
+            None if g is None else shapely.transform(g, lambda xy: np.add(xy, (X0, Y0))) for g in geometry
+        ]
         frame = gpd.GeoDataFrame(rows, geometry=moved, crs=4549)
         frame.to_file(self.folder / f"{section}.gpkg")
         fields = [c for c in frame.columns if c != "geometry"]
@@ -179,7 +181,7 @@ class WholeDistrict:
             "checks",
             [
                 {"id": "C1", "site": "S1", "done_at": "2026-11-01 09:00", "outcome": "发现隐患", "person": "周平", "phone": "13000000005"},
-                {"id": "C2", "site": "S2", "done_at": "2026-11-02 10:30", "outcome": "关门", "person": "周平", "phone": "13000000005"},
+                {"id": "C2", "site": "S2", "done_at": "2026-11-02 10:30", "outcome": "关门", "person": "周平", "phone": ""},
             ],
             kind="行政检查",
         )  # fmt: skip
