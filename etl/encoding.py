@@ -113,6 +113,8 @@ _CODE_PAGES = {
     "949": "cp949",
 }
 
+_WORDS = {"koi8r": "koi8-r", "koi8u": "koi8-u"}
+
 
 def encoding_of_note(said: str) -> str | None:
     """The encoding that a .cpg names: `UTF-8`, `GBK`, `936`, `ANSI 936`, `ISO 88591`…; None where it is not known."""
@@ -126,7 +128,7 @@ def encoding_of_note(said: str) -> str | None:
         plain = f"iso8859-{iso[1]}"
     elif number:
         plain = _CODE_PAGES.get(number[1], f"cp{number[1]}")
-    for name in (plain, said.strip()):
+    for name in (_WORDS.get(plain, plain), said.strip()):
         try:
             return python_name(name)
         except Refused:

@@ -51,6 +51,8 @@ def unpacked(
     except _FAULTS as fault:
         raise _damaged(name, fault) from None
     refuse_bomb(archive, name)
+    if any(not info.filename for info in archive.infolist()):
+        raise _damaged(name, ValueError("a member has no name"))
     members = {_shown(info): info for info in archive.infolist() if not info.is_dir()}
     members = {
         shown: info

@@ -19,6 +19,7 @@ from etl.readers.shapefile import Shapefile
 from etl.readers.source import Source, clean_names, refuse_too_wide
 from etl.readers.table import Table
 from etl.readers.text import repaired_text
+from etl.readers.wholeness import promised_rows
 from geoapp.errors import Refused
 
 __all__ = ["FAULTS", "open_features"]
@@ -82,7 +83,7 @@ def open_features(
         read=reading.tables,
         column_names=list(dict.fromkeys(names)),
         repeated=repeated,
-        rows=info["features"] if info["features"] >= 0 else None,
+        rows=promised_rows(at) or (info["features"] if info["features"] >= 0 else None),
         has_geometry=info["geometry_type"] is not None,
         crs=crs,
         crs_from=crs_from,

@@ -15,6 +15,7 @@ from etl.readers.shapefile import look_at_dbf, look_at_shapefile
 from etl.readers.sheets import open_old_workbook, open_workbook
 from etl.readers.source import Source
 from etl.readers.table import Table, join_tables
+from etl.readers.wholeness import refuse_unsound_xml
 from geoapp.errors import Refused
 
 __all__ = ["SUFFIXES", "open_source", "read_table"]
@@ -137,6 +138,8 @@ def _open_map(path: Path, layer: str | None, encoding: str | None, closing: Exit
     _refuse_pointers(path, name)
     if suffix in (*_JSON, *_XML):
         text = in_utf8(path, encoding, closing, name=name, is_xml=suffix in _XML)
+        if suffix in _XML:
+            refuse_unsound_xml(text.path, name)
         return open_features(path, layer=layer, name=name, text=text)
     if suffix in SUFFIXES or path.is_dir():
         return open_features(path, layer=layer, encoding=encoding, name=name)

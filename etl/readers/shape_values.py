@@ -1,14 +1,16 @@
 """Geometry that stands in a column: WKT, EWKT, WKB as bytes or hexadecimal digits, or GeoJSON, told by each value."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["ShapeValues", "from_wkb", "shapes_of_values"]
+__all__ = ["ShapeValues", "from_wkb", "shapes_of_values", "why_unread"]
 
 _HEX = re.compile(r"(?:\\x)?(0[01][0-9A-Fa-f]{8,})")
 _EWKT = re.compile(r"\s*SRID\s*=\s*(\d{1,6})\s*;\s*", re.IGNORECASE)
@@ -47,10 +49,22 @@ def shapes_of_values(column: pa.Array) -> ShapeValues:
     readers = {"wkb": shapely.from_wkb, "wkt": shapely.from_wkt, "geojson": shapely.from_geojson}
     for kind, rows in kinds.items():
         if rows:
-            shapes[rows] = readers[kind]([parts[row] for row in rows], on_invalid="ignore")
+            shapes[rows] = _read(readers[kind], np.array([parts[row] for row in rows], dtype=object))
     unread += [row for row in parts if shapes[row] is None]
     srids |= {int(srid) for srid in np.unique(shapely.get_srid(shapes[kinds["wkb"]])) if srid > 0}
     return ShapeValues(shapes, sorted(unread), frozenset(srids))
+
+
+def _read(reader: Callable[..., Any], values: NDArray[np.object_]) -> NDArray[np.object_]:
+    """What shapely makes of the values; None where it makes nothing."""
+    try:
+        return np.asarray(reader(values, on_invalid="ignore"), dtype=object)
+    except NotImplementedError:  # a curve or a surface among them, which it does not only ignore
+        shapes = np.full(len(values), None, dtype=object)
+        for row, value in enumerate(values):
+            with suppress(NotImplementedError):
+                shapes[row] = reader(value, on_invalid="ignore")
+        return shapes
 
 
 def _kind(value: str | bytes | None) -> tuple[str | None, str | bytes | None, int | None]:
@@ -105,7 +119,18 @@ def from_wkb(column: pa.Array) -> NDArray[np.object_]:
         if deep:
             values = values.copy()
             values[deep] = None
-    return np.asarray(shapely.from_wkb(values, on_invalid="ignore"), dtype=object)
+    return _read(shapely.from_wkb, values)
+
+
+def why_unread(value: bytes) -> str:
+    """What is wrong with WKB that `from_wkb` made nothing of, for a person."""
+    if _is_collection(value) and _is_too_deep(value):
+        return "geometry collections nested too deep"
+    try:
+        shapely.from_wkb(value)
+    except (shapely.errors.GEOSException, NotImplementedError) as fault:
+        return str(fault).split(": ", 1)[-1].strip()[:120]
+    return "not a geometry"
 
 
 def _is_collection(value: bytes) -> bool:

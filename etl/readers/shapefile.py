@@ -111,11 +111,21 @@ def _find_encoding(found: Shapefile, dbf: Path, table: _Dbf, declared: str | Non
 
 
 def _fits(text: bytes, encoding: str) -> bool:
-    """Whether (nearly) all bytes make sense in an encoding; single damaged records may be."""
+    """Whether the bytes make sense in an encoding. Single records may be damaged; what is UTF-8 throughout is that."""
     if text.isascii():
         return True
+    if encoding != "utf-8" and _is_surely_utf8(text):
+        return False
     decoded = text.decode(encoding, errors="replace")
-    return decoded.count("\ufffd") <= 0.02 * sum(not character.isascii() for character in decoded)
+    return decoded.count("\ufffd") <= 0.2 * sum(not character.isascii() for character in decoded)
+
+
+def _is_surely_utf8(text: bytes) -> bool:
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return sum(not character.isascii() for character in decoded) > 5
 
 
 def _read_dbf(dbf: Path) -> _Dbf:

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from etl.readers.points import points_of
-from etl.readers.shape_values import from_wkb
+from etl.readers.shape_values import from_wkb, why_unread
 from etl.readers.text import numbers_of, text_of
 
 __all__ = ["Table", "join_tables"]
@@ -90,9 +90,7 @@ class Table:
     def points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """x and y of each point, shape (n,), NaN for none, in the file's own frame; None unless all are points."""
         if isinstance(self.shapes, np.ndarray):
-            kinds = shapely.get_type_id(self.shapes)
-            only_points = ((kinds == 0) | (kinds == -1)).all()
-            return (shapely.get_x(self.shapes), shapely.get_y(self.shapes)) if only_points else None
+            return _coordinates(self.shapes)
         return self._points
 
     @cached_property
@@ -110,7 +108,7 @@ class Table:
             assert self.geometry is not None
             given = np.asarray(self.shapes.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
             for place in np.flatnonzero(shapely.is_missing(self.geometry) & given):
-                found[int(place)] = ("geometry_unreadable", self.shapes[int(place)].as_py()[:5].hex())
+                found[int(place)] = ("geometry_unreadable", why_unread(self.shapes[int(place)].as_py()))
         return found
 
     def select(self, mask: NDArray[np.bool_]) -> "Table":
@@ -127,6 +125,16 @@ class Table:
             shapes=shapes,
             marked={place[row]: what for row, what in self.marked.items() if row in place},
         )
+
+
+def _coordinates(shapes: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    kinds = shapely.get_type_id(shapes)
+    if not ((kinds == 0) | (kinds == -1)).all():
+        return None
+    x, y = np.full(len(shapes), np.nan), np.full(len(shapes), np.nan)
+    there = (kinds == 0) & ~shapely.is_empty(shapes)  # shapely fails on the x of an empty point
+    x[there], y[there] = shapely.get_x(shapes[there]), shapely.get_y(shapes[there])
+    return x, y
 
 
 def _undecodable(column: pa.Array) -> list[int]:
