@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
+from etl.encoding import detect, python_name
 from etl.readers.crs import own_crs
 from etl.readers.points import curved_rows
 from etl.readers.recoding import Utf8
@@ -60,47 +62,55 @@ def open_features(
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             chosen = _layer(at, layer, name, notices)
-            info = _info(at, chosen, asked, encoding)
+            info, bytes_encoding = _info(at, chosen, asked, encoding, name)
     except FAULTS as fault:
         raise _damaged(name, fault) from None
     except UnicodeDecodeError as fault:
         raise _not_that_encoding(name, encoding or "UTF-8", fault) from None
     notices += dict.fromkeys(_in_our_words(str(warning.message)) for warning in told)
-    fields = [str(field) for field in info["fields"]]
+    in_slices = bytes_encoding is not None
     if by_bytes and shapefile is not None:
-        fields = [
-            _bytes_of(field).decode(shapefile.encoding or "utf-8", errors="replace") for field in fields
-        ]
+        bytes_encoding = shapefile.encoding
+    fields = [str(field) for field in info["fields"]]
+    if bytes_encoding is not None:
+        fields = [_bytes_of(field).decode(bytes_encoding, errors="replace") for field in fields]
     refuse_too_wide(name, len(fields))
     names, repeated = clean_names(fields)
     crs, crs_from = own_crs(path, info["crs"])
-    reading = _Reading(
-        at, chosen, asked, names, shapefile.encoding if shapefile and by_bytes else None, encoding
-    )
+    reading = _Reading(at, chosen, asked, names, bytes_encoding, encoding)
     return Source(
         path=path,
         name=name,
-        read=reading.tables,
+        read=reading.slices if in_slices else reading.tables,
         column_names=list(dict.fromkeys(names)),
         repeated=repeated,
         rows=promised_rows(at) or (info["features"] if info["features"] >= 0 else None),
         has_geometry=info["geometry_type"] is not None,
         crs=crs,
         crs_from=crs_from,
-        encoding=shapefile.encoding if shapefile else text.encoding if text else None,
+        encoding=shapefile.encoding if shapefile else text.encoding if text else bytes_encoding,
         evidence=shapefile.evidence if shapefile else text.evidence if text else "",
         notices=list(dict.fromkeys(notices)),
     )
 
 
-def _info(at: Path, layer: str | None, asked: str | None, declared: str | None) -> dict[str, Any]:
-    """What the layer says about itself; names of columns that are not in UTF-8 are tried as declared, then as GBK."""
+def _info(
+    at: Path, layer: str | None, asked: str | None, declared: str | None, name: str
+) -> tuple[dict[str, Any], str | None]:
+    """What the layer says about itself; where names of columns are not in UTF-8, byte by byte with their encoding."""
     try:
-        return pyogrio.read_info(at, layer=layer, encoding=asked)
+        return pyogrio.read_info(at, layer=layer, encoding=asked), None
     except UnicodeDecodeError:
         if asked is not None:
             raise
-        return pyogrio.read_info(at, layer=layer, encoding=declared or "gb18030")
+    found, _, _, values = pyogrio.raw.read(
+        at, layer=layer, encoding=_BYTES_AS_TEXT, max_features=1_000, read_geometry=False
+    )
+    info = pyogrio.read_info(at, layer=layer, encoding=_BYTES_AS_TEXT)
+    if declared is not None:
+        return info, python_name(declared)
+    texts = [*found["fields"], *(value for column in values for value in column if isinstance(value, str))]
+    return info, detect(b" ".join(_bytes_of(text) for text in texts), what=name)[0]
 
 
 def _layer(path: Path, layer: str | None, name: str, notices: list[str]) -> str | None:
@@ -151,29 +161,60 @@ class _Reading:
 
     def tables(self, source: Source, size: int) -> Iterator[Table]:
         start = 0
+        stream = pyogrio.raw.open_arrow(
+            self.at,
+            layer=self.layer,
+            encoding=self.encoding,
+            batch_size=size,
+            use_pyarrow=True,
+            datetime_as_string=True,
+        )
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # told when the layer was opened
-                stream = pyogrio.raw.open_arrow(
-                    self.at,
-                    layer=self.layer,
-                    encoding=self.encoding,
-                    batch_size=size,
-                    use_pyarrow=True,
-                    datetime_as_string=True,
-                )
-                with stream as (meta, reader):
-                    for batch in reader:
-                        if len(batch):
-                            yield self.table(source, batch, meta, start)
-                        start += len(batch)
+            with ExitStack() as stack:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # told when the layer was opened
+                    meta, reader = stack.enter_context(stream)
+                for batch in reader:
+                    if len(batch):
+                        yield self.table(source, batch, meta, start)
+                    start += len(batch)
         except FAULTS as fault:
             raise _damaged(source.name, fault, start) from None
-        if source.rows is not None and start < source.rows:
-            raise Refused(
-                f"{source.name}: 文件说有 {source.rows} 行，只能读出 {start} 行 / says that it holds {source.rows} rows, but only {start} "
-                "can be read: it is damaged or cut off. Copy or export it again."
+        except UnicodeDecodeError as fault:
+            raise _not_that_encoding(source.name, source.encoding or "UTF-8", fault) from None
+        _refuse_fewer(source, start)
+
+    def slices(self, source: Source, size: int) -> Iterator[Table]:
+        """The rows where names of columns are not in UTF-8, which the stream cannot hand over."""
+        start = 0
+        while True:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    meta, fids, wkb, fields = pyogrio.raw.read(
+                        self.at,
+                        layer=self.layer,
+                        encoding=_BYTES_AS_TEXT,
+                        skip_features=start,
+                        max_features=size,
+                        return_fids=True,
+                    )
+            except FAULTS as fault:
+                raise _damaged(source.name, fault, start) from None
+            if not len(fids):
+                break
+            columns = [pa.array(values, from_pandas=True) for values in fields]
+            names = [str(place) for place in range(len(columns))]
+            if wkb is not None:
+                columns, names = [*columns, pa.array(wkb, type=pa.binary())], [*names, "wkb_geometry"]
+            yield self.table(
+                source,
+                pa.record_batch(columns, names=names),
+                {**meta, "geometry_name": "wkb_geometry"},
+                start,
             )
+            start += len(fids)
+        _refuse_fewer(source, start)
 
     def table(self, source: Source, batch: pa.RecordBatch, meta: dict[str, Any], start: int) -> Table:
         count = len(batch)
@@ -224,6 +265,14 @@ class _Reading:
         return pa.array(wkb, type=pa.binary())
 
 
+def _refuse_fewer(source: Source, rows: int) -> None:
+    if source.rows is not None and rows < source.rows:
+        raise Refused(
+            f"{source.name}: 文件说有 {source.rows} 行，只能读出 {rows} 行 / says that it holds {source.rows} rows, but only {rows} "
+            "can be read: it is damaged or cut off. Copy or export it again."
+        )
+
+
 def _storage(column: pa.Array) -> pa.Array:
     return column.storage if isinstance(column, pa.ExtensionArray) else column
 
@@ -237,9 +286,9 @@ def _from_bytes_as_text(column: pa.Array, encoding: str) -> tuple[pa.Array, list
     bad: set[int] = set()
     for place, value in enumerate(coded.dictionary.to_pylist()):
         try:
-            texts.append(value.encode("latin-1").decode(encoding))
+            texts.append(_bytes_of(value).decode(encoding))
         except UnicodeDecodeError:
-            texts.append(value.encode("latin-1").decode(encoding, errors="replace"))
+            texts.append(_bytes_of(value).decode(encoding, errors="replace"))
             bad.add(place)
     decoded = pa.array(texts, type=pa.string()).take(coded.indices)
     if not bad:

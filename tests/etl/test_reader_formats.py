@@ -124,6 +124,21 @@ def test_mapinfo_files_in_gbk_are_read(tmp_path, suffix):
     assert shapely.equals_exact(table.geometry, POINTS, tolerance=1e-6).all()
 
 
+@pytest.mark.parametrize("encoding", [None, "gbk"])
+def test_a_mif_with_chinese_names_that_says_no_charset_is_read(tmp_path, encoding):
+    path = tmp_path / "a.mif"
+    head = 'Version 300\nCharset "Neutral"\nDelimiter ","\nCoordSys Earth Projection 1, 104\nColumns 2\n  名称 Char(254)\n  N Integer\nData\n\n'
+    path.write_bytes((head + "Point 121 30\nPoint 121 31\n").encode("gbk"))
+    path.with_suffix(".mid").write_bytes(f'"{NAMES[0]}",1\n"{NAMES[1]}",2\n'.encode("gbk"))
+    with open_source(path, encoding=encoding) as source:
+        first, second = source.chunks(1)
+    assert first.columns["名称"].tolist() == NAMES[:1]
+    assert second.columns["名称"].tolist() == NAMES[1:2]
+    assert second.columns["N"].tolist() == ["2"]
+    assert second.row_no.tolist() == [2]
+    assert second.points()[1].tolist() == [31]
+
+
 def test_gpx_takes_the_only_layer_that_holds_rows(tmp_path):
     path = tmp_path / "a.gpx"
     _write(path, gpd.GeoDataFrame({"name": NAMES}, geometry=POINTS, crs=4326), layer="waypoints")
