@@ -57,7 +57,7 @@ def unpacked(
     members = {
         shown: info
         for shown, info in members.items()
-        if not shown.startswith("__MACOSX/") and "/." not in f"/{shown}"
+        if not shown.startswith("__MACOSX/") and not PurePosixPath(shown).name.startswith(".")
     }
     chosen, inner = _choose(_candidates(members, suffixes), members, layer, name)
     folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="geoapp-zip-")))

@@ -1,6 +1,7 @@
 """Which reader opens which file."""
 
 import difflib
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -140,10 +141,21 @@ def _open_map(path: Path, layer: str | None, encoding: str | None, closing: Exit
         text = in_utf8(path, encoding, closing, name=name, is_xml=suffix in _XML)
         if suffix in _XML:
             refuse_unsound_xml(text.path, name)
+        if suffix == ".gml":
+            text = text._replace(path=_beside_nothing(text.path, path, closing))
         return open_features(path, layer=layer, name=name, text=text)
     if suffix in SUFFIXES or path.is_dir():
         return open_features(path, layer=layer, encoding=encoding, name=name)
     return _try_once(path, layer, encoding, name)
+
+
+def _beside_nothing(at: Path, path: Path, closing: ExitStack) -> Path:
+    """A link to a GML and its schema in a folder of their own: GDAL writes what it learns of a GML beside it."""
+    folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="geoapp-gml-")))
+    for part in (at, path.with_suffix(".xsd")):
+        if part.exists():
+            (folder / part.name).symlink_to(part.resolve())
+    return folder / at.name
 
 
 def _try_once(path: Path, layer: str | None, encoding: str | None, name: str) -> Source:
