@@ -43,6 +43,8 @@ LOAD_LOCK = 748_116_312
 CHUNK_ROWS = 65_536
 Say = Callable[[str], None]
 Connection = psycopg.Connection[dict[str, Any]]
+Accept = Callable[[Connection, list[SectionResult]], None]
+"""Asked before the end of the transaction, with its connection: what it writes is stored with the rows or not at all."""
 
 
 def load(
@@ -60,15 +62,16 @@ def load(
     moment: datetime | None = None,
     choose_frame: ChooseFrame | None = None,
     corrected: bool = False,
+    accept: Accept | None = None,
 ) -> list[SectionResult]:
     """Loads all files of a manifest in one transaction; on any error nothing of it is stored.
 
     `url`: a database with the schema (see `open_store`). `folder`: what the manifest's paths are relative to. `say` is
     told what is being done. `moment`: what counts as now (default: the clock). `choose_frame`: asked where a file's
     frame is neither declared nor said by the file (default: refused). `corrected`: the files hold rows that an earlier
-    import had kept aside; what they do not hold is not gone. A run is in staging.load while it goes on and afterwards,
-    a dry run is not. Raises Refused when a file, a column or a frame is missing, when the database holds another city,
-    or when it is the sample city and `into_sample` is not given.
+    import had kept aside; what they do not hold is not gone. `accept`: may still refuse all of it, by raising Refused. A
+    run is in staging.load while it goes on and afterwards, a dry run is not. Raises Refused when a file, a column or a
+    frame is missing, when the database holds another city, or when it is the sample city and `into_sample` is not given.
     """
     digest = hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()
     following = (
@@ -92,6 +95,8 @@ def load(
             )
             store_city(connection, manifest.city, into_sample=into_sample)
             job.load_all(results)
+        if accept is not None:
+            accept(connection, results)
         if dry_run:
             connection.rollback()
     return results
@@ -127,7 +132,7 @@ class _Job:
                 results.append(self.load_section(section))
             except (psycopg.IntegrityError, psycopg.DataError) as fault:
                 raise Refused(
-                    f"{section.name}, {section.file}: 数据库拒收 / the database refused it: "
+                    f"{section.name}, {section.shown_file}: 数据库拒收 / the database refused it: "
                     f"{redact(str(fault).splitlines()[0])}\n  什么都没有导入 / nothing of this manifest was stored."
                 ) from fault
             self.ground.forget()

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     model: Path | None = None
     # Outside the database and outside its backups: what is sealed in the database opens with this file only.
     key_file: Path | None = None
+    # Scheduled imports: certificates of authorities that are believed besides the public ones (PEM), and the largest download.
+    feed_ca_file: Path | None = None
+    feed_most_mb: int = Field(default=2048, ge=1)
     # The AGPL offer: by default the running program hands out its own source.
     source_url: str = "/source.tar.gz"
 
