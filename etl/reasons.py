@@ -4,12 +4,13 @@ from collections import Counter, defaultdict
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from geoapp.access.redaction import redact
 
-__all__ = ["REASONS", "Finding", "Findings", "Reason", "Repair"]
+__all__ = ["REASONS", "Finding", "Findings", "Reason", "Repair", "Said"]
 
 Severity = Literal["error", "warning", "repaired"]
 
@@ -22,6 +23,13 @@ class Reason(NamedTuple):
     fix_zh: str = ""
     fix_en: str = ""
     severity: Severity = "error"
+
+
+class Said(NamedTuple):
+    """A part of a sentence that is not the same in both languages."""
+
+    zh: str
+    en: str
 
 
 REASONS: dict[str, Reason] = {
@@ -189,11 +197,71 @@ REASONS: dict[str, Reason] = {
         "stored, and shown among the duty gaps as two leads; the committee should name one",
         severity="warning",
     ),
+    "unit_retired": Reason(
+        "行政区划代码 {found} 已撤销",
+        "division code {found} was abolished",
+        "在文件中改为现行代码（民政部每年公布），或先导入新的单位",
+        "put the code that is in force now; the ministry publishes the list each year",
+    ),
+    "unit_level_wrong": Reason(
+        "行政区划代码 {found} 不是{level}级的",
+        "division code {found} is not that of a {level}",
+        "核对代码末尾的零：县 6 位、镇 9 位、村（社区）12 位有效数字",
+        "look at the zeros at its end: a county has 6 significant digits, a town 9, a community 12",
+    ),
+    "camera_id_not_camera": Reason(
+        "国标编号 {found} {why}",
+        "GB/T 28181 id {found} {why}",
+        "这是录像机、服务器等设备的编号；填摄像机通道的编号（第 11 至 13 位是 131 或 132）",
+        "it is the id of a recorder or server; put that of the camera's channel (digits 11 to 13 are 131 or 132)",
+    ),
+    "camera_id_elsewhere": Reason(
+        "国标编号 {found} {why}",
+        "GB/T 28181 id {found} {why}",
+        "已保存；如果摄像头不归本区，请从清单中删去",
+        "stored; take it out of the list where the camera is another district's",
+        severity="warning",
+    ),
+    "camera_id_industry": Reason(
+        "国标编号 {found} {why}",
+        "GB/T 28181 id {found} {why}",
+        "已保存；核对第 9、10 位",
+        "stored; check digits 9 and 10",
+        severity="warning",
+    ),
+    "date_early": Reason(
+        "日期 {found} 早于 {limit}",
+        "its date {found} is before {limit}",
+        "已保存；核对年份是否填错",
+        "stored; check its year",
+        severity="warning",
+    ),
+    "date_late": Reason(
+        "日期 {found} 晚于 {limit}",
+        "its date {found} is after {limit}",
+        "已保存；核对年份是否填错",
+        "stored; check its year",
+        severity="warning",
+    ),
     # Repaired: stored after a change that is kept, before and after.
     "geometry_made_valid": Reason(
         "图形自相交，已修复", "geometry crossed itself and was made valid", severity="repaired"
     ),
     "unit_code_padded": Reason("代码补足 12 位", "code was filled up to 12 digits", severity="repaired"),
+    "date_from_serial": Reason(
+        "日期是 Excel 的天数，已换算",
+        "date was a spreadsheet's day number and was converted",
+        "在 Excel 中把该列的单元格格式改为“日期”",
+        "give the column the cell format 'date' in the spreadsheet",
+        severity="repaired",
+    ),
+    "camera_id_tidied": Reason(
+        "国标编号改为半角、去掉空格",
+        "GB/T 28181 id was put in half-width digits without blanks",
+        "不必再做什么",
+        "nothing to do",
+        severity="repaired",
+    ),
     "uscc_tidied": Reason(
         "信用代码改为半角大写", "credit code was put in half-width capitals", severity="repaired"
     ),
@@ -223,8 +291,18 @@ class Repair(NamedTuple):
 
 def _finding(code: str, field: str | None, values: dict[str, Any]) -> Finding:
     reason = REASONS[code]
-    filled = {k: (str(v) if code in _OF_CODES else redact(str(v)))[:120] for k, v in values.items()}
-    return Finding(code, field, reason.zh.format(**filled), reason.en.format(**filled))
+
+    def filled(language: Literal["zh", "en"]) -> dict[str, str]:
+        said = {k: str(getattr(v, language) if isinstance(v, Said) else v) for k, v in values.items()}
+        return {k: (v if code in _OF_CODES else redact(v))[:120] for k, v in said.items()}
+
+    return Finding(code, field, reason.zh.format(**filled("zh")), reason.en.format(**filled("en")))
+
+
+def _of_row(values: dict[str, Any], row: int) -> dict[str, Any]:
+    """What fills the sentence of one row, from arrays of shape (n,) and constants."""
+    of_row = {k: v[row] if isinstance(v, np.ndarray | pa.Array) else v for k, v in values.items()}
+    return {k: v.as_py() if isinstance(v, pa.Scalar) else v for k, v in of_row.items()}
 
 
 class Findings:
@@ -242,8 +320,7 @@ class Findings:
     def reject(self, mask: NDArray[np.bool_], code: str, field: str | None, **values: Any) -> None:
         """Sets the masked rows (shape (n,)) aside. `values` fill the sentence: arrays of shape (n,) or constants."""
         for row in np.flatnonzero(mask):
-            filled = {k: v[row] if isinstance(v, np.ndarray) else v for k, v in values.items()}
-            self.reject_row(int(row), code, field, **filled)
+            self.reject_row(int(row), code, field, **_of_row(values, int(row)))
 
     def reject_row(self, row: int, code: str, field: str | None, **values: Any) -> None:
         """Sets one row aside. What is quoted from the row is redacted: ID numbers stand in all kinds of columns."""
@@ -252,8 +329,11 @@ class Findings:
     def warn(self, mask: NDArray[np.bool_], code: str, field: str | None, **values: Any) -> None:
         """Notes of the masked rows (shape (n,)) what somebody should look at; they are stored all the same."""
         for row in np.flatnonzero(mask):
-            filled = {k: v[row] if isinstance(v, np.ndarray) else v for k, v in values.items()}
-            self.warnings[int(row)].append(_finding(code, field, filled))
+            self.warn_row(int(row), code, field, **_of_row(values, int(row)))
+
+    def warn_row(self, row: int, code: str, field: str | None, **values: Any) -> None:
+        """Notes of one row what somebody should look at."""
+        self.warnings[row].append(_finding(code, field, values))
 
     def repair(self, row: int, code: str, field: str, before: str, after: str) -> None:
         """Notes that a row was changed to make it storable."""

@@ -1,5 +1,7 @@
 """Checks of columns and geometries: each gives the values to store and notes why a row cannot be."""
 
+from etl.checks.codes import camera_ids, divisions, usccs
+from etl.checks.dates import dates, ordered
 from etl.checks.lines import lines
 from etl.checks.points import points, within_district
 from etl.checks.polygons import polygons
@@ -7,23 +9,23 @@ from etl.checks.times import times
 from etl.checks.values import (
     allowed,
     blank,
-    dates,
-    divisions,
     flags,
     numbers,
     required,
     texts,
-    usccs,
+    words,
 )
 
 __all__ = [
     "allowed",
     "blank",
+    "camera_ids",
     "dates",
     "divisions",
     "flags",
     "lines",
     "numbers",
+    "ordered",
     "points",
     "polygons",
     "required",
@@ -31,4 +33,5 @@ __all__ = [
     "times",
     "usccs",
     "within_district",
+    "words",
 ]

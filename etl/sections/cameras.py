@@ -16,7 +16,6 @@ from etl.sections.references import site_ids
 from etl.sections.values import Values
 from etl.store import Target
 from geoapp.access import sealing
-from geoapp.registry.identifiers import camera_gb_id_problem
 
 __all__ = ["TARGET", "prepare"]
 
@@ -53,11 +52,8 @@ def prepare(
     """Values of registry.camera; points in metres of the zone, credentials among the findings' secrets."""
     columns = section.columns
     assert frame is not None
-    gb_id = checks.required(checks.texts(table, columns.gb_id), findings, columns.gb_id, "key_missing")
-    for row in np.flatnonzero(~checks.blank(gb_id)):
-        why = camera_gb_id_problem(gb_id[row])
-        if why:
-            findings.reject_row(int(row), "camera_id_invalid", columns.gb_id, found=gb_id[row], why=why)
+    given = checks.required(checks.texts(table, columns.gb_id), findings, columns.gb_id, "key_missing")
+    gb_id = checks.camera_ids(given, findings, columns.gb_id, division=ground.city.code)
     geom, _, _ = checks.points(table, columns.lon, columns.lat, frame, ground, findings)
     values: Values = {
         "gb_id": gb_id,

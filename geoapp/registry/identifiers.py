@@ -4,8 +4,11 @@ All are text, never integers. Functions raise ValueError with what is wrong; the
 """
 
 import re
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from stdnum.cn import uscc as gb32100
 from stdnum.exceptions import ValidationError
@@ -19,6 +22,27 @@ _USCC_WEIGHTS = np.array([pow(3, i, 31) for i in range(17)])
 
 CAMERA_TYPES = {"131": "camera", "132": "network camera"}
 """GB/T 28181 device types (digits 11 to 13) that may stand in registry.camera."""
+
+DEVICE_TYPES = {
+    "111": ("DVR", "DVR"), "112": ("视频服务器", "video server"), "113": ("编码器", "encoder"), "114": ("解码器", "decoder"),
+    "115": ("视频切换矩阵", "video matrix"), "116": ("音频切换矩阵", "audio matrix"), "117": ("报警控制器", "alarm controller"),
+    "118": ("NVR", "NVR"), "119": ("HVR", "hybrid recorder"), "131": ("摄像机", "camera"),
+    "132": ("网络摄像机", "network camera"), "133": ("显示器", "display"), "134": ("报警输入设备", "alarm input"),
+    "135": ("报警输出设备", "alarm output"), "136": ("语音输入设备", "microphone"), "137": ("语音输出设备", "loudspeaker"),
+    "138": ("移动传输设备", "mobile transmitter"), "139": ("其他外围设备", "other peripheral"),
+    "200": ("中心信令控制服务器", "signalling server"), "201": ("Web 应用服务器", "web server"),
+    "202": ("媒体分发服务器", "media server"), "203": ("代理服务器", "proxy server"), "204": ("安全服务器", "security server"),
+    "205": ("报警服务器", "alarm server"), "206": ("数据库服务器", "database server"), "207": ("GIS 服务器", "GIS server"),
+    "208": ("管理服务器", "management server"), "209": ("接入网关", "access gateway"),
+    "210": ("媒体存储服务器", "media storage server"), "211": ("信令安全路由网关", "signalling gateway"),
+    "215": ("业务分组", "business group"), "216": ("虚拟组织", "virtual organisation"),
+}  # fmt: skip
+"""GB/T 28181 annex D: what the three digits of type name, in Chinese and English; 120-130, 140-199 are the makers' own."""
+
+RESERVED_INDUSTRIES = frozenset(f"{n:02d}" for n in (*range(15, 40), *range(60, 80)))
+"""Two digits of industry (11 and 12 are education and civil aviation, 42 manufacturing …) that no edition gives a meaning."""
+
+_PROVINCES = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12]")
 
 LEVELS = {2: "province", 4: "city", 6: "county", 9: "town", 12: "community"}
 """Significant digits of a 12-digit division code at each level."""
@@ -45,6 +69,54 @@ def uscc_problem(code: str) -> str | None:
     except ValidationError as fault:
         return str(fault).rstrip(".")
     return None
+
+
+def uscc_problems(codes: Any) -> NDArray[np.object_]:
+    """`uscc_problem` of each code, shape (n,): its text, None for a valid code and for a blank.
+
+    codes: numpy object array (None for a blank) or an Arrow array of strings. Columns of valid codes are checked in numpy.
+    """
+    text = codes if isinstance(codes, pa.Array) else pa.array(codes, type=pa.string())
+    out = np.full(len(text), None, dtype=object)
+    doubtful = ~plain_usccs(text) & np.asarray(text.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+    for row in np.flatnonzero(doubtful):
+        out[row] = uscc_problem(text[int(row)].as_py())
+    return out
+
+
+def plain_usccs(text: pa.Array) -> NDArray[np.bool_]:
+    """Which of the texts (Arrow strings, shape (n,)) are valid credit codes in capitals, as they are stored."""
+    long = np.asarray(pc.equal(pc.binary_length(text), 18).fill_null(False))
+    right = _are_usccs(_characters(text if long.all() else text.filter(pa.array(long))))
+    out = np.zeros(len(text), dtype=bool)
+    out[long] = right
+    return out
+
+
+def _characters(text: pa.Array) -> NDArray[np.uint8]:
+    """The bytes of texts of 18 bytes each, shape (n, 18)."""
+    if not len(text):
+        return np.zeros((0, 18), dtype=np.uint8)
+    width = np.int64 if pa.types.is_large_string(text.type) else np.int32
+    start = int(np.frombuffer(text.buffers()[1], dtype=width)[text.offset])
+    return np.frombuffer(text.buffers()[2], dtype=np.uint8)[start : start + 18 * len(text)].reshape(-1, 18)
+
+
+_ROWS = 1 << 14
+_VALUE_OF_BYTE = np.full(256, 99, dtype=np.int16)
+_VALUE_OF_BYTE[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(31)
+
+
+def _are_usccs(characters: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which rows of bytes (n, 18) are valid codes in capitals."""
+    out = np.empty(len(characters), dtype=bool)
+    weights = _USCC_WEIGHTS.astype(np.int16)
+    for start in range(0, len(characters), _ROWS):  # as many as stay in the processor's cache
+        value = _VALUE_OF_BYTE[characters[start : start + _ROWS].T]
+        known = (value[:8] <= 9).all(axis=0) & (value[8:] < 31).all(axis=0)
+        total = np.einsum("i,ij->j", weights, value[:17])  # faster than @, which has no BLAS for integers
+        out[start : start + _ROWS] = known & ((31 - total % 31) % 31 == value[17])
+    return out
 
 
 def is_uscc(code: str) -> bool:
@@ -86,6 +158,69 @@ def camera_gb_id(division: str, industry: str, serial: int, device_type: str = "
     if problem:
         raise ValueError(f"{made}: {problem}")
     return made
+
+
+class CameraFault(NamedTuple):
+    """What is wrong with a GB/T 28181 id: which part, and the sentence in Chinese and English.
+
+    part: digits, division, industry, type, or elsewhere (a division that is not the city's).
+    """
+
+    part: str
+    zh: str
+    en: str
+
+
+def camera_gb_id_faults(code: str, *, division: str | None = None) -> list[CameraFault]:
+    """All that is wrong with a camera's GB/T 28181 id; `division`: digits of the city's division code, 2 to 12.
+
+    Centre 8 digits (division and base unit; a province's or city's own platform has zeros in the lower places),
+    industry 2, type 3, network 1, serial 6.
+    """
+    if not re.fullmatch(r"[0-9]{20}", code):
+        said = f"是 {len(code)} 位" if code.isdigit() else "含有数字以外的字符"
+        return [CameraFault("digits", f"{said}，应为 20 位数字", "is not 20 digits")]
+    faults = []
+    centre, industry, kind = code[:8], code[8:10], code[10:13]
+    if not _PROVINCES.match(centre) or re.search(r"00(?!00)[0-9]{2}", centre[:6]):
+        faults.append(
+            CameraFault(
+                "division",
+                f"前 6 位 {centre[:6]} 不是行政区划",
+                f"begins with {centre[:6]}, no division's code",
+            )
+        )
+    if kind not in CAMERA_TYPES:
+        zh, en = DEVICE_TYPES.get(kind, ("未知设备", "an unknown device"))
+        faults.append(
+            CameraFault(
+                "type",
+                f"是{zh}（{kind}），不是摄像机（131、132）",
+                f"has device type {kind}, {en}, not a camera's (131, 132)",
+            )
+        )
+    if industry in RESERVED_INDUSTRIES:
+        faults.append(
+            CameraFault(
+                "industry", f"行业代码 {industry} 是预留的", f"has industry {industry}, which is reserved"
+            )
+        )
+    if division is not None and not faults:
+        own = _significant(centre[:6])
+        if not (own.startswith(division[:6]) or division[:6].startswith(own)):
+            faults.append(
+                CameraFault(
+                    "elsewhere",
+                    f"属于 {centre[:6]}，不属于 {division[:6]}",
+                    f"belongs to division {centre[:6]}, not {division[:6]}",
+                )
+            )
+    return faults
+
+
+def _significant(division: str) -> str:
+    """A division code of six digits without the pairs of zeros at its end."""
+    return re.sub(r"(00)+$", "", division)
 
 
 def camera_gb_id_problem(code: str, *, division: str | None = None) -> str | None:
