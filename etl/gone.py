@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from psycopg import sql
 
+from etl.binary_copy import HEADER, TRAILER, encode
 from etl.manifest import Section
 from etl.readers import Table
 from etl.result import SectionResult
@@ -53,13 +56,14 @@ class Gone:
         names = [MATCH] if MATCH in values else [self._target.key]
         names += [key for key in self._target.alternative_keys if key in values]
         names += [self._target.key] if MATCH in values and self._target.key in values else []
-        with self._connection.cursor().copy("COPY pg_temp.held FROM STDIN") as copy:
+        with self._connection.cursor().copy("COPY pg_temp.held FROM STDIN (FORMAT binary)") as copy:
+            copy.write(HEADER)
             for name in names:
-                prefix = f"{name}:" if name != MATCH else "id:"
-                for key in values[name]:
-                    text = key.as_py() if hasattr(key, "as_py") else key
-                    if text is not None:
-                        copy.write_row((f"{prefix}{text}",))
+                prefix = "id:" if name == MATCH else f"{name}:"
+                keys = pa.array(values[name]).drop_null().cast(pa.string())
+                body = encode({"key": pc.binary_join_element_wise(prefix, keys, "")}, {"key": "text"}, srid=0)
+                copy.write(body.to_pybytes())
+            copy.write(TRAILER)
 
     def settle(self, today: date) -> None:
         """Counts the rows that are gone, and ends them where the manifest asks for it."""

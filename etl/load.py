@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,15 +160,19 @@ class _Job:
 
     def load_section(self, section: Section) -> SectionResult:
         at = section.address(self.folder)
-        with open_source(
-            at, layer=section.layer, encoding=section.encoding, geometry_column=section.geometry
-        ) as source:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="digest") as aside,
+            open_source(
+                at, layer=section.layer, encoding=section.encoding, geometry_column=section.geometry
+            ) as source,
+        ):
+            digest = aside.submit(_digest, at)
             self.say(f"{section.name}: {source.name} …")
             refuse_missing_columns(section, source)
             chunks = _chunks(section, source)
             first = next(chunks)
             frame, frame_from, notices = frame_of(section, source, first, self.ground, self.choose_frame)
-            batch_id = self.open_batch(section, source, at, frame)
+            batch_id = self.open_batch(section, source, frame)
             result = SectionResult(
                 section.name,
                 section.shown_file,
@@ -182,18 +187,17 @@ class _Job:
                 file.take_in(first, chunks)
             finally:
                 file.wait()
-            file.close()
+            file.close(digest.result())
         return result
 
-    def open_batch(self, section: Section, source: Source, at: Path | str, frame: Frame | None) -> int:
+    def open_batch(self, section: Section, source: Source, frame: Frame | None) -> int:
         row = self.connection.execute(
             "INSERT INTO staging.batch (load_id, section, file, file_sha256, encoding, frame, columns_used)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            " VALUES (%s, %s, %s, '', %s, %s, %s) RETURNING id",
             (
                 self.run.load_id,
                 section.name,
                 section.shown_file,
-                _digest(at),
                 source.encoding,
                 frame.name if frame else None,
                 psycopg.types.json.Jsonb(section.named_columns()),
@@ -228,7 +232,8 @@ class _File:
         self.connection, self.ground = job.connection, job.ground
         self.target = TARGETS[section.name]
         self.notes = Notes(self.connection, section, result.batch_id, self.ground.srid)
-        self.gone = Gone(self.connection, section, self.target, result, is_asked=not job.corrected)
+        asked = not job.corrected and not self.ground.is_empty(self.target.table)
+        self.gone = Gone(self.connection, section, self.target, result, is_asked=asked)
         keys = (*self.target.alternative_keys, self.target.key)
         self.seen = {key: KeysSeen() for key in keys}
         self.secrets: list[dict[str, Any]] = []
@@ -314,7 +319,7 @@ class _File:
             shown = _objects(values[target.key])
             findings.reject(mask & findings.accepted, "held_by_sample", target.key, key=shown)
 
-    def close(self) -> None:
+    def close(self, digest: str) -> None:
         """After the last row: the register is written, and the batch closed with what became of the rows."""
         result, section = self.result, self.section
         outcome = self.receiver.finish(self.job.say)
@@ -329,7 +334,7 @@ class _File:
             self.job.say("可能重复的场所 / probable doubles")
             result.notices += propose_merges(self.connection, result.batch_id)
         _hint_at_the_frame(result)
-        self._close_batch()
+        self._close_batch(digest)
 
     def _count(self, outcome: Outcome) -> None:
         result, notes = self.result, self.notes
@@ -354,18 +359,17 @@ class _File:
             f"{len(changed)} of them new or changed; `geoapp secret list` shows which"
         )
 
-    def _close_batch(self) -> None:
+    def _close_batch(self, digest: str) -> None:
         result = self.result
-        closed = self.connection.execute(
+        self.connection.execute(
             "UPDATE staging.batch SET rows_in = %(rows_in)s, rows_stored = %(stored)s, rows_unchanged = %(unchanged)s,"
             " rows_repaired = %(repaired)s, rows_rejected = %(rejected)s, rows_warned = %(warned)s, rows_new = %(new)s,"
             " rows_changed = %(changed)s, rows_gone = %(gone)s, rows_moved = %(moved)s, encoding = %(encoding)s,"
-            " finished_at = clock_timestamp() WHERE id = %(batch_id)s RETURNING file_sha256",
-            vars(result),
-        ).fetchone()
-        assert closed is not None
+            " file_sha256 = %(digest)s, finished_at = clock_timestamp() WHERE id = %(batch_id)s",
+            vars(result) | {"digest": digest},
+        )
         counted = ("section", "file", "rows_in", "stored", "unchanged", "repaired", "rejected")
-        detail = {name: getattr(result, name) for name in counted} | {"file_sha256": closed["file_sha256"]}
+        detail = {name: getattr(result, name) for name in counted} | {"file_sha256": digest}
         record_batch(self.connection, "load", "staging.batch", result.batch_id, detail)
 
 

@@ -39,9 +39,9 @@ def make_lookup(polygons: NDArray[np.object_]) -> PolygonLookup | None:
     box = shapely.bounds(polygons)
     west, south = box[:, 0].min(), box[:, 1].min()
     wide, high = box[:, 2].max() - west, box[:, 3].max() - south
-    # Half a usual polygon: a bin then touches two or three of them.
+    # A quarter of a usual polygon: half of the bins then touch only one.
     usual = float(np.median(np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])))
-    size = max(usual / 2, np.sqrt(wide * high / _MOST_BINS), 1e-3)
+    size = max(usual / 4, np.sqrt(wide * high / _MOST_BINS), 1e-3)
     columns, rows = int(wide // size) + 1, int(high // size) + 1
     first_column, last_column = ((box[:, c] - west) // size for c in (0, 2))
     first_row, last_row = ((box[:, r] - south) // size for r in (1, 3))

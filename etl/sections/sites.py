@@ -1,7 +1,6 @@
 """Enterprise sites: points, known by their credit code, else by the file's own id."""
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl import checks
@@ -65,11 +64,11 @@ def prepare(table: Table, section: Sites, frame: Frame | None, ground: Ground, f
     assert frame is not None
     local_id = checks.texts(table, columns.id)
     given = checks.texts(table, columns.uscc)
-    uscc = checks.usccs(given, findings, columns.uscc or "uscc")
+    uscc = checks.usccs(given, findings, columns.uscc or "uscc").copy()
     findings.reject(checks.blank(local_id) & checks.blank(given), "key_missing", columns.uscc or columns.id)
     places, x, y = checks.points(table, columns.lon, columns.lat, frame, ground, findings)
     town = within_named_town(table, columns.town_code, columns.town, places, ground, findings, section)
-    name = checks.required(checks.texts(table, columns.name), findings, columns.name, "name_missing")
+    name = checks.required(checks.words(table, columns.name), findings, columns.name, "name_missing")
     values: Values = {
         MATCH: match_sites(uscc, local_id, ground, findings),
         "uscc": uscc,
@@ -90,28 +89,27 @@ def prepare(table: Table, section: Sites, frame: Frame | None, ground: Ground, f
         ("contact_phone", columns.contact_phone, None),
     ):
         if column:
-            text = table.text(column)
-            values[field] = text if default is None else pc.fill_null(text, default)
+            values[field] = checks.words(table, column, default=default)
     for field, column, words in (
         ("hazard_level", columns.hazard_level, LEVELS),
         ("scale", columns.scale, _SCALES),
         ("vulnerability", columns.vulnerability, _VULNERABILITIES),
     ):
         if column:
-            values[field] = checks.allowed(checks.texts(table, column), findings, column, words)
+            values[field] = checks.allowed(checks.words(table, column), findings, column, words)
     for field, column, high in (
         ("people", columns.people, 1_000_000),
         ("visit_cap_per_year", columns.visit_cap_per_year, 366),
     ):
         if column:
-            text = checks.texts(table, column)
+            text = checks.words(table, column)
             values[field] = checks.numbers(text, findings, column, low=0, high=high, whole=True)
     if columns.active_from:
-        text = checks.texts(table, columns.active_from)
+        text = checks.words(table, columns.active_from)
         values["active_from"] = checks.dates(text, findings, columns.active_from)
         findings.reject(checks.blank(text), "value_missing", columns.active_from)
     if columns.active_to:
-        text = checks.texts(table, columns.active_to)
+        text = checks.words(table, columns.active_to)
         values["active_to"] = checks.dates(text, findings, columns.active_to)
     if columns.rule:
         rule = checks.texts(table, columns.rule)
