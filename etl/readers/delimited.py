@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.encoding import decode
+from etl.readers.blocks import Columns, Record, can_go_by_blocks, parts_of
 from etl.readers.source import Source, clean_names, refuse_too_wide
 from etl.readers.table import Table
 from geoapp.errors import Refused
@@ -19,7 +21,7 @@ __all__ = ["open_delimited"]
 _LONGEST_RECORD_LINES = 50
 _LONGEST_VALUE = 16 << 20
 _LONGEST_LINE = 32 << 20
-_SAMPLE = 64 << 20
+_SAMPLE = 16 << 20
 
 
 def open_delimited(path: Path, *, encoding: str | None, name: str) -> Source:
@@ -30,9 +32,12 @@ def open_delimited(path: Path, *, encoding: str | None, name: str) -> Source:
     with path.open("rb") as stream:
         sample = stream.read(_SAMPLE)
     decoded = decode(sample, encoding, what=name)
+    found, evidence = decoded.encoding, decoded.evidence
+    if len(sample) == _SAMPLE:
+        evidence += f" (its first {_SAMPLE >> 20} MB)"
     first = decoded.text.removeprefix("\ufeff").split("\n", 1)[0][:_LONGEST_LINE]
     delimiter = max("\t,;|", key=first.count) if path.suffix.lower() != ".tsv" else "\t"
-    records = _records(path, name, decoded.encoding, delimiter)
+    records = _records(path, name, found, delimiter)
     _, header = next(records, (0, None))
     records.close()
     if header is None:
@@ -40,8 +45,15 @@ def open_delimited(path: Path, *, encoding: str | None, name: str) -> Source:
     names, repeated = clean_names(header)
     refuse_too_wide(name, len(names))
 
+    del decoded  # its text is long
+    by_blocks = can_go_by_blocks(sample, found)
+
     def read(source: Source, size: int) -> Iterator[Table]:
-        return _tables(source, _records(path, name, decoded.encoding, delimiter), names, size)
+        if by_blocks:
+            parts: Iterator[Columns | Record] = parts_of(path, name, found, delimiter, len(names))
+        else:
+            parts = (Record(*record) for record in _records(path, name, found, delimiter))
+        return _tables(source, parts, names, size)
 
     return Source(
         path=path,
@@ -49,8 +61,8 @@ def open_delimited(path: Path, *, encoding: str | None, name: str) -> Source:
         read=read,
         column_names=list(dict.fromkeys(names)),
         repeated=repeated,
-        encoding=decoded.encoding,
-        evidence=decoded.evidence,
+        encoding=found,
+        evidence=evidence,
     )
 
 
@@ -94,22 +106,26 @@ def _records(
 
 
 def _tables(
-    source: Source, records: Iterator[tuple[int, list[str]]], names: list[str], size: int
+    source: Source, parts: Iterator[Columns | Record], names: list[str], size: int
 ) -> Iterator[Table]:
-    next(records)  # the header
     rows: list[list[str]] = []
     numbers: list[int] = []
     marked: dict[int, tuple[str, str]] = {}
     width = len(names)
-    for row_no, record in records:
+    for part in parts:
+        if isinstance(part, Columns):
+            if rows:
+                yield _table(source, rows, numbers, marked, names)
+                rows, numbers, marked = [], [], {}
+            yield from _stretches(source, part, names, size)
+            continue
+        row_no, record = part
+        if row_no == 1 or not any(record):
+            continue
         if len(record) != width:
-            if not any(record):
-                continue
             if len(record) < width or any(extra.strip() for extra in record[width:]):
                 marked[len(rows)] = ("row_shape", f"{len(record)} of {width}")
-            record = (record + [""] * width)[:width]  # noqa: PLW2901
-        elif not any(record):
-            continue
+            record = (record + [""] * width)[:width]
         rows.append(record)
         numbers.append(row_no)
         if len(rows) == size:
@@ -117,6 +133,27 @@ def _tables(
             rows, numbers, marked = [], [], {}
     if rows:
         yield _table(source, rows, numbers, marked, names)
+
+
+def _stretches(source: Source, part: Columns, names: list[str], size: int) -> Iterator[Table]:
+    """The rows of a block that hold anything, at most `size` at a time."""
+    held: dict[str, pa.Array] = {}
+    for name, column in zip(names, part.columns, strict=True):
+        held.setdefault(name, column)
+    row_no = np.arange(part.first_row, part.first_row + len(part.columns[0]), dtype=np.int64)
+    blank = np.ones(len(row_no), dtype=bool)
+    for column in part.columns:
+        blank &= np.asarray(pc.binary_length(column)) == 0
+        if not blank.any():
+            break
+    else:
+        wanted = pa.array(~blank)
+        held = {name: column.filter(wanted) for name, column in held.items()}
+        row_no = row_no[~blank]
+    for start in range(0, len(row_no), size):
+        yield source.table(
+            {name: column.slice(start, size) for name, column in held.items()}, row_no[start : start + size]
+        )
 
 
 def _table(
