@@ -96,56 +96,63 @@ def list_feeds(as_json: bool = JSON) -> None:
     grid = Grid(title="定时导入 feeds")
     for heading in (
         "名称 name",
-        "来源 source",
-        "周期 every",
         "状态 state",
-        "上次成功 last success",
         "数据年龄 age",
+        "上次成功 last success",
+        "周期 every",
         "下次 next",
     ):
-        grid.add_column(heading)
+        grid.add_column(heading, no_wrap=True)
+    grid.add_column("来源 source", overflow="fold")
     for row in rows:
-        colour = {"ok": "green", "running": "green", "paused": "yellow", "waiting": "yellow"}.get(
-            row["state"], "red"
-        )
-        late = " [red]过期 late[/red]" if row["is_late"] else ""
+        state, colour = STATES[row["state"]], _COLOURS.get(row["state"], "red")
         grid.add_row(
             row["name"],
-            escape(row["source"]),
-            row["every"],
-            f"[{colour}]{STATES[row['state']]}[/{colour}]",
+            f"[{colour}]{state}[/{colour}]",
+            (_age(row["age"]) or "–") + (" [red]过期 late[/red]" if row["is_late"] else ""),
             _time(row["last_success_at"]) or "从未 never",
-            (_age(row["age"]) or "–") + late,
+            row["every"],
             _time(row["next_due_at"]) or "–",
+            escape(row["source"]),
         )
     out = Console(width=None if Console().is_terminal else 160)
     out.print(grid)
     for row in rows:
-        if row["failures"]:
-            since, times = _time(row["failing_since"]), row["failures"]
-            kept = (
-                f"显示的是 {_time(row['last_success_at'])} 的数据 / what is shown is of then"
-                if row["last_success_at"]
-                else "还没有数据 / no data yet"
-            )
-            out.print(
-                f"[red]{row['name']}[/red]: 自 {since} 起失败 {times} 次 / failing since then, {times} time(s); {kept}"
-            )
-        if row["last_message"] and row["state"] not in ("ok", "running"):
-            out.print(f"  {escape(row['last_message'])}")
+        for line in _troubles(row):
+            out.print(f"[red]{row['name']}[/red]: {escape(line)}")
 
 
 STATES = {
     "ok": "正常 ok",
     "running": "进行中 running",
     "late": "过期 late",
-    "overdue": "没有进程来取，启动 geoapp feed run / overdue: no `geoapp feed run` is at work",
-    "waiting": "等文件写完 waiting for a file",
-    "suspicious": "内容可疑，未导入 suspicious, not loaded",
-    "failed": "失败，保留旧数据 failed, old data kept",
-    "never": "尚未取过 never fetched",
+    "overdue": "无人来取 overdue",
+    "waiting": "等文件写完 waiting",
+    "suspicious": "可疑，未导入 suspicious",
+    "failed": "失败 failed",
+    "never": "尚未取过 never",
     "paused": "已暂停 paused",
 }
+_COLOURS = {"ok": "green", "running": "green", "paused": "yellow", "waiting": "yellow"}
+
+
+def _troubles(row: dict[str, Any]) -> list[str]:
+    """What is to be said of a feed that is not well, and how old the data are that are shown in the meantime."""
+    lines = []
+    if row["failures"]:
+        last = _time(row["last_success_at"])
+        kept = (
+            f"保留 {last} 的数据 / the data are of {last}, {_age(row['age'])} old"
+            if last
+            else "还没有数据 / there are no data yet"
+        )
+        since, times = _time(row["failing_since"]), row["failures"]
+        lines.append(f"自 {since} 起失败 {times} 次 / failed {times} time(s) since {since}; {kept}")
+    if row["state"] == "overdue":
+        lines.append("到期无人来取，请启动 / it was due and nobody came: start `geoapp feed run`")
+    if row["last_message"] and row["state"] not in ("ok", "running"):
+        lines.append(row["last_message"])
+    return lines
 
 
 @app.command()

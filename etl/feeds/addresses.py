@@ -49,8 +49,9 @@ def split_web_address(text: str) -> SecretAddress:
         raise Refused("--from: 不是合法的网址 / is not a well-formed address.") from None
     if not url.host or any(c.isspace() or not c.isprintable() for c in text):
         raise Refused("--from: 网址缺主机名或含空格 / the address lacks a host or holds blanks.")
-    names = list(dict.fromkeys(url.params.keys()))
-    query = "?" + "&".join(f"{name}=***" for name in names) if names else ""
+    # A parameter without a value may be the secret itself.
+    names = [f"{name}=***" if value else "***" for name, value in url.params.multi_items()]
+    query = "?" + "&".join(dict.fromkeys(names)) if names else ""
     bare = url.copy_with(username=None, password=None, query=None, fragment=None)
     has_more = bool(url.userinfo or url.query)
     return SecretAddress(

@@ -5,6 +5,7 @@ import hashlib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,6 +148,7 @@ def _refuse_web_page(start: bytes, media_type: str, shown: str) -> None:
         )
 
 
+@lru_cache(maxsize=1)
 def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     trusted = httpx.create_ssl_context()
     if ca_file is not None:

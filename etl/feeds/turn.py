@@ -218,16 +218,18 @@ def _look(
     work: Path,
     means: Means,
 ) -> Look:
-    files = [section.file for section in manifest.in_order() if not is_database(section.file)]
+    named = dict.fromkeys(section.file for section in manifest.in_order())
+    files = [file for file in named if not is_database(file)]
     if claim.kind == "http":
         return look_at_address(
             address, files, before, shown=claim.source, work=work, limits=means.limits, ca_file=means.ca_file
         )
-    tables = any(is_database(section.file) for section in manifest.in_order())
     if not files:
         return Look(True, work, {})
     # A table elsewhere does not say whether it has changed: it is read, and the load tells.
-    return look_at_folder(Path(address), files, {} if tables else before, moment=at, quiet_s=means.quiet_s)
+    return look_at_folder(
+        Path(address), files, before if len(files) == len(named) else {}, moment=at, quiet_s=means.quiet_s
+    )
 
 
 def _whole(url: str, claim: Claim) -> tuple[Manifest, str]:

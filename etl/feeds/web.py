@@ -44,7 +44,9 @@ def look_at_address(
     if is_archive(arrived, files):
         unpack(arrived, work, files, shown=shown)
     elif len(files) == 1:
-        arrived.replace(work / files[0])
+        target = work / files[0]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        arrived.replace(target)
     else:
         raise Refused(
             f"{shown}: 清单有 {len(files)} 个文件，收到的不是压缩包 / the manifest names {len(files)} files, and what came is no .zip of them; "
