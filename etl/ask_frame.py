@@ -23,7 +23,7 @@ def asking(console: Console, status: Any, *, yes: bool) -> ChooseFrame:
     """
 
     def choose(section: Section, table: Table, ground: Ground) -> Frame:
-        from etl.frame_candidates import propose_frame
+        from etl.frame_proposal import propose_frame
 
         proposal = propose_frame(table, section, ground)
         status.stop()

@@ -26,6 +26,7 @@ __all__ = [
     "blank",
     "by_word",
     "flags",
+    "floats",
     "numbers",
     "required",
     "texts",
@@ -99,7 +100,7 @@ def numbers(
 ) -> Column:
     """Numbers from text (None for a blank), within low..high, as float or, when `whole`, int (Arrow: double, int64)."""
     given = ~blank(values)
-    found = _floats(as_text(values))
+    found = floats(as_text(values))
     right = given & np.isfinite(found)
     if whole:
         right &= found == np.floor(found)
@@ -117,7 +118,7 @@ def numbers(
     return out
 
 
-def _floats(text: pa.Array) -> Floats:
+def floats(text: pa.Array) -> Floats:
     """The number that each text is, shape (n,); NaN for a blank and for what is none."""
     try:
         return np.array(text.cast(pa.float64()).fill_null(np.nan))
