@@ -14,7 +14,7 @@ TEXTS = {
     "cp950": "臺灣省新竹縣竹北市光明六路十號，國語及中文的歷史文化大學",
     "cp932": "東京都千代田区霞が関。カタカナとひらがなで書かれた文章です",
     "euc_jp": "東京都千代田区霞が関。カタカナとひらがなで書かれた文章です",
-    "cp949": "서울특별시 종로구 세종대로 대한민국의 역사와 문화를 배우는 곳",
+    "cp949": "서울특별시 종로구 세종대로 대한민국의 역사와 문화를 배우는 곳, 우리 마을에서 학교까지 걸어서",
     "cp1251": "Московская область, город Химки, улица Ленина, дом пять",
     "koi8_r": "Московская область, город Химки, улица Ленина, дом пять",
 }
@@ -26,6 +26,12 @@ def test_a_language_tells_its_encoding(encoding, times):
     found, evidence = detect((TEXTS[encoding] * times).encode(encoding), what="x")
     assert found == encoding
     assert "characters" in evidence
+
+
+def test_a_short_chinese_list_is_not_taken_for_korean():
+    """The bytes of these words are all among those of common Korean syllables as well."""
+    text = "编号,名称,码,经度,纬度\n" + "".join(f"S{n},工厂{n},91310116,121.3,30.8\n" for n in range(200))
+    assert detect(text.encode("gbk"), what="x.csv")[0] == "gb18030"
 
 
 @pytest.mark.parametrize(
