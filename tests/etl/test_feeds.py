@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from clones import AS_OF
+from clones import AS_OF, clone, drop
 from district import District, fetch
 from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
@@ -30,6 +30,7 @@ from etl.feeds.register import add_feed, feed_states, pause_feed, remove_feed, r
 from etl.feeds.scheduler import run_due, run_until
 from etl.feeds.turn import Means, take_turn, tried
 from etl.manifest import load_manifest
+from geoapp.database.cluster import DATABASE
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
 from geoapp.settings import settings
@@ -60,8 +61,7 @@ class Feeds:
     def __init__(self, url, folder):
         self.url, self.now = url, AS_OF
         (folder / "files").mkdir()
-        self.district = District(folder / "files").towns()
-        self.district.sites(ROWS)
+        self.district = District(folder / "files").sites(ROWS)
         limits = Limits(connect_s=1.0, read_s=0.3, total_s=0.6, most_bytes=300_000)
         self.means = Means(folder / "home" / "feeds", limits, quiet_s=0.0)
 
@@ -97,9 +97,21 @@ class Feeds:
         return (self.district.folder / "sites.csv").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def towns_template(cluster, tmp_path_factory):
+    """Name of a database that holds the district's towns, and no trace of how they came."""
+    name = clone(cluster, DATABASE)
+    District(tmp_path_factory.mktemp("towns")).towns().load(cluster.url(name))
+    with connect(cluster.url(name)) as connection:
+        connection.execute("UPDATE staging.batch SET load_id = NULL")
+        connection.execute("DELETE FROM staging.load")
+    yield name
+    drop(cluster, name)
+
+
 @pytest.fixture
-def feeds(empty_url, tmp_path):
-    return Feeds(empty_url, tmp_path)
+def feeds(make_database, towns_template, tmp_path):
+    return Feeds(make_database(towns_template), tmp_path)
 
 
 def renamed(number, name):
@@ -217,7 +229,7 @@ def test_an_address_is_asked_whether_it_has_changed(feeds, server):
     server.paths["/sites"] = with_etag(
         feeds.sites_csv(renamed(1, "网上")), Last_Modified="Sun, 22 Nov 2026 01:00:00 GMT"
     )
-    feeds.add(source=server.url("/sites"), sections=["sites"])
+    feeds.add(source=server.url("/sites"))
     assert feeds.turn().outcome == "loaded"
     assert feeds.names()[0] == "网上"
     loads = len(fetch(feeds.url, "SELECT FROM staging.load"))
@@ -272,7 +284,7 @@ FAULTS = {
 def test_whatever_an_address_sends_the_rows_stay(feeds, server):
     feeds.district.load(feeds.url)
     stored = fetch(feeds.url, "SELECT s::text FROM registry.site AS s ORDER BY id")
-    feeds.add(source=server.url("/f", f"feeder:{ESCAPED}@"), sections=["sites"])
+    feeds.add(source=server.url("/f", f"feeder:{ESCAPED}@"))
     for number, (what, (answer, said)) in enumerate(FAULTS.items(), 1):
         server.paths["/f"] = answer
         turn = feeds.turn()
@@ -291,7 +303,7 @@ def test_nobody_there(feeds, monkeypatch):
     feeds.district.load(feeds.url)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        feeds.add(source=f"http://127.0.0.1:{closed.getsockname()[1]}/x.csv", sections=["sites"])
+        feeds.add(source=f"http://127.0.0.1:{closed.getsockname()[1]}/x.csv")
         assert "cannot be reached" in feeds.turn().message
     own = socket.getaddrinfo
 
@@ -301,7 +313,7 @@ def test_nobody_there(feeds, monkeypatch):
         return own(host, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    feeds.add("dns", source="http://data.invalid/x.csv", sections=["sites"])
+    feeds.add("dns", source="http://data.invalid/x.csv")
     assert "(DNS)" in feeds.turn("dns").message
 
 
@@ -312,7 +324,7 @@ def test_the_way_back_to_http_is_not_followed():
 
 
 def test_an_archive_holds_all_files_of_the_manifest(feeds, server):
-    feeds.sites_csv()
+    feeds.district.towns()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("towns.gpkg", "sites.csv"):
@@ -363,7 +375,7 @@ def test_credentials_of_an_address_are_sealed_and_used(feeds, server):
     feeds.district.load(feeds.url)
     server.paths["/s"] = lambda r: r.answer(302, Location="/t")
     server.paths["/t"] = with_etag(feeds.sites_csv(renamed(1, "新")))
-    feeds.add(source=server.url("/s?tk=Topsecret77&type=csv", f"feeder:{ESCAPED}@"), sections=["sites"])
+    feeds.add(source=server.url("/s?tk=Topsecret77&type=csv", f"feeder:{ESCAPED}@"))
     assert feeds.turn().outcome == "loaded"
     server.paths["/t"] = lambda r: r.answer(500)
     assert feeds.turn().outcome == "failed"
