@@ -233,6 +233,7 @@ class _Reading:
             shapes = _storage(
                 batch.column(batch.schema.get_field_index(meta["geometry_name"] or "wkb_geometry"))
             )
+            shapes.validate(full=True)  # what GDAL hands over of a damaged file may be broken
             curved = curved_rows(shapes)
             if len(curved):
                 shapes = self.straight(start, count)

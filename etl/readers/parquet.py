@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from etl.readers.columns_of_shapes import with_shapes_of_column
 from etl.readers.source import Source, clean_names, refuse_too_wide
 from etl.readers.table import Table
+from etl.readers.text import repaired_text
 from geoapp.errors import Refused
 
 __all__ = ["open_parquet"]
@@ -63,13 +64,17 @@ def open_parquet(path: Path, *, geometry_column: str | None, name: str) -> Sourc
     def read(source: Source, size: int) -> Iterator[Table]:
         start = 0
         for batch in file.iter_batches(batch_size=size, columns=read_columns):
-            held = dict(zip(names, (_storage(batch.column(field)) for field in wanted), strict=True))
+            held: dict[str, pa.Array] = {}
+            marked: dict[int, tuple[str, str]] = {}
+            for field, column in zip(wanted, names, strict=True):
+                held[column], bad = _sound(_storage(batch.column(field)))
+                marked |= dict.fromkeys(bad, ("undecodable", "UTF-8"))
             shapes = None
             if to_shapes is not None and chosen is not None:
                 shapes = to_shapes(_storage(batch.column(chosen)))
             row_no = np.arange(start + 1, start + len(batch) + 1, dtype=np.int64)
             start += len(batch)
-            yield source.table(held, row_no, shapes)
+            yield source.table(held, row_no, shapes, marked)
 
     source = Source(
         path=path,
@@ -120,6 +125,12 @@ def _crs(said: Any) -> pyproj.CRS | None:
         return pyproj.CRS.from_user_input(said)
     except (pyproj.exceptions.CRSError, TypeError):
         return None
+
+
+def _sound(column: pa.Array) -> tuple[pa.Array, list[int]]:
+    """The column with texts that can be worked with, and its rows whose texts are damaged."""
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return repaired_text(column) if is_text else (column, [])
 
 
 def _storage(column: pa.Array) -> pa.Array:

@@ -110,7 +110,9 @@ def repaired_text(column: pa.Array, encoding: str | None = None) -> tuple[pa.Arr
         column.validate(full=True)
         return column, []
     except pa.ArrowInvalid:
-        values = column.cast(pa.binary()).to_pylist()
+        as_bytes = column.cast(pa.binary())
+        as_bytes.validate(full=True)  # raises where not only the text but the column is broken
+        values = as_bytes.to_pylist()
     wrong = b"\n".join(value for value in values if value is not None and not _is_utf8(value))
     try:
         encoding = python_name(encoding) if encoding else detect(wrong, what="")[0]

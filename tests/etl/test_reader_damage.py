@@ -101,9 +101,10 @@ def test_a_file_cut_off_anywhere_is_refused_or_read(whole, tmp_path_factory, suf
     content = part.read_bytes()
     part.write_bytes(content[: int(share * len(content))])
     rows = _try(opened)
-    # A text that ends early may look whole: the formats that say how many rows they hold may not.
-    if rows is not None and suffix not in (".csv", ".mif"):
-        assert rows == ROWS
+    if rows is None or suffix in (".csv", ".mif"):
+        return  # a text that ends early may look whole
+    lines = [line for line in part.read_bytes().split(b"\n") if line.strip()]
+    assert rows == (len(lines) if suffix == ".geojsonl" else ROWS)
 
 
 @pytest.mark.parametrize("suffix", _KINDS)
