@@ -38,11 +38,6 @@ def frame_of(
         return own, f"said by {table.crs_from}", []
     if choose is not None and table.crs is None:
         return choose(section, first, ground), "tested, and agreed", []
-    if table.crs is not None and own is None:
-        raise Refused(
-            f"{table.name}: 它的坐标系 {table.crs.name!r} 没有 EPSG 编号 / its coordinate system has no EPSG code; "
-            f"declare `frame: epsg:NNNN` in {section.name}."
-        )
     raise Refused(
         f"{table.name}: 没有声明坐标框架 / {section.name}.frame is not declared and the file does not say it.\n"
         "  wgs84 (GPS), cgcs2000 (天地图, surveys), gcj02 (高德, 腾讯), bd09 (百度) or epsg:NNNN; they differ by up to 1 km, so "
@@ -55,7 +50,7 @@ def _own_frame(table: Source) -> Frame | None:
         return None
     code = 4326 if table.crs.name in ("WGS 84 (CRS84)", "WGS 84") else table.crs.to_epsg(min_confidence=50)
     if code is None:
-        return None
+        return Frame(table.crs.name, None, table.crs.to_wkt())
     return {4326: Frame("wgs84", 4326), 4490: Frame("cgcs2000", 4490)}.get(code, Frame(f"epsg:{code}", code))
 
 

@@ -54,15 +54,20 @@ _BD_ROUNDS = 2
 
 
 class Frame(NamedTuple):
-    """A declared frame: its name as declared ("bd09", "epsg:4549") and its EPSG code, None for GCJ-02 and BD-09."""
+    """A frame: its name as declared ("bd09", "epsg:4549") and its EPSG code, None for GCJ-02 and BD-09.
+
+    `wkt`: a system without a code, as the file itself describes it (of another country, or a survey's own).
+    """
 
     name: str
     epsg: int | None
+    wkt: str | None = None
 
     @property
     def is_geographic(self) -> bool:
         """Whether its coordinates are degrees."""
-        return self.epsg is None or _crs(self.epsg).is_geographic
+        system = self.wkt or self.epsg
+        return system is None or _crs(system).is_geographic
 
 
 def parse_frame(text: str) -> Frame:
@@ -93,12 +98,12 @@ def parse_frame(text: str) -> Frame:
 
 
 @lru_cache(maxsize=32)
-def _crs(epsg: int) -> pyproj.CRS:
-    return pyproj.CRS.from_epsg(epsg)
+def _crs(system: int | str) -> pyproj.CRS:
+    return pyproj.CRS.from_user_input(system)
 
 
 @lru_cache(maxsize=32)
-def _transformer(source: int, target: int) -> pyproj.Transformer:
+def _transformer(source: int | str, target: int) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(_crs(source), _crs(target), always_xy=True)
 
 
@@ -225,7 +230,7 @@ def points_to_metric(x: Degrees, y: Degrees, frame: Frame, srid: int) -> tuple[M
     x = easting. NaN stays NaN; a point that the projection cannot hold becomes infinite.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    source = frame.epsg
+    source: int | str | None = frame.wkt or frame.epsg
     if frame.name == "bd09":
         x, y = bd09_to_wgs84(x, y)
     elif frame.name == "gcj02":
