@@ -35,6 +35,8 @@ _ONE_LAYER = (".shp", ".dbf", ".geojson", ".json", ".geojsonl", ".geojsons", ".n
 # Formats that always list all layers that they could have.
 _EMPTY_LAYERS = (".gpx", ".osm", ".pbf", ".kml", ".dxf")
 
+_MOST_NOTICES = 20
+
 # A user sees our sentences only, not GDAL's own on the terminal.
 pyogrio.set_gdal_config_options({"CPL_LOG": os.devnull, "CPL_DEBUG": "OFF"})
 
@@ -174,7 +176,7 @@ class _Reading:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # told when the layer was opened
                     meta, reader = stack.enter_context(stream)
-                for batch in reader:
+                while (batch := _next(reader, source)) is not None:
                     if len(batch):
                         yield self.table(source, batch, meta, start)
                     start += len(batch)
@@ -264,6 +266,17 @@ class _Reading:
                 self.at, layer=self.layer, columns=[], skip_features=start, max_features=count
             )
         return pa.array(wkb, type=pa.binary())
+
+
+def _next(reader: Any, source: Source) -> pa.RecordBatch | None:
+    """The next batch; what GDAL warns of on the way becomes notices, not lines on the terminal."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        batch = next(reader, None)
+    for said in dict.fromkeys(_in_our_words(str(warning.message)) for warning in told):
+        if said not in source.notices and len(source.notices) < _MOST_NOTICES:
+            source.notices.append(said)
+    return batch
 
 
 def _refuse_fewer(source: Source, rows: int) -> None:
