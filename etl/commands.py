@@ -114,32 +114,39 @@ def list_imports(as_json: bool = typer.Option(False, "--json", help="Print JSON.
         return
     grid = Grid(title="导入 imports")
     for heading in ("批次 batch", "运行 run", "时间 when", "部分 section", "文件 file", "状态 state"):
-        grid.add_column(heading)
-    for heading in (
-        "行 in",
-        "新 new",
-        "改 changed",
-        "未变 same",
-        "修复 repaired",
-        "留置 aside",
-        "没有了 gone",
-    ):
-        grid.add_column(heading, justify="right")
+        grid.add_column(heading, no_wrap=heading == "时间 when")
+    grid.add_column("行 rows", justify="right")
+    grid.add_column("其中 of these")
     for row in rows:
-        when = row["started_at"].strftime("%Y-%m-%d %H:%M")
-        counts = (
-            row[f"rows_{n}"] for n in ("in", "new", "changed", "unchanged", "repaired", "rejected", "gone")
-        )
         grid.add_row(
             str(row["batch_id"] or "–"),
             str(row["load_id"] or "–"),
-            when,
+            row["started_at"].strftime("%m-%d %H:%M"),
             row["section"] or "",
             escape(row["file"] or row["manifest"] or ""),
             STATES[row["state"]],
-            *("" if n is None else f"{n:,}" for n in counts),
+            "" if row["rows_in"] is None else f"{row['rows_in']:,}",
+            _counts(row),
         )
     Console(width=None if Console().is_terminal else 160).print(grid)
+
+
+_COUNTED = {
+    "rows_new": "新 new",
+    "rows_changed": "改 changed",
+    "rows_unchanged": "未变 same",
+    "rows_repaired": "修复 repaired",
+    "rows_rejected": "留置 aside",
+    "rows_gone": "没有了 gone",
+}
+
+
+def _counts(row: dict[str, Any]) -> str:
+    """What became of a batch's rows, without the kinds that have none; of a run that stored nothing, why."""
+    if row["rows_in"] is None:
+        said = (row["message"] or "").splitlines()
+        return escape(said[0][:90] + (" …" if len(said) > 1 or len(said[0]) > 90 else "")) if said else ""
+    return ", ".join(f"{said} {row[name]:,}" for name, said in _COUNTED.items() if row[name])
 
 
 STATES = {

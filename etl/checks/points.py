@@ -49,11 +49,11 @@ def _own_points(table: Table, findings: Findings) -> tuple[Floats, Floats]:
     assert table.geometry is not None
     geometry = unwrapped(table.geometry)
     usable(table, geometry, findings, "Point")
-    is_point = shapely.get_type_id(geometry) == 0
-    return (
-        np.where(is_point, shapely.get_x(geometry), np.nan),
-        np.where(is_point, shapely.get_y(geometry), np.nan),
-    )
+    is_point = (shapely.get_type_id(geometry) == 0) & ~shapely.is_empty(geometry)
+    x, y = np.full(len(geometry), np.nan), np.full(len(geometry), np.nan)
+    # Asked for an empty point's coordinate, shapely raises.
+    x[is_point], y[is_point] = shapely.get_x(geometry[is_point]), shapely.get_y(geometry[is_point])
+    return x, y
 
 
 def _shown(x: Floats, y: Floats, rows: Bool) -> Objects:

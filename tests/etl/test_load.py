@@ -576,3 +576,16 @@ def test_a_database_that_goes_away_stores_nothing(make_database, district):
         district.load(url, say=cut)
     assert fetch(url, "SELECT FROM territory.unit") == []
     assert district.load(url)[1].stored == 50
+
+
+def test_an_empty_point_is_set_aside(empty_url, district):
+    frame = gpd.GeoDataFrame(
+        {"id": ["S1", "S2", "S3"], "name": ["甲", "乙", "丙"]},
+        geometry=[shapely.Point(X0 + 10, Y0 + 10), shapely.from_wkt("POINT EMPTY"), None],
+        crs=4549,
+    )
+    frame.to_file(district.folder / "sites.gpkg")
+    district.sections["sites"] = {"file": "sites.gpkg", "columns": {"id": "id", "name": "name"}}
+    _, sites = district.load(empty_url)
+    assert counts(sites) == (3, 1, 0, 0, 2)
+    assert set(codes(sites)) == {2, 3}
