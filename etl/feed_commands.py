@@ -130,6 +130,7 @@ STATES = {
     "waiting": "等文件写完 waiting",
     "suspicious": "可疑，未导入 suspicious",
     "failed": "失败 failed",
+    "taken_back": "已被撤销 taken back",
     "never": "尚未取过 never",
     "paused": "已暂停 paused",
 }
@@ -150,6 +151,11 @@ def _troubles(row: dict[str, Any]) -> list[str]:
         lines.append(f"自 {since} 起失败 {times} 次 / failed {times} time(s) since {since}; {kept}")
     if row["state"] == "overdue":
         lines.append("到期无人来取，请启动 / it was due and nobody came: start `geoapp feed run`")
+    if row["state"] == "taken_back":
+        lines.append(
+            "上次导入已被撤销，内容不变不会重来 / its last import was taken back; the same content is loaded again only by "
+            f"geoapp feed run {row['name']} --accept"
+        )
     if row["last_message"] and row["state"] not in ("ok", "running"):
         lines.append(row["last_message"])
     return lines

@@ -12,6 +12,10 @@ CREATE FUNCTION analysis.import_feed_at(moment timestamptz) RETURNS TABLE (
             -- Nobody came to fetch it: no scheduler runs.
             WHEN f.next_due_at < moment - interval '5 minutes' THEN 'overdue'
             WHEN f.last_outcome = 'waiting' THEN 'waiting'
+            -- A person took back what it brought last; the same content is not brought again by itself.
+            WHEN EXISTS (
+                SELECT FROM staging.batch AS b WHERE b.load_id = f.last_load_id AND b.rolled_back_at IS NOT NULL
+            ) THEN 'taken_back'
             WHEN f.last_success_at IS NULL THEN 'never'
             WHEN t.is_late THEN 'late'
             ELSE 'ok'
@@ -25,6 +29,6 @@ CREATE FUNCTION analysis.import_feed_at(moment timestamptz) RETURNS TABLE (
 $$;
 CREATE VIEW analysis.import_feed AS SELECT * FROM analysis.import_feed_at(now());
 COMMENT ON VIEW analysis.import_feed IS '定时导入：来源、周期、上次成功、数据年龄、上次结果; scheduled imports with the age of what they brought. For admins.';
-COMMENT ON COLUMN analysis.import_feed.state IS 'ok | running | late | overdue (no scheduler came) | waiting (a file is being written) | suspicious | failed | never | paused.';
+COMMENT ON COLUMN analysis.import_feed.state IS 'ok | running | late | overdue (no scheduler came) | waiting (a file is being written) | suspicious | failed | taken_back | never | paused.';
 COMMENT ON COLUMN analysis.import_feed.age IS 'Since what is stored was last known to be what the source holds; NULL = never.';
 COMMENT ON COLUMN analysis.import_feed.is_late IS 'Older than two periods (daily: 26 hours), whatever the state.';

@@ -14,22 +14,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from clones import AS_OF, clone, drop
 from district import District, fetch
 from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
-from web_server import web_server
+from web_server import self_signed, web_server
 
 from etl.feed_commands import app
 from etl.feeds.addresses import split_database_address, split_web_address
-from etl.feeds.download import Limits, _refuse_other_schemes
+from etl.feeds.download import Limits
 from etl.feeds.lease import claim_feeds
 from etl.feeds.register import add_feed, feed_states, pause_feed, remove_feed, resume_feed
 from etl.feeds.scheduler import run_due, run_until
 from etl.feeds.turn import Means, take_turn, tried
 from etl.manifest import load_manifest
+from etl.rollback import roll_back
 from geoapp.database.cluster import DATABASE
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
@@ -317,10 +317,20 @@ def test_nobody_there(feeds, monkeypatch):
     assert "(DNS)" in feeds.turn("dns").message
 
 
-def test_the_way_back_to_http_is_not_followed():
-    with pytest.raises(Refused, match="from https to http"):
-        _refuse_other_schemes(httpx.URL("https://a/"), httpx.URL("http://a/"), "a")
-    _refuse_other_schemes(httpx.URL("http://a/"), httpx.URL("https://a/"), "a")
+def test_certificates_are_checked_and_the_way_back_to_http_is_not_followed(feeds, server, tmp_path):
+    own = self_signed(tmp_path / "own.pem")
+    server.paths["/x.csv"] = with_etag(feeds.sites_csv())
+    with web_server(own) as secure:
+        secure.paths["/x.csv"] = lambda r: r.answer(301, Location=server.url("/x.csv"))
+        feeds.add(source=secure.url("/x.csv"))
+        assert "certificate is not trusted" in feeds.turn().message
+        feeds.means = feeds.means._replace(ca_file=own)
+        assert "from https to http" in feeds.turn().message
+        assert server.asked == []
+        secure.paths["/x.csv"] = with_etag(feeds.sites_csv())
+        assert feeds.turn().outcome == "loaded"
+    feeds.means = feeds.means._replace(ca_file=tmp_path / "missing.pem")
+    assert "GEOAPP_FEED_CA_FILE" in feeds.turn().message
 
 
 def test_an_archive_holds_all_files_of_the_manifest(feeds, server):
@@ -638,6 +648,19 @@ def test_an_age_that_is_too_old_never_looks_fine(feeds):
     with connect(feeds.url) as connection:
         resume_feed(connection, "f", moment=feeds.now, by="x")
         assert [c.name for c in claim_feeds(connection, owner="x", at=feeds.now)] == ["f"]
+
+
+def test_an_import_that_was_taken_back_does_not_look_fine_and_does_not_come_back(feeds):
+    feeds.add()
+    feeds.turn()
+    feeds.sites_csv(renamed(1, "错的"))
+    feeds.turn()
+    roll_back(feeds.url, load_id=fetch(feeds.url, "SELECT max(id) AS id FROM staging.load")[0]["id"], by="x")
+    assert feeds.turn().outcome == "unchanged"
+    assert (feeds.names()[0], feeds.state()["state"]) == (ROWS[0][1], "taken_back")
+    feeds.sites_csv(renamed(1, "对的"))
+    assert feeds.turn().outcome == "loaded"
+    assert (feeds.names()[0], feeds.state()["state"]) == ("对的", "ok")
 
 
 def test_admins_see_feeds_and_others_do_not(empty_url):
