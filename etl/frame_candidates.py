@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyproj
 import shapely
 from numpy.typing import NDArray
 from scipy.stats import binom
 
 from etl.checks.values import blank
+from etl.frames import parse_frame
 from etl.ground import Ground
 from etl.possible_frames import Reading, possible_readings
+from geoapp.territory.frames import points_from_metric
 
 __all__ = ["Candidate", "Verdict", "candidates", "frame_candidates", "verdict"]
 
@@ -146,7 +147,7 @@ def candidates(
     grown = {key: _grown(places[key], tolerance_m) for key in set(named) - {None}}
     outline = None if district is None else _grown(district, tolerance_m)
     whole = shapely.box(*shapely.total_bounds([*grown.values(), *([outline] if outline else [])]))
-    lon, _ = _centre(whole, srid)
+    lon = _longitude(whole, srid)
     groups: list[tuple[list[Reading], Floats, Floats]] = []
     for reading in possible_readings(srid, lon, float(np.median(x)), float(np.median(y))):
         east, north = reading.places(x, y, srid)
@@ -178,9 +179,10 @@ def _grown(outline: shapely.Geometry, tolerance_m: float) -> shapely.Geometry:
     return grown
 
 
-def _centre(outline: shapely.Geometry, srid: int) -> tuple[float, float]:
-    lon, lat = pyproj.Transformer.from_crs(srid, 4326, always_xy=True).transform(*outline.centroid.coords[0])
-    return lon, lat
+def _longitude(outline: shapely.Geometry, srid: int) -> float:
+    middle = outline.centroid
+    lon, _ = points_from_metric(np.array([middle.x]), np.array([middle.y]), parse_frame("wgs84"), srid)
+    return float(lon[0])
 
 
 def _is_near(outline: shapely.Geometry, east: Floats, north: Floats) -> bool:

@@ -243,11 +243,64 @@ REASONS: dict[str, Reason] = {
         "stored; check its year",
         severity="warning",
     ),
+    "coordinate_not_finite": Reason(
+        "图形的坐标里有非数值",
+        "its geometry holds coordinates that are no numbers (NaN or infinite)",
+        "在 GIS 软件中重画这个图形后再导出",
+        "draw the shape again in the GIS and export it",
+    ),
+    "area_tiny": Reason(
+        "面积只有 {m2} 平方米",
+        "covers {m2} m² only",
+        "多半是误画的碎片，请删去；如果单位不对，核对 frame",
+        "most likely a scrap: delete it; where the unit is wrong, check `frame`",
+    ),
+    "length_tiny": Reason(
+        "长度只有 {metres} 米",
+        "is {metres} m long only",
+        "多半是误画的碎片，请删去",
+        "most likely a scrap: delete it",
+    ),
+    "partly_outside": Reason(
+        "有 {m2} 平方米（{percent}%）在行政区边界之外",
+        "{m2} m² of it ({percent} %) lie outside the district's outline",
+        "已保存；核对边界与图形哪一个不准",
+        "stored; check which is wrong, the outline or the shape",
+        severity="warning",
+    ),
+    "shape_thin": Reason(
+        "图形平均宽度只有 {metres} 米",
+        "its mean width is {metres} m only",
+        "已保存；多半是两个图形之间的缝隙，确认后请删去",
+        "stored; most likely a gap between two shapes: look at it, and delete it",
+        severity="warning",
+    ),
     # Repaired: stored after a change that is kept, before and after.
     "geometry_made_valid": Reason(
         "图形自相交，已修复", "geometry crossed itself and was made valid", severity="repaired"
     ),
     "unit_code_padded": Reason("代码补足 12 位", "code was filled up to 12 digits", severity="repaired"),
+    "vertices_repeated": Reason(
+        "有重复的折点，已去掉",
+        "vertices stood twice in a row; the second was taken out",
+        "不必再做什么",
+        "nothing to do",
+        severity="repaired",
+    ),
+    "spike_removed": Reason(
+        "有宽不到 1 厘米的尖刺，已去掉",
+        "had a spike narrower than 1 cm, which was taken out",
+        "看一眼修复后的形状是否正确",
+        "look at the shape as it is now",
+        severity="repaired",
+    ),
+    "parts_dropped": Reason(
+        "有小于 1 平方米的碎片，已去掉",
+        "had parts under 1 m², which were dropped",
+        "看一眼修复后的形状是否正确",
+        "look at the shape as it is now",
+        severity="repaired",
+    ),
     "date_from_serial": Reason(
         "日期是 Excel 的天数，已换算",
         "date was a spreadsheet's day number and was converted",

@@ -5,6 +5,7 @@ from etl.checks.dates import dates, ordered
 from etl.checks.lines import lines
 from etl.checks.points import points, within_district
 from etl.checks.polygons import polygons
+from etl.checks.shapes import warn_partly_outside
 from etl.checks.times import times
 from etl.checks.values import (
     allowed,
@@ -32,6 +33,7 @@ __all__ = [
     "texts",
     "times",
     "usccs",
+    "warn_partly_outside",
     "within_district",
     "words",
 ]

@@ -42,6 +42,7 @@ def prepare(
     name = checks.texts(table, columns.name, default="")
     keys = file_keys(table, columns.id, "building", [name, shape_text(table)], ground, findings)
     geom = checks.polygons(table, frame, ground, findings, multi=True)
+    checks.warn_partly_outside(geom, ground, findings)
     inside = constant(table, None)
     placed = ~checks.blank(geom)
     inside[placed] = shapely.point_on_surface(geom[placed])

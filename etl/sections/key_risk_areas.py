@@ -41,6 +41,7 @@ def prepare(
     site = checks.required(checks.texts(table, columns.site), findings, columns.site)
     level = checks.required(checks.texts(table, columns.level), findings, columns.level)
     geom = checks.polygons(table, frame, ground, findings, multi=False)
+    checks.warn_partly_outside(geom, ground, findings)
     place = constant(table, None)
     placed = ~checks.blank(geom)
     place[placed] = shapely.point_on_surface(geom[placed])

@@ -90,6 +90,7 @@ def _areas(
     nowhere = constant(table, None)
     if frame is not None and columns.lon is None and _has_areas(table):
         shapes = checks.polygons(table, frame, ground, findings, multi=False)
+        checks.warn_partly_outside(shapes, ground, findings)
         inside = constant(table, None)
         placed = ~checks.blank(shapes)
         inside[placed] = shapely.point_on_surface(shapes[placed])
