@@ -108,13 +108,15 @@ def _damaged(name: str, fault: BaseException) -> Refused:
 
 
 def _sheet(names: Sequence[str], layer: str | None, name: str) -> str:
-    if layer is None and len(names) > 1:
+    # Our own exports say on a second sheet what they are.
+    tables = [found for found in names if found != "about"] or list(names)
+    if layer is None and len(tables) > 1:
         raise Refused(
             f"{name}: 有多个工作表 / has several sheets ({', '.join(names)}); name one with `layer`."
         )
     if layer is not None and layer not in names:
         raise Refused(f"{name}: 没有工作表 {layer!r} / has no sheet {layer!r}, but {', '.join(names)}.")
-    return layer or names[0]
+    return layer or tables[0]
 
 
 def _tables(source: Source, rows: Iterator[Sequence[Any]], names: list[str], size: int) -> Iterator[Table]:
