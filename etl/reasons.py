@@ -36,15 +36,34 @@ REASONS: dict[str, Reason] = {
     "row_shape": Reason(
         "列数不对（{found}）",
         "has {found} columns; a separator or quotation mark is out of place",
+        "用文本编辑器看这一行：多半是名称或地址里有逗号或引号；用双引号括起来，或另存为 Excel",
+        "look at the line in a text editor: most likely a comma or quotation mark in a name or address; put the value in quotation marks, or save as a workbook",
     ),
-    "undecodable": Reason("有不属于 {found} 编码的字节", "holds bytes that are not {found}"),
-    "name_missing": Reason("没有名称", "has no name"),
-    "key_missing": Reason("没有可识别的编号", "has nothing to be known by: no code or id"),
-    "value_missing": Reason("没有填写", "is blank, but needed"),
-    "duplicate_in_file": Reason("编号 {key} 与第 {other} 行重复", "has the same key {key} as row {other}"),
+    "undecodable": Reason(
+        "有不属于 {found} 编码的字节",
+        "holds bytes that are not {found}",
+        "在 Excel 中另存为“CSV UTF-8”，或在清单里写对 encoding（gbk、utf-8）",
+        "save it as 'CSV UTF-8', or declare the right `encoding` (gbk, utf-8) in the manifest",
+    ),
+    "name_missing": Reason("没有名称", "has no name", "补填名称", "fill in the name"),
+    "key_missing": Reason(
+        "没有可识别的编号",
+        "has nothing to be known by: no code or id",
+        "补填编号或统一社会信用代码，否则下次导入认不出是同一个",
+        "fill in the id or credit code: without one, the next import cannot know the row again",
+    ),
+    "value_missing": Reason("没有填写", "is blank, but needed", "补填这一格", "fill in this cell"),
+    "duplicate_in_file": Reason(
+        "编号 {key} 与第 {other} 行重复",
+        "has the same key {key} as row {other}",
+        "如果是同一个，删去一行；如果不是，改正编号",
+        "where both are the same, delete one of the rows; where not, correct its key",
+    ),
     "duplicate_in_store": Reason(
         "编号 {key} 已属于库中另一条记录（{other}）",
         "its key {key} belongs to another stored row ({other})",
+        "核对编号：它已属于另一个；如是同一个，请管理员合并",
+        "check the key: it belongs to another; where both are the same, an admin can merge them",
     ),
     "merged_site": Reason(
         "已并入场所 {other}",
@@ -55,78 +74,195 @@ REASONS: dict[str, Reason] = {
     "held_by_sample": Reason(
         "编号 {key} 属于示例城市",
         "its key {key} belongs to the generated sample city, which is not overwritten",
+        "示例城市的记录不会被覆盖：真实数据请装进另一个 GEOAPP_HOME",
+        "put real data into a GEOAPP_HOME of their own",
     ),
-    "coordinate_missing": Reason("没有坐标", "has no coordinates"),
-    "coordinate_not_number": Reason("坐标不是数字：{found}", "coordinate is not a number: {found}"),
-    "coordinate_out_of_range": Reason("坐标超出范围：{found}", "coordinate is out of range: {found}"),
-    "coordinate_swapped": Reason("经纬度似乎颠倒：{found}", "longitude and latitude look swapped: {found}"),
+    "coordinate_missing": Reason(
+        "没有坐标",
+        "has no coordinates",
+        "补填经度和纬度（在天地图上查到后抄入）",
+        "fill in longitude and latitude, as a map shows them",
+    ),
+    "coordinate_not_number": Reason(
+        "坐标不是数字：{found}",
+        "coordinate is not a number: {found}",
+        "在 Excel 中把该列改为数值，只写如 121.341：不要度分秒、单位或文字",
+        "make the column numeric in the spreadsheet, like 121.341: no degrees-minutes-seconds, units or words",
+    ),
+    "coordinate_out_of_range": Reason(
+        "坐标超出范围：{found}",
+        "coordinate is out of range: {found}",
+        "经度在 -180 到 180 之间，纬度在 -90 到 90 之间；多半是少了小数点",
+        "longitudes lie within -180..180, latitudes within -90..90; most likely the decimal point is missing",
+    ),
+    "coordinate_swapped": Reason(
+        "经纬度似乎颠倒：{found}",
+        "longitude and latitude look swapped: {found}",
+        "在清单里交换 lon 与 lat 两列；只有这一行时，交换这两格",
+        "exchange the columns for lon and lat in the manifest; where it is this row only, the two cells",
+    ),
     "outside_zone": Reason(
         "位置在城市坐标带之外：{found}",
         "lies outside the city's coordinate zone: {found}; check the frame",
+        "先核对清单里的 frame（geoapp load … --infer-frame 会逐一试），再核对这一行的坐标",
+        "first check `frame` in the manifest (geoapp load … --infer-frame tries them), then this row's coordinates",
     ),
     "outside_district": Reason(
         "在{district}边界之外 {metres} 米",
         "lies {metres} m outside the outline of {district}",
+        "如果很多行都这样，核对 frame；只有个别行时，核对坐标，或它不归本区、请删去",
+        "where many rows have it, check `frame`; where it is a few, check their coordinates, or take them out as another district's",
     ),
     "outside_named_town": Reason(
         "不在所填的{town}内，相距 {metres} 米",
         "lies {metres} m outside {town}, which it names",
+        "核对坐标与所填镇（街道）哪一个不对；边界粗略时可在清单里设 border_tolerance_m",
+        "check which is wrong, the coordinates or the town; where outlines are rough, border_tolerance_m allows for it",
     ),
     "unknown_town": Reason(
-        "没有这个镇（街道）：{found}", "names a town that is not in the register: {found}"
+        "没有这个镇（街道）：{found}",
+        "names a town that is not in the register: {found}",
+        "改为库中的镇（街道）全名或 9 位、12 位代码；新设的镇先导入 units",
+        "write the town's full name as registered, or its code of 9 or 12 digits; load a new town under `units` first",
     ),
-    "uscc_invalid": Reason("统一社会信用代码 {found} 不对：{why}", "credit code {found} {why}"),
-    "camera_id_invalid": Reason("国标编号 {found} 不对：{why}", "GB/T 28181 id {found} {why}"),
+    "uscc_invalid": Reason(
+        "统一社会信用代码 {found} 不对：{why}",
+        "credit code {found} {why}",
+        "对照营业执照逐位核对 18 位代码；没有的留空",
+        "compare the 18 characters with the business licence; leave the cell blank where there is none",
+    ),
+    "camera_id_invalid": Reason(
+        "国标编号 {found} 不对：{why}",
+        "GB/T 28181 id {found} {why}",
+        "向视频平台要该通道的 20 位国标编号；在 Excel 中把该列改为文本，否则后几位会变成 0",
+        "ask the video platform for the channel's 20 digits; make the column text in the spreadsheet, or its last digits become 0",
+    ),
     "unit_code_invalid": Reason(
         "行政区划代码 {found} 不对，应为 12 位（县 6 位、镇 9 位亦可）",
         "division code {found} is not 12 digits (6 for a county and 9 for a town are taken too)",
+        "填写 12 位行政区划代码；在 Excel 中把该列改为文本，否则前面的 0 会丢",
+        "write the 12-digit division code; make the column text in the spreadsheet, or leading zeros are lost",
     ),
-    "unit_elsewhere": Reason("代码 {found} 不属于{district}", "code {found} is not of {district}"),
+    "unit_elsewhere": Reason(
+        "代码 {found} 不属于{district}",
+        "code {found} is not of {district}",
+        "这一行不归本区，请从文件中删去，或在清单里用 where 选行",
+        "it is another district's: take it out of the file, or choose rows by `where` in the manifest",
+    ),
     "cell_code_invalid": Reason(
         "网格编码 {found} 不对，应为 18 位",
         "cell code {found} is not 18 digits (12 community, 1 kind, 3 sequence, 2 micro)",
+        "核对 18 位网格编码：社区 12 位、类别 1 位、顺序 3 位、细分 2 位；在 Excel 中把该列改为文本",
+        "check the 18 digits: 12 community, 1 kind, 3 sequence, 2 micro; make the column text in the spreadsheet",
     ),
-    "parent_missing": Reason("上级 {found} 不在库中", "its parent {found} is not in the register"),
+    "parent_missing": Reason(
+        "上级 {found} 不在库中",
+        "its parent {found} is not in the register",
+        "先导入上级（区、镇、社区），或核对代码的前几位",
+        "load its parent (county, town, community) first, or check the first digits of the code",
+    ),
     "parent_mismatch": Reason(
         "所填社区 {found} 与编码不符",
         "the community {found} that it names is not the one in its code",
+        "核对网格编码的前 12 位与所填社区哪一个不对",
+        "check which is wrong: the first 12 digits of the code, or the community",
     ),
-    "geometry_missing": Reason("没有图形", "has no geometry"),
-    "geometry_unreadable": Reason("图形无法读取", "geometry cannot be read"),
-    "geometry_empty": Reason("图形为空", "geometry is empty"),
+    "geometry_missing": Reason(
+        "没有图形",
+        "has no geometry",
+        "在 GIS 软件中补画，或删去这一行",
+        "draw it in the GIS, or delete the row",
+    ),
+    "geometry_unreadable": Reason(
+        "图形无法读取",
+        "geometry cannot be read",
+        "在 GIS 软件中打开原文件，修复几何后再导出",
+        "open the file in a GIS, repair geometries and export it again",
+    ),
+    "geometry_empty": Reason(
+        "图形为空",
+        "geometry is empty",
+        "在 GIS 软件中补画，或删去这一行",
+        "draw it in the GIS, or delete the row",
+    ),
     "geometry_wrong_type": Reason(
         "图形类型是 {found}，应为 {expected}",
         "geometry is {found}, expected {expected}",
+        "导出时选对图层：点、线、面各有各的图层",
+        "export the right layer: points, lines and areas have layers of their own",
     ),
     "geometry_invalid": Reason(
-        "图形无效且不能修复：{why}", "geometry is invalid and cannot be repaired: {why}"
+        "图形无效且不能修复：{why}",
+        "geometry is invalid and cannot be repaired: {why}",
+        "在 GIS 软件中重画这个图形后再导出",
+        "draw the shape again in the GIS and export it",
     ),
-    "geometry_multi_part": Reason("由 {found} 块组成，应为一块", "has {found} parts, expected one"),
-    "same_ground": Reason("与 {other} 重叠 {percent}%", "covers {percent} % of the same ground as {other}"),
-    "not_a_number": Reason("不是数字：{found}", "is not a number: {found}"),
+    "geometry_multi_part": Reason(
+        "由 {found} 块组成，应为一块",
+        "has {found} parts, expected one",
+        "在 GIS 软件中拆成几行，各有自己的编号",
+        "split it into rows of their own in the GIS, each with its own code",
+    ),
+    "same_ground": Reason(
+        "与 {other} 重叠 {percent}%",
+        "covers {percent} % of the same ground as {other}",
+        "两个图形占了同一块地：删去一个，或在 GIS 软件中改好边界",
+        "two shapes lie on the same ground: delete one, or mend their border in the GIS",
+    ),
+    "not_a_number": Reason(
+        "不是数字：{found}",
+        "is not a number: {found}",
+        "在 Excel 中把该列改为数值，去掉单位和文字",
+        "make the column numeric in the spreadsheet, without units or words",
+    ),
     "out_of_range": Reason(
-        "超出范围：{found}（{expected}）", "is out of range: {found} (expected {expected})"
+        "超出范围：{found}（{expected}）",
+        "is out of range: {found} (expected {expected})",
+        "核对数值和单位",
+        "check the number and its unit",
     ),
-    "not_a_date": Reason("不是日期：{found}", "is not a date: {found} (expected 2026-11-22)"),
+    "not_a_date": Reason(
+        "不是日期：{found}",
+        "is not a date: {found} (expected 2026-11-22)",
+        "在 Excel 中把该列的单元格格式改为“日期”，写成 2026-11-22",
+        "give the column the cell format 'date' in the spreadsheet, like 2026-11-22",
+    ),
     "not_allowed": Reason(
         "不是允许的值：{found}（{expected}）",
         "is not an allowed value: {found} (expected {expected})",
+        "改为括号里列出的词",
+        "write one of the words in brackets",
     ),
-    "unknown_site": Reason("库中没有场所 {found}", "names a site that is not in the register: {found}"),
+    "unknown_site": Reason(
+        "库中没有场所 {found}",
+        "names a site that is not in the register: {found}",
+        "核对信用代码或编号；先导入场所",
+        "check the credit code or id; load the sites first",
+    ),
     "unknown_rule": Reason(
-        "库中没有责任规则 {found}", "names a duty rule that is not in the register: {found}"
+        "库中没有责任规则 {found}",
+        "names a duty rule that is not in the register: {found}",
+        "核对规则代码；先导入责任规则",
+        "check the rule's code; load the duty rules first",
     ),
     "unknown_department": Reason(
-        "库中没有部门 {found}", "names a department that is not in the register: {found}"
+        "库中没有部门 {found}",
+        "names a department that is not in the register: {found}",
+        "核对部门代码或名称；先导入部门",
+        "check the department's code or name; load the departments first",
     ),
     "address_has_password": Reason(
         "地址里的账号口令无法拆开，请另列 username、password 两列，并把地址中的 @ 写成 %40",
         "the address may hold a password and cannot be taken apart; give user name and password in columns of their own, "
         "and write an @ in the path as %40",
+        "账号、口令各写一列，地址里不写",
+        "give account and password columns of their own, and leave them out of the address",
     ),
     "credential_invalid": Reason(
         "账号或口令过长或含控制字符",
         "its user name or password is too long or holds control characters",
+        "核对这一格；口令中不能有换行",
+        "check the cell; a password has no line breaks",
     ),
     "not_a_time": Reason(
         "不是日期时间：{found}",
@@ -277,9 +413,19 @@ REASONS: dict[str, Reason] = {
     ),
     # Repaired: stored after a change that is kept, before and after.
     "geometry_made_valid": Reason(
-        "图形自相交，已修复", "geometry crossed itself and was made valid", severity="repaired"
+        "图形自相交，已修复",
+        "geometry crossed itself and was made valid",
+        "看一眼修复后的形状是否正确",
+        "look at the shape as it is now",
+        severity="repaired",
     ),
-    "unit_code_padded": Reason("代码补足 12 位", "code was filled up to 12 digits", severity="repaired"),
+    "unit_code_padded": Reason(
+        "代码补足 12 位",
+        "code was filled up to 12 digits",
+        "不必再做什么",
+        "nothing to do",
+        severity="repaired",
+    ),
     "vertices_repeated": Reason(
         "有重复的折点，已去掉",
         "vertices stood twice in a row; the second was taken out",
@@ -316,7 +462,11 @@ REASONS: dict[str, Reason] = {
         severity="repaired",
     ),
     "uscc_tidied": Reason(
-        "信用代码改为半角大写", "credit code was put in half-width capitals", severity="repaired"
+        "信用代码改为半角大写",
+        "credit code was put in half-width capitals",
+        "不必再做什么",
+        "nothing to do",
+        severity="repaired",
     ),
 }
 

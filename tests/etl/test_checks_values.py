@@ -141,6 +141,15 @@ def test_credit_codes_are_judged_one_by_one_and_together_alike(values):
         assert (row in repairs) == (right and tidy != text)
 
 
+def test_credit_codes_are_put_in_capitals_and_half_width():
+    out, codes, repairs, _ = both(
+        checks.usccs, [CODES[1].lower(), CODES[1][:8] + "-" + CODES[1][8:], CODES[1]], "uscc"
+    )
+    assert out == [CODES[1]] * 3
+    assert not codes
+    assert [[r.code for r in repairs[row]] for row in sorted(repairs)] == [["uscc_tidied"]] * 2
+
+
 def test_the_reason_against_a_credit_code_is_in_both_languages():
     findings = Findings(3)
     wrong = CODES[0][:-1] + ("0" if CODES[0][-1] != "0" else "1")
