@@ -111,6 +111,7 @@ def list_feeds(as_json: bool = JSON) -> None:
             f"[{colour}]{state}[/{colour}]",
             (_age(row["age"]) or "–") + (" [red]过期 late[/red]" if row["is_late"] else ""),
             _time(row["last_success_at"]) or "从未 never",
+            _time(row["last_changed_at"]) or "–",
             row["every"],
             _time(row["next_due_at"]) or "–",
             escape(row["source"]),
@@ -174,8 +175,8 @@ def run(
     url, means = database_url(), Means.of_installation()
     if name is None and accept:
         raise typer.BadParameter("--accept needs the name of a feed / --accept 要写名称")
+    _configure_logs(as_json)
     if name is None and not once:
-        _configure_logs(as_json)
         run_until(url, _stop_on_signals(), means=means)
         return
     turns = run_due(url, means=means) if name is None else [_run_now(url, name, means, accept)]

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import psycopg
 import structlog
 
-from etl.manifest import Manifest
 from geoapp.database.connection import connect
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
@@ -46,7 +45,7 @@ class Claim(NamedTuple):
     kind: str
     source: str
     has_secret: bool
-    manifest: Manifest
+    manifest: dict[str, Any]
     manifest_name: str
     timezone: str
     into_sample: bool
@@ -83,8 +82,8 @@ def claim_feeds(
 
 def claim_of(row: dict[str, Any], at: datetime) -> Claim:
     """A row of staging.feed as a claim."""
-    same = {name: row[name] for name in Claim._fields if name in row and name != "manifest"}
-    return Claim(**same, manifest=Manifest.model_validate(row["manifest"]), token=row["lease_token"], at=at)
+    same = {name: row[name] for name in Claim._fields if name in row}
+    return Claim(**same, token=row["lease_token"], at=at)
 
 
 @contextmanager

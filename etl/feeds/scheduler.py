@@ -68,6 +68,8 @@ def run_until(
                 fault=_first(fault),
                 what="taken up again when its lease is over",
             )
+        except Exception:
+            log.exception("feed_fault", feed=claim.name, what="taken up again when its lease is over")
 
     def tick() -> None:
         nonlocal away_since

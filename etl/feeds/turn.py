@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import psycopg
 import structlog
 from psycopg.types.json import Jsonb
+from pydantic import ValidationError
 
 from etl.feeds.doubts import doubts
 from etl.feeds.download import Limits
@@ -114,7 +115,7 @@ def tried(
     found: list[str] = []
 
     def note_doubts(connection: Connection, results: list[SectionResult]) -> None:
-        found.extend(doubts(connection, claim.manifest, results, claim.most_rejected))
+        found.extend(doubts(connection, manifest, results, claim.most_rejected))
 
     with _work_folder(means.home, claim, name="try") as work:
         at, manifest, address = clock(), *_whole(url, claim)
@@ -176,10 +177,10 @@ def _loaded(
             raise Waiting(
                 f"{claim.source}: 导入时文件又变了 / a file changed while it was loaded; it is taken when it is complete."
             )
-        if not accept and (found := doubts(connection, claim.manifest, results, claim.most_rejected)):
+        if not accept and (found := doubts(connection, manifest, results, claim.most_rejected)):
             raise Suspicious(_refusal(claim, found))
         refuse_if_lost(connection, claim)
-        turn = _turn_of(claim, results)
+        turn = _turn_of(claim, manifest, results)
         load_id = connection.execute(
             "SELECT load_id AS id FROM staging.batch WHERE id = %s", (results[0].batch_id,)
         ).fetchone()
@@ -234,8 +235,16 @@ def _look(
 
 def _whole(url: str, claim: Claim) -> tuple[Manifest, str]:
     """The manifest and the source with their secrets; these stay in memory."""
+    try:
+        manifest = Manifest.model_validate(claim.manifest)
+    except ValidationError as fault:  # stored by another version of the program
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()[:3])
+        raise Refused(
+            f"{claim.name}: 保存的清单与程序版本不符 / the stored manifest does not fit this version of the program ({wrong}): "
+            "remove the feed and add it again."
+        ) from None
     if not claim.has_secret:
-        return claim.manifest, claim.source
+        return manifest, claim.source
     with connect(url) as connection:
         secret = sealing.secret_of(connection, SECRET_KIND, claim.name, SECRET_FIELD)
     if secret is None:
@@ -243,13 +252,13 @@ def _whole(url: str, claim: Claim) -> tuple[Manifest, str]:
             f"{claim.name}: 加密的地址不在了 / its sealed address is gone (geoapp secret list): remove the feed and add it again."
         )
     held = json.loads(secret.get_secret_value())
-    return with_addresses(claim.manifest, held["files"]), held["source"] or claim.source
+    return with_addresses(manifest, held["files"]), held["source"] or claim.source
 
 
-def _turn_of(claim: Claim, results: list[SectionResult]) -> Turn:
+def _turn_of(claim: Claim, manifest: Manifest, results: list[SectionResult]) -> Turn:
     changes = sum(r.new + r.changed for r in results)
     # Rows that a file lacks only once change nothing: the manifest keeps them, or they were ended before.
-    changes += sum(r.gone for r in results if _ends_rows(claim.manifest, r.section))
+    changes += sum(r.gone for r in results if _ends_rows(manifest, r.section))
     said = "; ".join(
         f"{r.section} {r.rows_in:,}: 新 new {r.new:,}, 改 changed {r.changed:,}, 没有了 gone {r.gone:,}, 留置 aside {r.rejected:,}"
         for r in results

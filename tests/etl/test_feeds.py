@@ -13,7 +13,9 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
+import psycopg
 import pytest
 from clones import AS_OF, clone, drop
 from district import District, fetch
@@ -22,6 +24,7 @@ from typer.testing import CliRunner
 from web_server import self_signed, web_server
 
 from etl.feed_commands import app
+from etl.feeds import turn as turns
 from etl.feeds.addresses import split_database_address, split_web_address
 from etl.feeds.download import Limits
 from etl.feeds.lease import claim_feeds
@@ -501,6 +504,34 @@ def test_rubbish_is_not_loaded_until_a_person_says_so(feeds):
     feeds.sites_csv([(f"N{n}", *row[1:]) for n, row in enumerate(ROWS[:6])])
     turn = feeds.turn()
     assert (turn.outcome, "gone 10" in turn.message) == ("unchanged", True)
+
+
+# -- faults of our own -------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_of_the_program_is_a_failure_that_is_seen_and_stops_no_other_feed(feeds, monkeypatch):
+    feeds.add("a")
+    feeds.add("b")
+    feeds.turn("a")
+
+    for fault in (
+        ZeroDivisionError("postgresql://u:S3cret@h/d"),
+        psycopg.OperationalError("disk full\nDETAIL: x"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(turns, "look_at_folder", Mock(side_effect=fault))
+            assert feeds.turn("a").outcome == "failed"
+    assert "disk full" in feeds.state("a")["last_message"]
+    assert "S3cret" not in everything(feeds.url)
+    with connect(feeds.url, autocommit=True) as connection:
+        connection.execute(
+            """UPDATE staging.feed SET manifest = '{"of": "another version"}' WHERE name = 'a'"""
+        )
+    feeds.now += timedelta(hours=1)
+    outcomes = {t.name: t.outcome for t in run_due(feeds.url, means=feeds.means, clock=feeds.clock)}
+    assert outcomes == {"a": "failed", "b": "unchanged"}
+    assert "does not fit this version" in feeds.state("a")["last_message"]
+    assert feeds.state("a")["failures"] == 3
 
 
 # -- several processes ------------------------------------------------------------------------------------------------
