@@ -23,13 +23,14 @@ Bool = NDArray[np.bool_]
 
 
 class Unit(NamedTuple):
-    """A stored unit; `geom` in metres of the city's zone, None where no outline is known."""
+    """A stored unit; `geom` in metres of the city's zone, None where no outline is known. A retired one has an end."""
 
     code: str
     level: str
     name: str
     geom: shapely.Geometry | None
     is_generated: bool
+    is_retired: bool = False
 
 
 class Ground:
@@ -77,7 +78,8 @@ class Ground:
     def units(self) -> dict[str, Unit]:
         """All stored units by code."""
         rows = self.connection.execute(
-            "SELECT code, level, name_zh, ST_AsBinary(geom) AS wkb, is_generated FROM territory.unit ORDER BY code"
+            "SELECT code, level, name_zh, ST_AsBinary(geom) AS wkb, is_generated, valid_to IS NOT NULL AS is_retired"
+            " FROM territory.unit ORDER BY code"
         ).fetchall()
         return {
             r["code"]: Unit(
@@ -86,6 +88,7 @@ class Ground:
                 r["name_zh"],
                 None if r["wkb"] is None else shapely.from_wkb(bytes(r["wkb"])),
                 r["is_generated"],
+                r["is_retired"],
             )
             for r in rows
         }
@@ -94,7 +97,7 @@ class Ground:
     def district(self) -> shapely.Geometry | None:
         """Outline of the district, prepared; metres. None where neither it nor any town has one."""
         county = self.units.get(self.county_code)
-        outlines = [u.geom for u in self.units.values() if u.level == "town" and u.geom is not None]
+        outlines = [geom for _, geom in self._town_outlines]
         if county is not None and county.geom is not None:
             outlines.append(county.geom)
         if not outlines:
@@ -106,10 +109,25 @@ class Ground:
     @cached_property
     def _town_outlines(self) -> list[tuple[str, shapely.Geometry]]:
         """Towns with an outline, prepared, from the highest code down."""
-        found = [(u.code, u.geom) for u in self.units.values() if u.level == "town" and u.geom is not None]
+        towns = (u for u in self.units.values() if u.level == "town" and not u.is_retired)
+        found = [(u.code, u.geom) for u in towns if u.geom is not None]
         for _, outline in found:
             shapely.prepare(outline)
         return sorted(found, key=lambda item: item[0], reverse=True)
+
+    @cached_property
+    def retired_units(self) -> set[str]:
+        """Codes of units that have ended."""
+        return {unit.code for unit in self.units.values() if unit.is_retired}
+
+    @cached_property
+    def retired_cells(self) -> set[str]:
+        """Codes of cells that there are no more: they are never used again."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT h.code FROM territory.grid_cell_history AS h"
+            " WHERE NOT EXISTS (SELECT FROM territory.grid_cell AS c WHERE c.code = h.code)"
+        ).fetchall()
+        return {row["code"] for row in rows}
 
     @cached_property
     def cells(self) -> list[tuple[str, shapely.Geometry]]:

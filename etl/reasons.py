@@ -333,6 +333,12 @@ REASONS: dict[str, Reason] = {
         "stored, and shown among the duty gaps as two leads; the committee should name one",
         severity="warning",
     ),
+    "cell_retired": Reason(
+        "网格编码 {found} 已停用，不再使用",
+        "cell code {found} belonged to a cell that there is no more; codes are never used again",
+        "给新网格一个新的顺序码；拆分的用末两位（微网格）",
+        "give the new cell the next sequence number; parts of a split take the last two digits",
+    ),
     "unit_retired": Reason(
         "行政区划代码 {found} 已撤销",
         "division code {found} was abolished",

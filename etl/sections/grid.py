@@ -42,6 +42,12 @@ def prepare(table: Table, section: Grid, frame: Frame | None, ground: Ground, fi
         columns.code,
         found=community,
     )
+    for retired, of, reason in (
+        (ground.retired_cells, code, "cell_retired"),
+        (ground.retired_units, community, "unit_retired"),
+    ):
+        ended = np.array([c in retired for c in of], dtype=bool)
+        findings.reject(ended, reason, columns.code, found=of)
     if columns.community:
         named = checks.texts(table, columns.community)
         differs = ~checks.blank(named) & ~checks.blank(community) & np.not_equal(named, community)

@@ -39,8 +39,9 @@ TARGET = Target(
 def prepare(table: Table, section: Units, frame: Frame | None, ground: Ground, findings: Findings) -> Values:
     """Values of territory.unit; rows that cannot be stored are set aside. Outlines and seats in metres of the zone."""
     columns = section.columns
-    code = checks.divisions(checks.texts(table, columns.code), findings, columns.code)
-    findings.reject(checks.blank(checks.texts(table, columns.code)), "key_missing", columns.code)
+    asked = checks.texts(table, columns.code)
+    code = checks.divisions(asked, findings, columns.code, retired=ground.retired_units)
+    findings.reject(checks.blank(asked), "key_missing", columns.code)
     level = constant(table, None)
     parent = constant(table, None)
     for row in np.flatnonzero(~checks.blank(code)):

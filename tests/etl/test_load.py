@@ -589,3 +589,22 @@ def test_an_empty_point_is_set_aside(empty_url, district):
     _, sites = district.load(empty_url)
     assert counts(sites) == (3, 1, 0, 0, 2)
     assert set(codes(sites)) == {2, 3}
+
+
+def test_retired_codes_are_not_used_again(empty_url, district):
+    community = VILLAGE
+    with (district.folder / "villages.csv").open("w", encoding="utf-8") as stream:
+        stream.write(f"code,name\n{community},甲村\n")
+    unit = {"code": "code", "name": "name"}
+    district.sections["units"] = [district.sections["units"], {"file": "villages.csv", "columns": unit}]
+    _grid(district, [(f"{community}000100", square(0, 0, 500)), (f"{community}000200", square(500, 0, 500))])
+    district.load(empty_url)
+    with connect(empty_url) as connection:
+        connection.execute("DELETE FROM territory.grid_cell WHERE code LIKE '%000200'")
+        connection.execute("UPDATE territory.unit SET valid_to = '2025-01-01' WHERE code = %s", (TOWN_B,))
+    results = district.load(empty_url)
+    assert codes(results[0]) == {2: ["unit_retired"]}
+    assert codes(results[2]) == {2: ["cell_retired"]}
+    # and nothing is placed in a town that has ended
+    district.sites([("S1", "甲厂", SIDE + 500, 500)]).load(empty_url)
+    assert fetch(empty_url, "SELECT town_code FROM registry.site") == [{"town_code": None}]
