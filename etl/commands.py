@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from etl.ask_frame import asking
 from etl.correction import correction
-from etl.inspection import describe
+from etl.inspection import look_at, running_ground, section_of
 from etl.load import SectionResult, open_store
 from etl.load import load as load_all
 from etl.manifest import load_manifest
@@ -61,7 +61,7 @@ def load(
         False, "--infer-frame", help="Where no frame is declared: test the candidates, show the table, ask."
     ),
     yes: bool = typer.Option(
-        False, "--yes", help="With --infer-frame: take a frame that is sure without asking."
+        False, "--yes", help="With --infer-frame: take the frame that is proposed without asking."
     ),
     corrected: Path | None = typer.Option(
         None,
@@ -275,11 +275,16 @@ def inspect(
     file: Path = typer.Argument(..., help="A file that a manifest may name."),
     layer: str | None = typer.Option(None, help="Layer of a GeoPackage, or sheet of a workbook."),
     encoding: str | None = typer.Option(None, help="Encoding, where it is known."),
+    manifest: Path | None = typer.Option(
+        None, "--manifest", help="A manifest that names the file: its columns, layer and encoding are taken."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """看一个文件里有什么 / Show what a file holds: rows, columns, encoding with its evidence, coordinates and frames that they may be in."""
-    with Console(stderr=True).status(f"{file.name} …"):
-        found = describe(file, layer=layer, encoding=encoding)
+    city = None if manifest is None else load_manifest(manifest)
+    section = None if city is None else section_of(city, file, layer)
+    with Console(stderr=True).status(f"{file.name} …"), running_ground(city) as ground:
+        found, proposal = look_at(file, layer=layer, encoding=encoding, ground=ground, section=section)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -295,5 +300,7 @@ def inspect(
     out.print(columns)
     for line in found["coordinates"]:
         out.print(escape(line))
+    if proposal is not None:
+        out.print(proposal.table())
     for problem in found["problems"]:
         out.print(f"[yellow]{escape(problem)}[/yellow]")

@@ -3,7 +3,8 @@
 A frame is sure only where the counts support it. Points are compared in pairs of frames on the same rows: only rows that
 lie right in one frame and wrong in the other tell the two apart, and those of one spot (200 m) count once, since they
 are right or wrong together. The best frame is sure when at least 90 % of its rows lie right and, against every other
-frame, a sign test on those rows gives p < 0.001 (ten of ten, or 15 of 16).
+frame, a sign test on those rows gives p < 0.001 (ten of ten, or 15 of 16). With p < 0.05 (five of five) it is likely: worth
+a person's yes, not more.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ Objects = NDArray[np.object_]
 
 LEAST_SHARE = 0.9
 MOST_DOUBT = 1e-3
+LIKELY_DOUBT = 0.05
 _MOST_ROWS = 20_000
 _SPOT_M = 200.0
 # Readings that differ by less are the same for this purpose: WGS84 and CGCS2000, a zone with and without its number.
@@ -80,7 +82,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`sure` with the frame to declare, or not, with the reason in both languages."""
+    """The frame to declare, `sure` or only likely (None: it cannot be told), with the reason in both languages."""
 
     is_sure: bool
     frame: str | None
@@ -102,8 +104,9 @@ def frame_candidates(
     x, y: the file's own numbers, shape (n,). `named_town`, `named_district`: the words by which rows name a town (code or
     name) or a district, None for a blank; the town counts where both are given.
     """
-    outlines = {code: unit.geom for code, unit in ground.units.items() if unit.geom is not None}
-    words = {unit.name: code for code, unit in ground.units.items() if code in outlines}
+    present = {code: unit for code, unit in ground.units.items() if not unit.is_retired}
+    outlines = {code: unit.geom for code, unit in present.items() if unit.geom is not None}
+    words = {unit.name: code for code, unit in present.items() if code in outlines}
     named = np.full(len(x), None, dtype=object)
     for given in (named_district, named_town):
         if given is not None:
@@ -258,17 +261,22 @@ def verdict(found: list[Candidate]) -> Verdict:
             f"最好的 {best.label} 也只有 {share} 的点在应在的地方，要到 {LEAST_SHARE:.0%} 才算数",
             f"even in the best, {best.label}, only {share} of the points lie where they should; {LEAST_SHARE:.0%} are asked for",
         )
-    for rival in rivals:
-        pro, contra = _apart(best, rival)
-        if binom.sf(pro - 1, pro + contra, 0.5) >= MOST_DOUBT:
-            return Verdict(
-                False,
-                None,
-                f"{best.label} 与 {rival.label} 只在 {pro + contra} 处不同（{pro} 处支持前者，{contra} 处支持后者），不够下结论；"
-                "只有靠近边界的点能区分框架",
-                f"{best.label} and {rival.label} differ in {pro + contra} spot(s) only ({pro} for the former, {contra} for the "
-                "latter): too few to say; only points near a border tell frames apart",
-            )
+    tested = [(rival, *_apart(best, rival)) for rival in rivals]
+    doubts = [
+        (float(binom.sf(pro - 1, pro + contra, 0.5)), rival, pro, contra) for rival, pro, contra in tested
+    ]
+    doubt, rival, pro, contra = max(doubts, key=lambda one: one[0], default=(0.0, best, 0, 0))
+    said = (
+        f"{best.label} 与 {rival.label} 只在 {pro + contra} 处不同（{pro} 处支持前者，{contra} 处支持后者）",
+        f"{best.label} and {rival.label} differ in {pro + contra} spot(s) only ({pro} for the former, {contra} for the latter)",
+    )
+    if doubt >= LIKELY_DOUBT:
+        return Verdict(
+            False,
+            None,
+            f"{said[0]}，不够下结论；只有靠近边界的点能区分框架",
+            f"{said[1]}: too few to say; only points near a border tell frames apart",
+        )
     declarable = next((r.name for r in best.readings if r.can_be_declared), None)
     if declarable is None:
         return Verdict(
@@ -276,6 +284,13 @@ def verdict(found: list[Candidate]) -> Verdict:
             None,
             f"点是 {best.label}：两列对调了，或框架不能声明；请在清单里交换 lon 与 lat 两列，或请提供方重新导出",
             f"the points are {best.label}: exchange the columns for lon and lat in the manifest, or have the file exported again",
+        )
+    if doubt >= MOST_DOUBT:
+        return Verdict(
+            False,
+            declarable,
+            f"像是 {declarable}，但不确定：{said[0]}；碰巧如此的可能为 {doubt:.1%}",
+            f"it looks like {declarable}, which is not sure: {said[1]}; by chance that happens in {doubt:.1%} of such files",
         )
     zh = f"{share} 的点在应在的地方；与其他每一种框架都有足够多的点不同"
     en = f"{share} of the points lie where they should, and enough spots tell it from every other frame"

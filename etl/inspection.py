@@ -1,19 +1,30 @@
 """What a file holds, said before it is loaded."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyproj
 import shapely
 
+from etl.checks.values import as_text, floats
+from etl.city_store import stored_city
+from etl.frame_proposal import Proposal, propose, propose_frame
+from etl.ground import Ground
 from etl.kept_aside import secrets_of_columns, shown_value
+from etl.manifest import Manifest
 from etl.readers import Table, read_table
 from etl.reasons import REASONS
+from etl.section import Section
 from geoapp.access.redaction import redact
+from geoapp.database.connection import connect, database_url
+from geoapp.errors import Refused
 
-__all__ = ["describe"]
+__all__ = ["describe", "look_at", "running_ground", "section_of"]
 
 _LON_NAMES = ("lon", "lng", "long", "longitude", "经度", "x", "lon_bd09", "lon_gcj02")
 _LAT_NAMES = ("lat", "latitude", "纬度", "y", "lat_bd09", "lat_gcj02")
@@ -26,6 +37,23 @@ def describe(path: Path, *, layer: str | None = None, encoding: str | None = Non
 
     Nothing is guessed: where several frames are possible, all are named. Raises Refused when the file cannot be read.
     """
+    return look_at(path, layer=layer, encoding=encoding)[0]
+
+
+def look_at(
+    path: Path,
+    *,
+    layer: str | None = None,
+    encoding: str | None = None,
+    ground: Ground | None = None,
+    section: Section | None = None,
+) -> tuple[dict[str, Any], Proposal | None]:
+    """What `describe` says, and with a `ground` that has outlines how the points fare in each frame.
+
+    `section`: the manifest's, which names the columns, layer and encoding. Raises Refused when the file cannot be read.
+    """
+    if section is not None:
+        layer, encoding = layer or section.layer, encoding or section.encoding
     table = read_table(path, layer=layer, encoding=encoding)
     problems = list(table.notices)
     for code, count in Counter(code for code, _ in table.damaged.values()).items():
@@ -33,7 +61,8 @@ def describe(path: Path, *, layer: str | None = None, encoding: str | None = Non
         problems.append(f"{count} × {code} ({REASONS[code][1].format(found='?')}), rows {rows}")
     secrets = secrets_of_columns(table)
     coordinates = _of_geometry(table, problems) + _of_columns(table)
-    return {
+    proposal = None if ground is None else _proposal(table, ground, section)
+    found = {
         "file": path.name,
         "rows": len(table),
         "encoding": table.encoding,
@@ -41,8 +70,55 @@ def describe(path: Path, *, layer: str | None = None, encoding: str | None = Non
         "crs": table.crs.to_string() if table.crs else None,
         "columns": [_column(name, values, secrets) for name, values in table.columns.items()],
         "coordinates": coordinates,
+        "frames": None if proposal is None else proposal.as_json(),
         "problems": problems,
     }
+    return found, proposal
+
+
+@contextmanager
+def running_ground(manifest: Manifest | None = None) -> Iterator[Ground | None]:
+    """The ground of the city's database where one runs and holds the (manifest's) city; None else, and nothing is started."""
+    try:
+        connection = connect(database_url(start=False))
+    except (Refused, psycopg.OperationalError):
+        yield None
+        return
+    with connection:
+        try:
+            city = stored_city(connection)
+        except psycopg.Error:  # a database without the schema
+            city = None
+        if city is None or (manifest is not None and manifest.city.code != city.code):
+            yield None
+        else:
+            yield Ground(connection, city)
+
+
+def section_of(manifest: Manifest, path: Path, layer: str | None) -> Section | None:
+    """The first section of a manifest that names a file (by its name) and, where it is given, the layer."""
+    for section in manifest.in_order():
+        if Path(section.file).name == path.name and layer in (None, section.layer):
+            return section
+    return None
+
+
+def _proposal(table: Table, ground: Ground, section: Section | None) -> Proposal | None:
+    if ground.district is None:
+        return None
+    if section is not None:
+        return propose_frame(table, section, ground) if section.spatial else None
+    lon, lat = _named(table, _LON_NAMES), _named(table, _LAT_NAMES)
+    if lon is not None and lat is not None:
+        return propose(table, floats(as_text(table.text(lon))), floats(as_text(table.text(lat))), ground)
+    if table.geometry is None:
+        return None
+    centres = shapely.centroid(table.geometry)
+    return propose(table, shapely.get_x(centres), shapely.get_y(centres), ground)
+
+
+def _named(table: Table, names: tuple[str, ...]) -> str | None:
+    return next((name for name in table.columns if name.lower() in names), None)
 
 
 def _column(name: str, values: Any, secrets: set[str]) -> dict[str, Any]:
@@ -73,11 +149,10 @@ def _of_geometry(table: Table, problems: list[str]) -> list[str]:
 
 
 def _of_columns(table: Table) -> list[str]:
-    lon = next((n for n in table.columns if n.lower() in _LON_NAMES), None)
-    lat = next((n for n in table.columns if n.lower() in _LAT_NAMES), None)
+    lon, lat = _named(table, _LON_NAMES), _named(table, _LAT_NAMES)
     if lon is None or lat is None:
         return []
-    x, y = _floats(table.columns[lon]), _floats(table.columns[lat])
+    x, y = floats(as_text(table.text(lon))), floats(as_text(table.text(lat)))
     sane = np.isfinite(x) & np.isfinite(y)
     if not sane.any():
         return [f"{lon}, {lat}: 没有数字 / no numbers"]
@@ -88,16 +163,6 @@ def _of_columns(table: Table) -> list[str]:
         f"{lon}, {lat} ({int(sane.sum()):,} 行有坐标 / rows with numbers): "
         + _possible(west, south, east, north)
     ]
-
-
-def _floats(values: Any) -> Any:
-    out = np.full(len(values), np.nan)
-    for row, value in enumerate(values):
-        try:
-            out[row] = float(value) if value is not None else np.nan
-        except ValueError:
-            continue
-    return out
 
 
 def _possible(west: float, south: float, east: float, north: float) -> str:

@@ -82,7 +82,8 @@ def test_a_cell_that_names_another_community_than_its_code():
     table = Table(path=Path("grid.gpkg"), held=held, row_no=np.arange(2), shapes=shapes)
     section = Grid.model_validate({"file": "grid.gpkg", "columns": {"code": "编码", "community": "社区"}})
     findings = Findings(2)
-    ground = _ground(district=None, units={"310116101001": None, "310116101002": None})
+    units = {"310116101001": None, "310116101002": None}
+    ground = _ground(district=None, units=units, retired_units=set(), retired_cells=set())
     grid.prepare(table, section, parse_frame("epsg:4549"), ground, findings)
     assert "parent_mismatch" in [reason.code for reason in findings.reasons[1]]
     assert "parent_mismatch" not in [reason.code for reason in findings.reasons[0]]

@@ -1,6 +1,7 @@
 """Identifiers against published vectors and against each other."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,3 +82,59 @@ def test_cell_code_as_the_house_writes_it() -> None:
             ids.read_cell_code(bad)
     with pytest.raises(ValueError, match="no cell code"):
         ids.cell_code("310116103001", 1000)
+
+
+def _spoilt(how: tuple[int, int, str]) -> str:
+    """A valid code with one character changed, or not."""
+    number, position, other = how
+    code = ids.generate_uscc("310116", np.array([number])).item()
+    return code[:position] + other + code[position + 1 :]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.integers(0, 31**6 - 1).map(lambda n: ids.generate_uscc("310116", np.array([n])).item()),
+            st.text(st.sampled_from(ids.ALPHABET + "IOSVZaz -—０中"), min_size=16, max_size=20),
+            st.tuples(st.integers(0, 99), st.integers(0, 17), st.sampled_from(ids.ALPHABET + "Iz ")).map(
+                _spoilt
+            ),
+        ),
+        max_size=6,
+    ),
+    st.integers(0, 3),
+)
+def test_credit_codes_together_have_the_verdicts_that_each_has_alone(
+    codes: list[str | None], start: int
+) -> None:
+    alone = [None if code is None else ids.uscc_problem(code) for code in codes]
+    assert ids.uscc_problems(np.array([*codes, None], dtype=object)).tolist() == [*alone, None]
+    # Also of a slice, whose texts begin somewhere within the array's bytes.
+    part = pa.array(codes, pa.string())[start:]
+    assert ids.uscc_problems(part).tolist() == alone[start:]
+    assert ids.plain_usccs(part).tolist() == [
+        c is not None and ids.is_uscc(c) and len(c) == 18 and c.isalnum() for c in codes[start:]
+    ]
+
+
+def test_what_is_wrong_with_a_cameras_id_is_said_part_by_part() -> None:
+    parts = {
+        "31011600421320000001": [],
+        "3101160042132": ["digits"],
+        "00011600421320000001": ["division"],
+        "31001600421320000001": ["division"],  # a county without a city
+        "31011600421180000001": ["type"],
+        "31011600201320000001": ["industry"],
+        "23100400421320000001": ["elsewhere"],
+        "31000000421320000001": [],  # the city's own platform
+        "31011699421320000001": [],  # a base unit of the county
+        "00011600201110000001": ["division", "type", "industry"],
+    }
+    for code, expected in parts.items():
+        faults = ids.camera_gb_id_faults(code, division="310116000000")
+        assert [fault.part for fault in faults] == expected, code
+        assert all(fault.zh and fault.en for fault in faults)
+    assert "NVR" in ids.camera_gb_id_faults("31011600421180000001")[0].zh
+    assert set(ids.CAMERA_TYPES) <= set(ids.DEVICE_TYPES)
