@@ -16,10 +16,10 @@ __all__ = ["asking"]
 
 
 def asking(console: Console, status: Any, *, yes: bool) -> ChooseFrame:
-    """The question about a frame: shows how the candidates fare; `yes` takes one that is sure without asking.
+    """The question about a frame: shows how the candidates fare; `yes` takes the one proposed without asking.
 
-    Raises Refused, with the table, where nobody can be asked, where the answer is no, and where nothing is sure and
-    `yes` is given.
+    Raises Refused, with the table, where nobody can be asked, where the answer is no, and where none is proposed and `yes`
+    is given.
     """
 
     def choose(section: Section, table: Table, ground: Ground) -> Frame:
@@ -29,7 +29,7 @@ def asking(console: Console, status: Any, *, yes: bool) -> ChooseFrame:
         status.stop()
         console.print(proposal.table())
         best = proposal.best
-        if best is None or not proposal.is_sure:
+        if best is None:
             if yes or not sys.stdin.isatty():
                 raise Refused(
                     f"{section.name}, {section.shown_file}: 试不出是哪种坐标框架 / the frame cannot be told: {proposal.reason}\n"

@@ -25,7 +25,7 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Proposal:
-    """The candidates, best first. `best`: the frame to declare where it `is_sure`, else None.
+    """The candidates, best first. `best`: the frame to declare, which `is_sure` or only likely; None where it cannot be told.
 
     `named_by`: the file's column that names each row's place; None where the rows were tried against the district only.
     """
@@ -45,9 +45,14 @@ class Proposal:
     def table(self) -> Grid:
         """The figures of the best candidates, for a terminal."""
         by = "行政区边界 district outline" if self.named_by is None else f"列 column {self.named_by}"
-        sure = f"确定 sure: {self.best}" if self.is_sure else "不能确定 unsure"
-        grid = Grid(title=f"坐标框架 frames ({escape(by)})", caption=f"{sure}。{escape(self.reason)}")
-        grid.add_column("框架 frame")
+        likely = "不能确定 unsure" if self.best is None else f"可能 likely: {self.best}"
+        sure = f"确定 sure: {self.best}" if self.is_sure else likely
+        grid = Grid(
+            title=f"坐标框架 frames ({escape(by)})",
+            caption=f"{sure}。{escape(self.reason)}",
+            caption_justify="left",
+        )
+        grid.add_column("框架 frame", no_wrap=True)
         for heading in (
             "在本区 in district",
             "在所填单位 in named place",
@@ -89,7 +94,11 @@ def propose(table: Table, x: Floats, y: Floats, ground: Ground, *, tolerance_m: 
     named_by, named = _named(table, ground)
     found = frame_candidates(x, y, named_town=named, ground=ground, tolerance_m=tolerance_m)
     said = verdict(found)
-    return Proposal(found, said.is_sure, said.frame, said.zh, said.en, named_by)
+    zh, en = said.zh, said.en
+    if named is None and found:
+        zh += "。没有一列填了镇（街道），只能与区界相比"
+        en += ". No column names a town: the points could be compared with the district's outline only"
+    return Proposal(found, said.is_sure, said.frame, zh, en, named_by)
 
 
 def _numbers(table: Table, column: str) -> Floats:
