@@ -12,6 +12,9 @@ from etl.reasons import Findings
 
 __all__ = ["dates", "ordered"]
 
+FOUNDED = date(1949, 10, 1)
+"""Earlier days are rare in a register, and more often a slip."""
+
 _DATE = re.compile(
     r"([0-9]{4})([-/.年\s])([0-9]{1,2})[-/.月\s]([0-9]{1,2})(?:日|\D.*)?|([0-9]{4})([0-9]{2})([0-9]{2})(?:\D.*)?"
 )
@@ -25,13 +28,14 @@ def dates(
     findings: Findings,
     field: str,
     *,
-    not_before: date | None = None,
+    not_before: date = FOUNDED,
     not_after: date | None = None,
 ) -> Column:
     """Dates from 2026-11-22, 2026/11/22, 2026.11.22, 20261122 or 2026年11月22日 (a time of day is dropped); Arrow: date32.
 
     Where at least half of the values given are dates, a bare number of five digits is taken for a spreadsheet's day
-    number (45000 is 2023-03-15) and noted as repaired. `not_before`, `not_after`: days outside are stored with a warning.
+    number (45000 is 2023-03-15) and noted as repaired. Days before `not_before` (1900-01-01 is what programs write for
+    a blank) and after `not_after` are stored with a warning.
     """
     out = by_word(values, _date, pa.date32())
     wrong = blank(out) & ~blank(values)

@@ -52,6 +52,11 @@ def test_every_code_is_given_somewhere_and_tried_by_a_test():
     assert {code for code in REASONS if f'"{code}"' not in tests} == set()
 
 
+def test_the_docs_name_every_code():
+    docs = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
+    assert {code for code in REASONS if f"`{code}`" not in docs} == set()
+
+
 def test_what_fills_a_sentence_may_be_of_a_column_of_any_kind_and_of_each_language():
     findings = Findings(2)
     mask = np.array([False, True])
