@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from etl.checks.values import Objects, blank
+from etl.checks.values import Column, Objects, as_objects, blank
 from etl.reasons import Findings
 
 __all__ = ["times"]
@@ -19,12 +19,13 @@ _LOOSE = re.compile(
 )
 
 
-def times(values: Objects, findings: Findings, field: str, zone: str, *, day_ends: bool = False) -> Objects:
+def times(values: Column, findings: Findings, field: str, zone: str, *, day_ends: bool = False) -> Objects:
     """Aware datetimes (UTC) from 2026-11-22 09:30, 2026/11/22 9:30:15, 2026年11月22日9时30分 or ISO 8601; None for blanks.
 
     What names no offset is in the city's `zone`. A date alone is its first moment, or its last second where `day_ends`
     (a deadline). Rows that hold something else are set aside.
     """
+    values = as_objects(values)
     out = np.full(len(values), None, dtype=object)
     aware: list[int] = []
     local: list[int] = []

@@ -284,3 +284,15 @@ def test_a_recorders_number_says_what_it_is():
     checks.camera_ids(np.array(["31011600421110000001"], dtype=object), findings, "gb_id")
     assert "DVR" in findings.reasons[0][0].zh
     assert "DVR" in findings.reasons[0][0].en
+
+
+def test_moments_of_a_column_of_either_kind_are_the_same():
+    values = ["2026-11-22 09:30", "2026/1/2 8:05", "2026-11-22T09:30:00Z", None, "昨天"]
+    made = [
+        checks.times(column(values, kind), Findings(5), "t", "Asia/Shanghai").tolist()
+        for kind in ("objects", "arrow")
+    ]
+    assert made[0] == made[1]
+    assert made[0][0] == datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+    assert made[0][2] == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+    assert made[0][3:] == [None, None]

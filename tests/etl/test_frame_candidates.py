@@ -105,6 +105,16 @@ def test_frames_that_read_the_numbers_alike_stand_on_one_line():
     assert verdict(found).frame == "wgs84"
 
 
+def test_in_a_foreign_city_gcj02_is_wgs84():
+    x, y, named, places = lookalike((32632, 690_000.0, 5_330_000.0), "wgs84", 300, 1)
+    found = candidates(x, y, srid=32632, district=None, places=places, named=named)
+    assert found[0].label == "wgs84 / cgcs2000 / gcj02"
+    assert verdict(found).frame == "wgs84"
+    x, y, named, places = lookalike((32632, 690_000.0, 5_330_000.0), "epsg:32632", 300, 1)
+    found = candidates(x, y, srid=32632, district=None, places=places, named=named)
+    assert verdict(found).frame == "epsg:32632"
+
+
 def test_five_points_prove_nothing():
     x, y, named, places = lookalike(CITIES[0], "bd09", 5, 3)
     said = verdict(candidates(x, y, srid=4549, district=None, places=places, named=named))

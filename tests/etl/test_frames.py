@@ -1,7 +1,5 @@
 """Coordinate frames: published reference points, round trips, zones, and names."""
 
-import time
-
 import numpy as np
 import pytest
 import shapely
@@ -81,14 +79,6 @@ def test_outside_china_gcj02_is_wgs84():
     moved_lon, moved_lat = wgs84_to_gcj02(lon, lat)
     assert np.array_equal(moved_lon, lon)
     assert np.array_equal(moved_lat, lat)
-
-
-def test_a_million_points_take_about_a_second():
-    random = np.random.default_rng(1)
-    lon, lat = random.uniform(75, 134, 1_000_000), random.uniform(4, 53, 1_000_000)
-    started = time.process_time()
-    bd09_to_wgs84(lon, lat)
-    assert time.process_time() - started < 4.0  # 1.0 s on an idle core; the margin is for a shared one
 
 
 def test_zones_keep_easting_first_and_agree():
