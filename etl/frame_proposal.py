@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from etl.checks.values import as_text, floats
+from etl.checks.values import as_text, blank, floats
 from etl.frame_candidates import Candidate, frame_candidates, verdict
 from etl.ground import Ground
 from etl.readers import Table
@@ -21,6 +21,7 @@ __all__ = ["Proposal", "propose", "propose_frame"]
 Floats = NDArray[np.float64]
 Objects = NDArray[np.object_]
 _SHOWN = 8
+_FEWEST_NAMED, _LEAST_NAMED = 5, 0.02
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Proposal:
 
 def propose_frame(table: Table, section: Section, ground: Ground) -> Proposal:
     """What the file of a section is in, by the columns that the manifest names, else by its geometry."""
+    table = table.select(_chosen(table, section))
     columns = section.named_columns()
     if "lon" in columns and "lat" in columns and section.name != "units":
         x, y = _numbers(table, columns["lon"]), _numbers(table, columns["lat"])
@@ -90,8 +92,14 @@ def propose_frame(table: Table, section: Section, ground: Ground) -> Proposal:
 
 
 def propose(table: Table, x: Floats, y: Floats, ground: Ground, *, tolerance_m: float = 0.0) -> Proposal:
-    """What the points (file's numbers, shape (n,)) of a table's rows are in; the column that names places is found."""
+    """What the points (file's numbers, shape (n,)) of a table's rows are in.
+
+    The column that names towns is found; then only rows that name one of the stored towns are tried: a file may be of a
+    wider area.
+    """
     named_by, named = _named(table, ground)
+    if named is not None:
+        x = np.where(blank(named), np.nan, x)
     found = frame_candidates(x, y, named_town=named, ground=ground, tolerance_m=tolerance_m)
     said = verdict(found)
     zh, en = said.zh, said.en
@@ -99,6 +107,19 @@ def propose(table: Table, x: Floats, y: Floats, ground: Ground, *, tolerance_m: 
         zh += "。没有一列填了镇（街道），只能与区界相比"
         en += ". No column names a town: the points could be compared with the district's outline only"
     return Proposal(found, said.is_sure, said.frame, zh, en, named_by)
+
+
+def _chosen(table: Table, section: Section) -> NDArray[np.bool_]:
+    """The rows that the section's `where` takes."""
+    mask = np.ones(len(table), dtype=bool)
+    for column, wanted in section.where.items():
+        if column in table.columns:
+            mask &= (
+                pd.Series(table.columns[column])
+                .isin([wanted] if isinstance(wanted, str) else wanted)
+                .to_numpy()
+            )
+    return mask
 
 
 def _numbers(table: Table, column: str) -> Floats:
@@ -118,14 +139,15 @@ def _points(table: Table) -> tuple[Floats, Floats]:
 
 
 def _named(table: Table, ground: Ground) -> tuple[str | None, Objects | None]:
-    """The column by which most rows name a town with an outline (by name, or by a code that begins with the town's)."""
+    """The column by which most rows (some, at least) name a town with an outline: by name, or by a code that begins with
+    the town's."""
     best: tuple[str | None, Objects | None] = (None, None)
-    most = 0.5 * len(table)
+    most = max(_FEWEST_NAMED, int(_LEAST_NAMED * len(table))) - 1
     for name in table.columns:
         place, words = pd.factorize(table.columns[name])
         codes = np.array([*(_town(word, ground) for word in words), None], dtype=object)[place]
         count = int((~pd.isna(codes)).sum())
-        if count > most or (count == most and best[0] is None and count):
+        if count > most:
             best, most = (name, codes), count
     return best
 

@@ -79,6 +79,18 @@ def test_a_file_of_many_sites_is_told_by_the_towns_they_name(empty_url, district
     assert proposal.reason in " ".join(_shown(proposal.table()).split()) or "too few" in proposal.reason
 
 
+def test_a_file_of_a_wider_area_is_told_by_the_rows_of_ours(empty_url, district):
+    _written(district, "bd09", 400)
+    with (district.folder / "sites.csv").open("a", encoding="utf-8", newline="") as stream:
+        rows = [[f"X{i}", "外厂", f"{121.9 + i * 1e-4:.4f}", "31.3", "丙镇"] for i in range(2_000)]
+        csv.writer(stream).writerows(rows)
+    proposal = _proposed(empty_url, district)
+    assert (proposal.is_sure, proposal.best, proposal.candidates[0].tested) == (True, "bd09", 400)
+    # `where` chooses: nothing is left of ours.
+    district.sections["sites"]["where"] = {"镇": "丙镇"}
+    assert not _proposed(empty_url, district).candidates
+
+
 def test_columns_that_changed_places_are_said_to_be(empty_url, district):
     proposal = _proposed(empty_url, _written(district, "gcj02", 400, swapped=True))
     assert proposal.best is None
