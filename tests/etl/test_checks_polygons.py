@@ -1,5 +1,6 @@
 """Checks of shapes: each fault has its code, what can be mended is, and what is good stays as it is."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ X, Y = 620_000.0, 3_400_000.0
 METRES = parse_frame("epsg:4549")
 
 
+@cache
 def district(size=10_000.0):
     """The ground of a made-up district: a square, no database behind it."""
     ground = Ground(None, City(name_zh="甲区", name_en="A", code="310199", metric_srid=4549))
