@@ -68,8 +68,8 @@ REASONS: dict[str, Reason] = {
     "merged_site": Reason(
         "已并入场所 {other}",
         "was merged into the site {other} by a person",
-        "不必再导入；如合并有误，请管理员撤销合并",
-        "nothing to do; if the merge was wrong, an admin can undo it",
+        "不必再做什么；可以从文件中删去这一行",
+        "nothing to do; the row may be taken out of the file",
     ),
     "held_by_sample": Reason(
         "编号 {key} 属于示例城市",

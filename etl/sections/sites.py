@@ -128,7 +128,7 @@ def match_sites(
     A site is known by its credit code, else by the file's own id. A stored one without a code that has the row's id is
     the same site, and takes the code. Written into `uscc` and `local_id`: what the row leaves blank and the stored site
     has. Rows whose code and id belong to two different stored sites are set aside; so are rows of a site that a person
-    has merged into another.
+    has merged into another, though that one has their code now: two rows would change one site in turn.
     """
     match = np.full(len(uscc), None, dtype=object)
     if ground.is_empty("registry.site"):
@@ -154,9 +154,9 @@ def match_sites(
         elif coded is not None and named is not None and coded["id"] != named["id"]:
             other = coded["local_id"] or coded["uscc"]
             findings.reject_row(row, "duplicate_in_store", "uscc", key=code, other=other)
+        elif named is None and (own in into or code in into):
+            findings.reject_row(row, "merged_site", "id", other=into.get(own) or into.get(code))
         elif (found := named or coded) is not None:
             match[row] = found["id"]
             uscc[row], local_id[row] = code or found["uscc"], own or found["local_id"]
-        elif code in into or own in into:
-            findings.reject_row(row, "merged_site", "id", other=into.get(code) or into.get(own))
     return match

@@ -98,7 +98,7 @@ BEGIN
     GRANT UPDATE (value) ON analysis.parameter TO geoapp_admin;
     GRANT SELECT ON staging.load, staging.feed, staging.batch, staging.rejected, staging.repaired, staging.warning, registry.site_merge,
         registry.site_alias TO geoapp_admin;
-    GRANT EXECUTE ON FUNCTION staging.is_held TO geoapp_admin;
+    GRANT EXECUTE ON FUNCTION staging.is_held, registry.merge_sites, registry.keep_sites_apart TO geoapp_admin;
 
     GRANT EXECUTE ON FUNCTION access.record_export TO geoapp_committee, geoapp_planner, geoapp_analyst, geoapp_enterprise;
 

@@ -1,3 +1,4 @@
+DROP FUNCTION registry.keep_sites_apart, registry.merge_sites, registry.open_merge;
 DROP TABLE registry.site_alias, registry.site_merge;
 ALTER TABLE duty.rule DROP COLUMN batch_id;
 ALTER TABLE duty.department DROP COLUMN batch_id;

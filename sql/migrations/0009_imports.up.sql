@@ -119,3 +119,117 @@ CREATE TABLE registry.site_alias (
     merged_at timestamptz NOT NULL DEFAULT now(),
     CHECK (uscc IS NOT NULL OR local_id IS NOT NULL)
 );
+
+-- What a person decides about two sites is kept in the audit like any change of the register.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['registry.site_merge', 'registry.site_alias'] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW'
+            ' WHEN (coalesce(current_setting(''geoapp.batch'', true), '''') = '''' OR access.caller() <> %L)'
+            ' EXECUTE FUNCTION access.audit_row(''id'')',
+            name, current_user
+        );
+    END LOOP;
+END $$;
+
+-- The proposal for two sites, locked; refused where there is none that is open, to whoever is no admin, and while an import
+-- runs, which may have seen both sites already.
+CREATE FUNCTION registry.open_merge(one bigint, other bigint) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    proposal bigint;
+BEGIN
+    IF access.caller() <> current_user AND NOT pg_has_role(access.caller(), 'geoapp_admin', 'MEMBER') THEN
+        RAISE EXCEPTION '只有管理员可以决定 / only an admin decides whether two sites are one' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(748116312) THEN
+        RAISE EXCEPTION '正在导入，请在完成后再决定 / an import is running: decide when it has ended' USING ERRCODE = 'lock_not_available';
+    END IF;
+    SELECT m.id INTO proposal FROM registry.site_merge AS m
+    WHERE m.site_id = least(one, other) AND m.other_id = greatest(one, other) AND m.state = 'proposed'
+    FOR UPDATE;
+    IF proposal IS NULL THEN
+        RAISE EXCEPTION '这两家没有待决定的提议 / there is no open proposal for these two sites' USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN proposal;
+END $$;
+
+-- Two sites are one: what hangs on `gone` hangs on `keep` from now on, blanks of `keep` are filled, the keys of `gone` are
+-- kept as aliases, and `gone` is deleted. The audit has both rows as they were. Gives how many rows hang elsewhere now.
+CREATE FUNCTION registry.merge_sites(keep bigint, gone bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    kept registry.site;
+    lost registry.site;
+    reference record;
+    touched bigint;
+    moved bigint := 0;
+    who constant text := coalesce((SELECT a.login FROM access.account AS a WHERE a.db_role = access.caller()), access.caller());
+BEGIN
+    PERFORM registry.open_merge(keep, gone);
+    PERFORM FROM registry.site AS s WHERE s.id IN (keep, gone) ORDER BY s.id FOR UPDATE;
+    SELECT * INTO STRICT kept FROM registry.site AS s WHERE s.id = keep;
+    SELECT * INTO STRICT lost FROM registry.site AS s WHERE s.id = gone;
+    -- Every table that refers to a site, also one that is made later. Two of them hold pairs, which may be there already.
+    FOR reference IN
+        SELECT c.conrelid::regclass AS name, a.attname AS field
+        FROM pg_constraint AS c JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        WHERE c.contype = 'f' AND c.confrelid = 'registry.site'::regclass AND c.conparentid = 0
+            AND c.conrelid NOT IN ('access.account_site'::regclass, 'registry.site_merge'::regclass)
+    LOOP
+        EXECUTE format('UPDATE %s SET %I = $1 WHERE %2$I = $2', reference.name, reference.field) USING keep, gone;
+        GET DIAGNOSTICS touched = ROW_COUNT;
+        moved := moved + touched;
+    END LOOP;
+    INSERT INTO access.account_site (account_id, site_id)
+    SELECT a.account_id, keep FROM access.account_site AS a WHERE a.site_id = gone
+    ON CONFLICT DO NOTHING;
+    INSERT INTO registry.site_merge (site_id, other_id, distance_m, batch_id, proposed_at, state, decided_by, decided_at)
+    SELECT least(keep, s.id), greatest(keep, s.id), ST_Distance(kept.geom, s.geom), m.batch_id, m.proposed_at, m.state, m.decided_by, m.decided_at
+    FROM registry.site_merge AS m JOIN registry.site AS s ON s.id = CASE gone WHEN m.site_id THEN m.other_id ELSE m.site_id END
+    WHERE gone IN (m.site_id, m.other_id) AND s.id <> keep
+    ON CONFLICT (site_id, other_id) DO NOTHING;
+    DELETE FROM registry.site AS s WHERE s.id = gone;
+    -- A key that is an alias already came to `gone` by an earlier merge, and has followed above.
+    INSERT INTO registry.site_alias (site_id, uscc, local_id, merged_by)
+    SELECT keep, k.uscc, k.local_id, who
+    FROM (
+        SELECT
+            CASE WHEN NOT EXISTS (SELECT FROM registry.site_alias AS a WHERE a.uscc = lost.uscc) THEN lost.uscc END AS uscc,
+            CASE WHEN NOT EXISTS (SELECT FROM registry.site_alias AS a WHERE a.local_id = lost.local_id) THEN lost.local_id END AS local_id
+    ) AS k
+    WHERE k.uscc IS NOT NULL OR k.local_id IS NOT NULL;
+    UPDATE registry.site AS s SET
+        uscc = coalesce(kept.uscc, lost.uscc),
+        address = coalesce(nullif(kept.address, ''), lost.address),
+        rule_code = coalesce(kept.rule_code, lost.rule_code),
+        gbt4754 = coalesce(nullif(kept.gbt4754, ''), lost.gbt4754),
+        scale = coalesce(kept.scale, lost.scale),
+        nine_small = coalesce(kept.nine_small, lost.nine_small),
+        hazard_level = coalesce(kept.hazard_level, lost.hazard_level),
+        people = coalesce(kept.people, lost.people),
+        vulnerability = coalesce(kept.vulnerability, lost.vulnerability),
+        contact_name = coalesce(kept.contact_name, lost.contact_name),
+        contact_phone = coalesce(kept.contact_phone, lost.contact_phone),
+        visit_cap_per_year = coalesce(kept.visit_cap_per_year, lost.visit_cap_per_year),
+        updated_at = clock_timestamp()
+    WHERE s.id = keep;
+    RETURN moved;
+END $$;
+COMMENT ON FUNCTION registry.merge_sites IS '两家并为一家; merges the second site into the first, by an admin. 42501: no admin; P0002: no open proposal; 55P03: an import is running.';
+
+-- Two sites are two: the pair is not proposed again.
+CREATE FUNCTION registry.keep_sites_apart(one bigint, other bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    proposal constant bigint := registry.open_merge(one, other);
+BEGIN
+    UPDATE registry.site_merge AS m SET
+        state = 'apart', decided_at = clock_timestamp(),
+        decided_by = coalesce((SELECT a.login FROM access.account AS a WHERE a.db_role = access.caller()), access.caller())
+    WHERE m.id = proposal;
+END $$;
+COMMENT ON FUNCTION registry.keep_sites_apart IS '两家不是一家; a person says that two sites are two.';

@@ -42,6 +42,8 @@ NO_SCOPE = {
 # Functions that run under their owner, and who but the owner may call them. Triggers need no right to fire.
 DEFINERS = {
     "staging.is_held": "admin",
+    "registry.merge_sites": "admin",
+    "registry.keep_sites_apart": "admin",
     "territory.bump_layer": "",
     "territory.keep_cell_version": "",
     "watch.tell_live": "",
