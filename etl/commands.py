@@ -18,6 +18,7 @@ from etl.load import SectionResult, open_store
 from etl.load import load as load_all
 from etl.manifest import load_manifest
 from etl.reasons import REASONS
+from etl.report_commands import rejected, report
 from etl.rollback import roll_back
 from etl.run import system_user
 from geoapp.access.redaction import redact
@@ -43,6 +44,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="按清单导入一个城市；看、撤销导入 / Load a city from its manifest; list imports and take them back.",
 )
+app.command("report")(report)
+app.command("rejected")(rejected)
 
 
 @app.command("manifest")
@@ -231,7 +234,7 @@ def _print(
         for reason, count in r.reasons.items():
             out.print(f"  [yellow]{count:,} × {reason}[/yellow] {escape(_example(r, reason))}")
         if r.rejected and not dry_run:
-            out.print(f"  SELECT * FROM staging.rejected WHERE batch_id = {r.batch_id};")
+            out.print(f"  geoapp load report {r.batch_id}    geoapp load rejected {r.batch_id}")
     out.print(f"{seconds:.1f} s")
 
 

@@ -40,7 +40,7 @@ class Gone:
         self._connection, self._section, self._target, self._result = connection, section, target, result
         earlier = connection.execute(
             "SELECT array_agg(id) AS ids FROM staging.batch WHERE section = %s AND file = %s AND id < %s"
-            " AND rolled_back_at IS NULL",
+            " AND rolled_back_at IS NULL AND NOT is_correction",
             (result.section, result.file, result.batch_id),
         ).fetchone()
         assert earlier is not None

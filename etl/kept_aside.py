@@ -14,7 +14,8 @@ from geoapp.access.redaction import MASK, is_secret_name, mask_id_numbers, redac
 
 __all__ = ["column_names", "plain", "row_as_json", "secrets_of_columns", "shown_value"]
 
-_LONGEST_VALUE = 20_000
+# A shape of some fifty thousand vertices; a longer one has to be corrected in its own file.
+_LONGEST_VALUE = 2_000_000
 _UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
 _ACCOUNT_NAME = re.compile(
     r"(?<![a-z])(?:user(?:_?name)?|usr|login|account)(?![a-z])|账号|账户|用户", re.IGNORECASE

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from etl.batch import batch, record_batch
 from etl.city_store import open_store, store_city
-from etl.columns import refuse_missing_columns, unused_columns
+from etl.columns import refuse_missing_columns, shown_names, unused_columns
 from etl.doubles import propose_merges
 from etl.frames import Frame
 from etl.gone import Gone
 from etl.ground import Ground
+from etl.kept_aside import plain
 from etl.keys_seen import KeysSeen
 from etl.manifest import Manifest, Section
+from etl.masked import refuse_masks
 from etl.notes import Notes
 from etl.outlines import derive_outlines, grid_notices
 from etl.readers import Source, Table, join_tables, open_source
@@ -192,8 +194,8 @@ class _Job:
 
     def open_batch(self, section: Section, source: Source, frame: Frame | None) -> int:
         row = self.connection.execute(
-            "INSERT INTO staging.batch (load_id, section, file, file_sha256, encoding, frame, columns_used)"
-            " VALUES (%s, %s, %s, '', %s, %s, %s) RETURNING id",
+            "INSERT INTO staging.batch (load_id, section, file, file_sha256, encoding, frame, columns_used, file_columns,"
+            " is_correction) VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s) RETURNING id",
             (
                 self.run.load_id,
                 section.name,
@@ -201,6 +203,8 @@ class _Job:
                 source.encoding,
                 frame.name if frame else None,
                 psycopg.types.json.Jsonb(section.named_columns()),
+                psycopg.types.json.Jsonb([plain(name) for name in shown_names(source)]),
+                self.corrected,
             ),
         ).fetchone()
         assert row is not None
@@ -269,6 +273,8 @@ class _File:
         for row, (code, found) in table.damaged.items():
             findings.reject_row(row, code, None, found=found)
         values = PREPARE[section.name](table, section, self.frame, self.ground, findings)
+        if self.job.corrected:
+            refuse_masks(table, section, findings)
         self._refuse_repeats(table, values, findings)
         self.receiver.wait()  # from here on the connection is needed
         self._refuse_rows_of_the_sample(values, findings)
@@ -365,8 +371,9 @@ class _File:
             "UPDATE staging.batch SET rows_in = %(rows_in)s, rows_stored = %(stored)s, rows_unchanged = %(unchanged)s,"
             " rows_repaired = %(repaired)s, rows_rejected = %(rejected)s, rows_warned = %(warned)s, rows_new = %(new)s,"
             " rows_changed = %(changed)s, rows_gone = %(gone)s, rows_moved = %(moved)s, encoding = %(encoding)s,"
+            " encoding_evidence = %(evidence)s, frame_from = %(frame_from)s,"
             " file_sha256 = %(digest)s, finished_at = clock_timestamp() WHERE id = %(batch_id)s",
-            vars(result) | {"digest": digest},
+            vars(result) | {"digest": digest, "evidence": plain(result.evidence)},
         )
         counted = ("section", "file", "rows_in", "stored", "unchanged", "repaired", "rejected")
         detail = {name: getattr(result, name) for name in counted} | {"file_sha256": digest}

@@ -53,6 +53,12 @@ REASONS: dict[str, Reason] = {
         "fill in the id or credit code: without one, the next import cannot know the row again",
     ),
     "value_missing": Reason("没有填写", "is blank, but needed", "补填这一格", "fill in this cell"),
+    "masked_value": Reason(
+        "仍是隐去的值（{value}）",
+        "still holds a value that was hidden ({value})",
+        "填回原值；没有的留空",
+        "put the real value back, or leave the cell blank",
+    ),
     "duplicate_in_file": Reason(
         "编号 {key} 与第 {other} 行重复",
         "has the same key {key} as row {other}",

@@ -73,6 +73,19 @@ class Batch(Base):
         comment="Rows that lie more than 5 m from where they were stored; they are among rows_changed.",
     )
     columns_used: Mapped[dict[str, Any]] = mapped_column(server_default=text(_OBJECT))
+    file_columns: Mapped[list[dict[str, Any]]] = mapped_column(
+        server_default=text(_LIST),
+        comment="Names of the file's columns in their order; columns_used says which of them fill which field.",
+    )
+    is_correction: Mapped[bool] = mapped_column(
+        server_default=FALSE,
+        comment="Rows that an earlier batch of the file had kept aside, corrected: the file itself never held them so.",
+    )
+    encoding_evidence: Mapped[str] = mapped_column(
+        server_default=EMPTY,
+        comment="How the encoding is known: declared, said by the file, or found in its bytes. frame_from: the same of the frame.",
+    )
+    frame_from: Mapped[str] = mapped_column(server_default=EMPTY)
     notices: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text(_LIST))
     rolled_back_at: Mapped[datetime | None]
     rolled_back_by: Mapped[str | None]

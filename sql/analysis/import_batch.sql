@@ -1,7 +1,7 @@
 -- Each file that was loaded, with what became of its rows: rows_in = stored + unchanged + repaired + kept aside.
 CREATE VIEW analysis.import_batch AS
 SELECT
-    b.id AS batch_id, b.load_id AS run_id, b.section, b.file, b.file_sha256, b.encoding, b.frame, b.started_at, b.finished_at,
+    b.id AS batch_id, b.load_id AS run_id, b.section, b.file, b.is_correction, b.file_sha256, b.encoding, b.encoding_evidence, b.frame, b.frame_from, b.started_at, b.finished_at,
     CASE WHEN b.rolled_back_at IS NULL THEN 'done' ELSE 'rolled_back' END AS state,
     b.rows_in, b.rows_stored, b.rows_unchanged, b.rows_repaired, b.rows_rejected, b.rows_warned,
     b.rows_new, b.rows_changed, b.rows_moved, b.rows_gone,

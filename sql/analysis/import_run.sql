@@ -9,11 +9,9 @@ SELECT
     END AS state,
     l.message, l.step, l.rows_done, l.rows_total,
     CASE WHEN l.rows_total > 0 THEN least(1.0, l.rows_done::double precision / l.rows_total) END AS share_done,
-    b.batches, b.rows_in, b.rows_rejected, b.rows_warned
-FROM staging.load AS l
-CROSS JOIN LATERAL (
-    SELECT count(*) AS batches, sum(b.rows_in) AS rows_in, sum(b.rows_rejected) AS rows_rejected, sum(b.rows_warned) AS rows_warned
-    FROM staging.batch AS b WHERE b.load_id = l.id
-) AS b;
+    (SELECT count(*) FROM staging.batch AS b WHERE b.load_id = l.id) AS batches,
+    (SELECT sum(b.rows_in) FROM staging.batch AS b WHERE b.load_id = l.id) AS rows_in,
+    (SELECT sum(b.rows_rejected) FROM staging.batch AS b WHERE b.load_id = l.id) AS rows_rejected
+FROM staging.load AS l;
 COMMENT ON VIEW analysis.import_run IS '导入运行：状态、进度、结果; runs of manifests with their state and progress. For admins.';
 COMMENT ON COLUMN analysis.import_run.state IS 'running | done | refused | failed | rolled_back | cut_off (the process is gone, nothing is stored).';

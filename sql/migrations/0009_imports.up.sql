@@ -38,10 +38,17 @@ ADD COLUMN rows_changed integer NOT NULL DEFAULT 0,
 ADD COLUMN rows_gone integer NOT NULL DEFAULT 0,
 ADD COLUMN rows_moved integer NOT NULL DEFAULT 0,
 ADD COLUMN columns_used jsonb NOT NULL DEFAULT '{}',
+ADD COLUMN file_columns jsonb NOT NULL DEFAULT '[]',
+ADD COLUMN is_correction boolean NOT NULL DEFAULT false,
+ADD COLUMN encoding_evidence text NOT NULL DEFAULT '',
+ADD COLUMN frame_from text NOT NULL DEFAULT '',
 ADD COLUMN notices jsonb NOT NULL DEFAULT '[]',
 ADD COLUMN rolled_back_at timestamptz,
 ADD COLUMN rolled_back_by text;
 CREATE INDEX batch_load_idx ON staging.batch (load_id);
+COMMENT ON COLUMN staging.batch.file_columns IS 'Names of the file''s columns in their order; columns_used says which of them fill which field.';
+COMMENT ON COLUMN staging.batch.is_correction IS 'Rows that an earlier batch of the file had kept aside, corrected: the file itself never held them so.';
+COMMENT ON COLUMN staging.batch.encoding_evidence IS 'How the encoding is known: declared, said by the file, or found in its bytes. frame_from: the same of the frame.';
 COMMENT ON COLUMN staging.batch.rows_moved IS 'Rows that lie more than 5 m from where they were stored; they are among rows_changed.';
 COMMENT ON COLUMN staging.batch.rows_gone IS 'Rows that an earlier batch of this file brought and that this one does not hold; kept, unless the manifest says otherwise.';
 

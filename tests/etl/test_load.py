@@ -541,7 +541,7 @@ def test_the_command_prints_counts_and_json_and_refuses_without_a_traceback(empt
     done = _run(empty_url, "load", str(path))
     assert done.returncode == 0, done.stderr
     assert "name_missing" in done.stdout
-    assert "staging.rejected" in done.stdout
+    assert "geoapp load rejected" in done.stdout
     done = _run(empty_url, "load", str(path), "--json", "--dry-run")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

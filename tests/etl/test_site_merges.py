@@ -62,7 +62,7 @@ def hang_something_on(url, site):
 
 
 def test_what_hangs_on_a_merged_site_follows(doubles):
-    district, url, keep, gone = doubles
+    _, url, keep, gone = doubles
     hang_something_on(url, gone)
     before = fetch(url, "SELECT to_jsonb(s) AS row FROM registry.site AS s WHERE id = %s", gone)[0]["row"]
     moved = decide(url, "boss", "SELECT registry.merge_sites(%s, %s) AS n", keep, gone)
@@ -112,7 +112,7 @@ def test_the_other_way_round_keeps_the_other_one(doubles):
 
 
 def test_a_third_double_is_asked_for_with_the_one_that_is_kept(doubles):
-    district, url, keep, gone = doubles
+    _, url, keep, gone = doubles
     with connect(url) as owner:
         owner.execute(
             "INSERT INTO registry.site (local_id, name_zh, address, geom, town_code)"

@@ -1,0 +1,4 @@
+-- The reasons of a batch, what was kept aside first.
+SELECT * FROM analysis.import_reason AS r
+WHERE r.batch_id = %(batch_id)s
+ORDER BY array_position(ARRAY['rejected', 'warning', 'repaired'], r.kind), r.rows DESC, r.reason_code;
