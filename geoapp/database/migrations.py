@@ -89,10 +89,10 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
             connection.commit()
             config = _configuration(connection, srid)
             if to == "base":
-                drop_definitions_of(url)
+                drop_definitions_of(url, rights=True)
                 command.downgrade(config, "base")
             elif to != "head" and _is_older(to, current(url)):
-                drop_definitions_of(url)
+                drop_definitions_of(url, rights=True)
                 command.downgrade(config, to)
             else:
                 make_roles(url)
@@ -177,13 +177,14 @@ def apply_definitions(url: str, *, srid: int) -> bool:
     return True
 
 
-def drop_definitions_of(url: str) -> None:
-    """Drops the definitions, where the schema exists."""
+def drop_definitions_of(url: str, *, rights: bool = False) -> None:
+    """Drops the definitions, where the schema exists: views and functions, and with `rights` who may do what, too."""
     with connect(url) as connection:
         found = connection.execute("SELECT to_regnamespace('analysis') AS n").fetchone()
         if found is not None and found["n"] is not None:
             drop_definitions(connection)
-            connection.execute(read_sql("access/taken_back").encode())
+            if rights:
+                connection.execute(read_sql("access/taken_back").encode())
             connection.execute("COMMENT ON SCHEMA tiles IS NULL")
 
 
