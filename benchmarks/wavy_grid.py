@@ -66,7 +66,9 @@ def plant(cells: NDArray[np.object_], at: int, kind: str, per_edge: int = 9) -> 
         cells[at] = _first_clear([shapely.union(cell, disc) for disc in discs])
         return Fault(kind, (at, at + 1), float(shapely.intersection(cells[at], neighbour).area))
     if kind == "gap":
-        ring[per_edge + 5 : 2 * per_edge - 1, 0] -= 0.3  # its eastern vertices draw back, the neighbour's stay
+        ring[per_edge + 5 : 2 * per_edge - 1, 0] -= (
+            0.3  # its eastern vertices draw back, the neighbour's stay
+        )
         cells[at] = shapely.Polygon(np.round(ring, 3))
         return Fault(kind, (at, at + 1), float(cell.area - cells[at].area))
     between = np.round((east[4] + east[5]) / 2, 3)
