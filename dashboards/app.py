@@ -26,6 +26,8 @@ from dashboards import (
     exports_page,
     first_start,
     health,
+    imports_page,
+    imports_routes,
     live,
     matrix,
     oidc,
@@ -101,8 +103,8 @@ def create_app(
     server.include_router(sign_in.router(signing_in))
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
-    # Before the layers: /export/audit.csv is not a layer's.
-    for part in (own_account, accounts_routes, audit_page):
+    # Before the layers: /export/audit.csv and /export/import/… are not a layer's.
+    for part in (own_account, accounts_routes, audit_page, imports_routes):
         server.include_router(part.router(board))
     server.include_router(layer_router(pool))
     server.include_router(actions.router(pool))
@@ -138,6 +140,7 @@ def create_app(
         "/accounts": accounts_page.layout,
         "/audit": audit_page.layout,
         "/exports": exports_page.layout,
+        "/imports": imports_page.layout,
     }
 
     @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))
@@ -163,6 +166,7 @@ def create_app(
     cameras.register(app, board)
     accounts_routes.register(app, board)
     audit_page.register(app, board)
+    imports_page.register(app, board)
     _serve_pages(server, app, set(pages), pool)
     server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
@@ -274,7 +278,9 @@ class SafeHeaders:
                 page = names.get(b"content-type", b"").startswith(b"text/html")
                 # What a page shows belongs to whoever is signed in: no copy stays in a shared browser.
                 kept = [(b"cache-control", b"no-store")] if page and b"cache-control" not in names else []
-                message["headers"] = [*held, *self.headers, *secure, *kept]
+                # A report brings a policy of its own, which gives it less than a page of this site has.
+                ours = [pair for pair in self.headers if pair[0] not in names]
+                message["headers"] = [*held, *ours, *secure, *kept]
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -42,6 +42,8 @@ EXPORT_PREFIX = "/export"
 SOCKET_PATH = "/live"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_MAX = 2_000_000
+# What may be larger, and for whom: a corrected workbook of an import.
+LARGER = {"/imports/corrected": (20_000_000, "read_imports")}
 SIGN_IN_BODY_MAX = 8_000
 
 _TEXTS = {
@@ -100,8 +102,7 @@ class Gate:
                 body = b""
                 # A stranger's body is read on the sign-in's paths only, and there at most 8 KB.
                 if asked.method not in SAFE_METHODS and (caller or asked.path in SIGN_IN_PATHS):
-                    most = SIGN_IN_BODY_MAX if asked.path in SIGN_IN_PATHS else BODY_MAX
-                    receive, body = await whole_body(asked, receive, most)
+                    receive, body = await whole_body(asked, receive, _longest_body(asked, caller))
                 if asked.path not in SIGN_IN_PATHS:
                     answer = await self._refusal(asked, caller, body)
         except TooLarge:
@@ -275,6 +276,14 @@ def _answers_strangers(asked: Asked) -> bool:
     if asked.path == "/healthz":
         return asked.method in SAFE_METHODS
     return asked.path == "/metrics" and "authorization" not in asked.headers and asked.from_this_machine
+
+
+def _longest_body(asked: Asked, caller: Caller | None) -> int:
+    """How many bytes of a body are read."""
+    if asked.path in SIGN_IN_PATHS:
+        return SIGN_IN_BODY_MAX
+    most, action = LARGER.get(asked.path, (BODY_MAX, ""))
+    return most if caller is not None and caller.may(action) else BODY_MAX
 
 
 def _token_may(asked: Asked, caller: Caller) -> bool:

@@ -20,7 +20,7 @@ USED_BY = {
 # Areas in which a page has something to show: the matrix is of whole towns.
 USED_IN = {"/matrix": {"district", "town"}}
 # Pages that are closed to whoever may not do this.
-NEEDED_ACTION = {"/accounts": "manage_accounts", "/exports": "export"}
+NEEDED_ACTION = {"/accounts": "manage_accounts", "/exports": "export", "/imports": "read_imports"}
 
 
 def data(**attributes: object) -> dict[str, Any]:
@@ -135,6 +135,8 @@ def user_menu(state: ViewState, path: str, city: Row | None, caller: Caller) -> 
     entries = [("/account", "access.own_account")]
     if may_open("/accounts", caller):
         entries.append(("/accounts", "access.accounts"))
+    if may_open("/imports", caller):
+        entries.append(("/imports", "access.imports"))
     if may_open("/exports", caller):
         entries.append(("/exports", "access.exports"))
     entries.append(("/audit", "access.audit" if sees_more else "access.own_audit"))

@@ -12,7 +12,7 @@
   };
 
   /* What the page asks by itself (timers, the stream's news) says so: it does not keep a session that nobody uses. */
-  const TICKS = new Set(["slow-tick.data", "live-tick.data", "lens-counts.data"]);
+  const TICKS = new Set(["slow-tick.data", "live-tick.data", "lens-counts.data", "imports-poll.n_intervals"]);
   let alone = false;
   g.byItself = (work) => { alone = true; try { return work(); } finally { alone = false; } };
 

@@ -122,7 +122,6 @@ NOT_OVER_HTTP = (
     "approve_and_change",
     "write_hazard",
     "change_parameter",
-    "read_imports",
     "read_session",
     "edit_audit",
     "read_password_hash",

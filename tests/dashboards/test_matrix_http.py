@@ -39,7 +39,7 @@ from layers.registry import LAYERS, LENSES
 
 Connection = psycopg.Connection[dict[str, Any]]
 HTML = {"Accept": "text/html"}
-PAGES = ("/", "/matrix", "/cameras", "/account", "/accounts", "/audit", "/exports")
+PAGES = ("/", "/matrix", "/cameras", "/account", "/accounts", "/audit", "/exports", "/imports")
 PAGE = {"page-state.data": {"lang": "zh", "zone": "Asia/Shanghai"}}
 AUDIT = {"audit-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
 PASSWORD_HASH = "$argon2id$v=19$m=8,t=1,p=1$cGxhbnRlZC1zYWx0$cGxhbnRlZC1oYXNo"
@@ -56,7 +56,6 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "set_secret": ("POST /cameras/{camera}/credentials", "PUT /cameras/{camera}", "POST /secrets", "POST /cameras/{camera}/password"),
     "write_hazard": ("POST /hazards", "PUT /hazards/{hazard}", "POST /hazards/{hazard}", "POST /sites/{site}/hazards"),
     "change_parameter": ("POST /parameters", "POST /parameters/sliver_m2", "PUT /parameters/sliver_m2", "/parameters.json"),
-    "read_imports": ("/imports", "/imports.json", "/staging/batch.json", "/export/batch.geojson", "/export/rejected.geojson"),
     "edit_audit": ("DELETE /audit/{record}", "PUT /audit/{record}", "POST /audit/{record}", "POST /audit", "DELETE /audit"),
     "read_password_hash": ("/accounts.json", "/accounts/{account}", "/accounts/{account}.json", "/export/account.geojson"),
     "read_secret": ("/secrets", "/secrets.json", "/cameras/{camera}/credentials", "/export/secret.geojson"),
@@ -140,6 +139,7 @@ class Desk:
             PAGE,
         )
         yield "audit-found.children", {"address.search": "?since="}, AUDIT
+        yield IMPORTS, {"address.search": "?lang=zh", "imports-poll.n_intervals": 1}, IMPORTS_STATE
         for typed in ("矩阵", "planted", "31011601421320990"):
             yield "search.data", {"search.searchValue": typed}, PAGE
             yield (
@@ -163,6 +163,15 @@ class Desk:
                 yield DRAWER, {"selection.data": {"kind": kind, "id": str(key)}}, PAGE
 
 
+# Who may not have the page is refused by the database: nothing is drawn.
+IMPORTS = (
+    "..imports-now.children...imports-detail.children...imports-merges.children...imports-list.children"
+    "...imports-more.children...imports-poll.interval...imports-seen.data.."
+)
+IMPORTS_STATE = {
+    "imports-seen.data": None,
+    "imports-page.data": {"lang": "zh", "zone": "Asia/Shanghai", "kept": "?lang=zh"},
+}
 DRAWER = "..drawer.children...fly-to.data.."
 
 
@@ -474,6 +483,18 @@ def manage_accounts(desk: Desk, client: httpx.Client, role: str, place: Place) -
     return {said, outcome(client.get("/accounts", headers=HTML))}
 
 
+def read_imports(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    row = desk.owner.execute("SELECT id FROM staging.batch WHERE file = %s", (IMPORT,)).fetchone()
+    assert row is not None
+    said: set[Outcome] = {outcome(client.get("/imports", headers=HTML))}
+    for address in (f"/export/import/{row['id']}.html", f"/export/import/{row['id']}.xlsx?reason=matrix"):
+        said.add(outcome(client.get(address)))
+    shown = IMPORT in callback(
+        client, IMPORTS, {"address.search": "?lang=zh", "imports-poll.n_intervals": 1}, IMPORTS_STATE
+    )
+    return said if shown == (said == {"yes"}) else said | {there(shown)}
+
+
 Way = Callable[[Desk, httpx.Client, str, Place], set[Outcome]]
 # Each gives the outcomes of all ways in which one does this: they must agree.
 WAYS: dict[str, Way] = {
@@ -481,7 +502,7 @@ WAYS: dict[str, Way] = {
     for way in (
         read_site, read_camera, read_incident, read_evidence, review_incident, propose_changeset, review_changeset,
         review_own_changeset, assign_duty, record_self_check, record_patrol, submit_hazard, manage_accounts, read_audit,
-        read_person, export, end_sessions, revoke_token, read_site_contact, read_certificate_holder,
+        read_person, export, read_imports, end_sessions, revoke_token, read_site_contact, read_certificate_holder,
     )
 }  # fmt: skip
 

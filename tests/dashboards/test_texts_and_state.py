@@ -29,6 +29,11 @@ VALUES = {
     "sign_in_method",
     "token_scope",
     "field",
+    "section",
+    "import_state",
+    "import_origin",
+    "import_kind",
+    "feed_state",
 }
 
 
