@@ -70,10 +70,12 @@ def register(app: Dash, board: Board) -> None:
     )
     def show(query: str | None, _: Any, seen: str | None, page: dict[str, Any]) -> Any:
         lang: Language = page["lang"]
+        if not shell.may_open("/imports", current_caller()):
+            return (no_update,) * 7
         asked_anew = ctx.triggered_id != "imports-poll"
         try:
             return content(board, query, None if asked_anew else seen, page)
-        except (psycopg.OperationalError, PoolTimeout):
+        except (psycopg.Error, PoolTimeout):
             away = shell.notice(t("app.no_database", lang)) if asked_anew else no_update
             return (*[no_update] * 3, away, *[no_update] * 3)
 

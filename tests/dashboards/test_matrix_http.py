@@ -163,7 +163,7 @@ class Desk:
                 yield DRAWER, {"selection.data": {"kind": kind, "id": str(key)}}, PAGE
 
 
-# Who may not have the page is refused by the database: nothing is drawn.
+# The parts of the page of imports; nothing is drawn for others than admins.
 IMPORTS = (
     "..imports-now.children...imports-detail.children...imports-merges.children...imports-list.children"
     "...imports-more.children...imports-poll.interval...imports-seen.data.."
@@ -212,7 +212,7 @@ def desk(site: Site) -> Iterator[Desk]:
             (str(world.mine.camera), SEALED),
         )
         batch = owner.execute(
-            "INSERT INTO staging.batch (section, file, file_sha256) VALUES ('sites', %s, 'x') RETURNING id",
+            "INSERT INTO staging.batch (section, file, file_sha256, rows_in, rows_rejected) VALUES ('sites', %s, 'x', 1, 1) RETURNING id",
             (IMPORT,),
         ).fetchone()
         assert batch is not None
