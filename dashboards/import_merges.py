@@ -9,7 +9,7 @@ from dash import html
 from dashboards import forms, shell
 from dashboards.audit_page import field_word
 from dashboards.board import Row, number
-from dashboards.texts import Language, either, t
+from dashboards.texts import Language, either, t, word
 
 # In this order; those that both sites leave blank are not shown.
 FIELDS = (
@@ -69,8 +69,8 @@ def _pair(r: Row, lang: Language) -> html.Section:
         html.Tr(
             [
                 html.Th(field_word("registry.site", f, lang) or f, scope="row"),
-                html.Td(_value(left[f])),
-                html.Td(_value(right[f])),
+                html.Td(_value(f, left[f], lang)),
+                html.Td(_value(f, right[f], lang)),
             ],
             className="differs" if left[f] != right[f] else "",
         )
@@ -120,8 +120,10 @@ def blank(value: Any) -> bool:
     return value is None or value == ""
 
 
-def _value(value: Any) -> str:
-    return "—" if blank(value) else str(value)
+def _value(field: str, value: Any, lang: Language) -> str:
+    if blank(value):
+        return "—"
+    return word("level", value, lang) if field == "hazard_level" else str(value)
 
 
 def _button(r: Row, decision: str, lang: Language) -> html.Button:
