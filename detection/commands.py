@@ -37,11 +37,11 @@ CONFIG = typer.Option(None, "--config", help="YAML file of the watch's settings.
 def run(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
     """持续看护直到停止 / Watch the connected cameras until Ctrl-C or SIGTERM. Any number may run side by side."""
     from detection.config import read_config
-    from detection.logs import configure_logs
     from detection.sources.http_snapshot import HttpSnapshot
     from detection.watch import run as run_watch
     from detection.watch import utc_now
     from geoapp.access.service_role import running_watch_url
+    from geoapp.logs import configure_logs
 
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
@@ -75,8 +75,8 @@ def once(
     Status 1 where a named camera is held by a running watch, or a look could not be written.
     """
     from detection.config import read_config
-    from detection.logs import configure_logs
     from detection.once import look_at_cameras, look_at_folder
+    from geoapp.logs import configure_logs
 
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
@@ -123,8 +123,8 @@ def simulate(
 ) -> None:
     """压力测试 / Many cameras through the real lease table and store, in a database that is thrown away."""
     from detection.config import ScheduleConfig, WatchConfig
-    from detection.logs import configure_logs
     from detection.simulate import simulate as simulate_watch
+    from geoapp.logs import configure_logs
 
     configure_logs(as_json=True)
     rules = WatchConfig(schedule=ScheduleConfig(workers=workers, batch=256, tick_s=0.1))

@@ -1,17 +1,14 @@
 """`geoapp feed`: manifests that are loaded again and again."""
 
 import json
-import logging
 import os
 import signal
-import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -24,9 +21,10 @@ from etl.feeds.scheduler import run_due, run_until, utc_now
 from etl.feeds.turn import Means, Turn, take_turn, tried
 from etl.manifest import load_manifest
 from etl.run import system_user
-from geoapp.access.redaction import install, redact, redact_event
+from geoapp.access.redaction import redact
 from geoapp.database.connection import connect, database_url
 from geoapp.errors import Refused
+from geoapp.logs import configure_logs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -175,7 +173,7 @@ def run(
     url, means = database_url(), Means.of_installation()
     if name is None and accept:
         raise typer.BadParameter("--accept needs the name of a feed / --accept 要写名称")
-    _configure_logs(as_json)
+    configure_logs(as_json=True if as_json else None)
     if name is None and not once:
         run_until(url, _stop_on_signals(), means=means)
         return
@@ -323,25 +321,3 @@ def _stop_on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     return stop
-
-
-def _configure_logs(as_json: bool) -> None:
-    """Lines on standard error with UTC time, JSON unless a person is watching; no secret in them."""
-    is_for_machine = as_json or not sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            redact_event,
-            structlog.processors.JSONRenderer(ensure_ascii=False)
-            if is_for_machine
-            else structlog.dev.ConsoleRenderer(),
-        ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    install()
-    # Libraries that would print addresses (httpx) or the same fault again and again.
-    for name in ("httpx", "httpcore", "apscheduler", "psycopg"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -315,7 +315,7 @@ def own_server() -> Iterator[PrivateCluster]:
 def test_the_database_goes_away_and_comes_back(
     own_server: PrivateCluster, server: CameraServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from detection.logs import configure_logs
+    from geoapp.logs import configure_logs
 
     configure_logs(as_json=True)
     with connect(own_server.url(), autocommit=True) as connection:

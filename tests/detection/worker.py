@@ -12,10 +12,10 @@ from pathlib import Path
 from watching import RedDetector
 
 from detection.config import FetchConfig, ScheduleConfig, WatchConfig
-from detection.logs import configure_logs
 from detection.sources.http_snapshot import HttpSnapshot
 from detection.types import Box, Image
 from detection.watch import run, utc_now
+from geoapp.logs import configure_logs
 
 CONFIG = WatchConfig(
     schedule=ScheduleConfig(tick_s=0.05, lease_s=2.0, burst_s=0.3),

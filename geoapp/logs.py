@@ -1,4 +1,4 @@
-"""Logs of the watch: lines for a person at a terminal, JSON for a machine; no secret in either."""
+"""Logs of the processes that run by themselves, the watch and the feeds: lines for a person at a terminal, JSON for a machine; no secret in either."""
 
 from __future__ import annotations
 
