@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import select
 import shutil
 import statistics
 import subprocess
@@ -205,18 +206,30 @@ def by_geoapp(url: str, file: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "geoapp.cli", "load", str(file.parent / manifest), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"GEOAPP_DATABASE_URL": url})
     assert process.stdout is not None
+    peak_mb = 0
+    while not select.select([process.stdout], [], [], 0.05)[0]:
+        peak_mb = max(peak_mb, _peak_mb(process.pid))
     said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    status = process.wait()
     seconds = time.perf_counter() - started
     if status:
         raise SystemExit(f"geoapp load ended with {status}")
     (section,) = json.loads(said)["sections"]
     return {
         "seconds": round(seconds, 2),
-        "peak_mb": usage.ru_maxrss // 1024,
+        "peak_mb": peak_mb,
         "rows": section["rows_in"],
         "new": section["new"],
     }
+
+
+def _peak_mb(pid: int) -> int:
+    """Peak resident memory of a running process. Not ru_maxrss: that of a child begins with its parent's."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def forget_sites(url: str) -> None:

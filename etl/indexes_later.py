@@ -60,7 +60,10 @@ def without_indexes(connection: psycopg.Connection[dict[str, Any]], table: str) 
             )
         for index in indexes:
             connection.execute(index["definition"].encode())
+        # A rough picture is enough until the server's own housekeeping looks closer: 0.15 s instead of 0.9 s a million.
+        connection.execute("SET LOCAL default_statistics_target = 20")
         connection.execute(sql.SQL("ANALYZE {}").format(name))
+        connection.execute("SET LOCAL default_statistics_target TO DEFAULT")
 
     return restore
 

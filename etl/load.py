@@ -18,6 +18,7 @@ from etl.city_store import open_store, store_city
 from etl.columns import refuse_missing_columns, shown_names, unused_columns
 from etl.doubles import propose_merges
 from etl.frames import Frame
+from etl.freed_memory import give_back_freed_memory
 from etl.gone import Gone
 from etl.ground import Ground
 from etl.kept_aside import plain
@@ -292,6 +293,8 @@ class _File:
             if section.name in AFTER:
                 AFTER[section.name](self.connection, kept, result.batch_id)
             self.receiver.add(kept, table.row_no[accepted])
+        if len(table) >= CHUNK_ROWS:
+            give_back_freed_memory()
         self.job.say(f"{section.name}: {self.source.name}", result.rows_in, self.source.rows)
 
     def _refuse_repeats(self, table: Table, values: Values, findings: Findings) -> None:

@@ -181,7 +181,10 @@ def test_a_lead_is_on_the_open_map_within_two_seconds(open_page: Callable[..., A
     assert f"#{made['no']}" in shown
     assert "须人工核实" in shown
     assert "±12.5 m × ±3.2 m" in shown
-    frame, box = page.locator(".frame").bounding_box(), page.locator(".frame .box").bounding_box()
+    # Both in one look: the drawer may still be sliding in.
+    frame, box = page.evaluate(
+        "['.frame', '.frame .box'].map(s => document.querySelector('#drawer ' + s).getBoundingClientRect().toJSON())"
+    )
     assert (box["x"] - frame["x"]) / frame["width"] == pytest.approx(300 / 640, abs=0.01)
     assert (box["y"] - frame["y"]) / frame["height"] == pytest.approx(160 / 360, abs=0.02)
 
