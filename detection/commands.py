@@ -122,12 +122,16 @@ def simulate(
     as_json: bool = JSON,
 ) -> None:
     """压力测试 / Many cameras through the real lease table and store, in a database that is thrown away."""
-    from detection.config import ScheduleConfig, WatchConfig
+    from detection.config import FetchConfig, ScheduleConfig, WatchConfig
     from detection.simulate import simulate as simulate_watch
     from geoapp.logs import configure_logs
 
     configure_logs(as_json=True)
-    rules = WatchConfig(schedule=ScheduleConfig(workers=workers, batch=256, tick_s=0.1))
+    rules = WatchConfig(
+        schedule=ScheduleConfig(workers=workers, batch=512, write_batch=512, tick_s=0.05),
+        # Scans on their way, as many as the pace needs when each takes a second.
+        fetch=FetchConfig(in_flight=max(64, round(2 * cameras / period))),
+    )
     detector = _open_detector(rules) if with_model else None
     with _console.status(f"{cameras} cameras, {seconds:g} s …"):
         figures = simulate_watch(_database(), cameras, period, seconds, config=rules, detector=detector)

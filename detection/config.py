@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 from typing import Literal
@@ -33,13 +34,29 @@ class FetchConfig(Strict):
 
 
 class GateConfig(Strict):
-    """Picture health. Grey values 0..255; a picture is frozen when frozen_looks in a row over frozen_s are the same."""
+    """Picture health, as measured in docs/picture-health.md. Grey values 0..255.
+
+    A picture is frozen when frozen_looks in a row over frozen_s seconds have frozen_share of their patches in common, of
+    frozen_patches at least that have texture. What is usual for a camera is known after learn_looks good looks. Covered:
+    outlines in covered_cells of 64 fields at most, where covered_usual are usual. Blurred: sharpness at most blurred_share
+    of what is usual in such light (dark: median below dark_median), or below blurred_below whatever is usual.
+    night_colour: a picture with less colour is an infrared one. clock_off_s: a clock further off is noted.
+    """
 
     black_p99: float = Field(default=20.0, ge=0)
     covered_std: float = Field(default=4.0, ge=0)
+    covered_cells: int = Field(default=4, ge=0, le=64)
+    covered_usual: float = Field(default=12.0, ge=0, le=64)
     frozen_looks: int = Field(default=3, ge=2)
     frozen_s: float = Field(default=5.0, ge=0)
-    frozen_difference: float = Field(default=0.01, ge=0)
+    frozen_patches: int = Field(default=3, ge=1)
+    frozen_share: float = Field(default=0.75, gt=0, le=1)
+    blurred_share: float = Field(default=0.65, ge=0, lt=1)
+    blurred_below: float = Field(default=0.22, ge=0, lt=1)
+    learn_looks: int = Field(default=10, ge=1)
+    dark_median: float = Field(default=60.0, ge=0)
+    night_colour: float = Field(default=2.0, ge=0)
+    clock_off_s: float = Field(default=60.0, gt=0)
 
 
 class DetectorConfig(Strict):
@@ -100,14 +117,18 @@ class IncidentConfig(Strict):
 
 
 class ScheduleConfig(Strict):
-    """Seconds, except batch (cameras a claim), burst (extra looks after a first hit) and hours kept.
+    """Seconds, except batch (cameras a claim), burst (extra looks after a first hit), reserve and hours kept.
 
+    reserve: the share of all scans at a time that is kept free for cameras of key risk areas, so that they are never late
+    because of the others. write_batch: results that are written in one transaction, at most.
     stall_s: a scan that is on its way longer than this means that the process hangs; it ends, to be started again.
     """
 
     tick_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=30.0, gt=0)
     batch: int = Field(default=64, ge=1)
+    reserve: float = Field(default=0.25, ge=0, lt=1)
+    write_batch: int = Field(default=256, ge=1)
     workers: int = Field(default=4, ge=1)
     burst: int = Field(default=4, ge=0)
     burst_s: float = Field(default=2.0, gt=0)
@@ -116,6 +137,29 @@ class ScheduleConfig(Strict):
     stall_s: float = Field(default=120.0, gt=0)
     retain_hours: float = Field(default=24.0, gt=1)
     notice_hours: float = Field(default=168.0, gt=1)
+
+
+class NightConfig(Strict):
+    """When a camera's night period (registry.camera.night_period_s) is in force, by the city's clock. Equal: never."""
+
+    starts: dt.time = dt.time(21, 0)
+    ends: dt.time = dt.time(5, 0)
+
+    def is_night(self, local: dt.time) -> bool:
+        """Whether a time of day of the city's zone is within the night, its end excluded."""
+        if self.starts <= self.ends:
+            return self.starts <= local < self.ends
+        return local >= self.starts or local < self.ends
+
+
+class SpoolConfig(Strict):
+    """Results that wait while the database is away: how many, and how many bytes of pictures among them.
+
+    Beyond either, empty looks go first and their due times count as not scanned; then pictures, then the oldest looks.
+    """
+
+    results: int = Field(default=20_000, ge=1)
+    frame_bytes: int = Field(default=256_000_000, ge=0)
 
 
 class EvidenceConfig(Strict):
@@ -133,6 +177,8 @@ class WatchConfig(Strict):
     placing: PlacingConfig = PlacingConfig()
     incidents: IncidentConfig = IncidentConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    night: NightConfig = NightConfig()
+    spool: SpoolConfig = SpoolConfig()
     evidence: EvidenceConfig = EvidenceConfig()
 
 

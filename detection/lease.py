@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from pydantic import SecretStr
 
+from detection.picture_health.memory import PictureMemory
 from detection.pose import Pose
 from detection.types import Camera, Claim, Credentials, Reason, Unobserved
 from geoapp.access import sealing
@@ -40,10 +41,13 @@ def claim_due(
     lease_s: float,
     at: datetime,
     only: Sequence[str] | None = None,
+    is_night: bool = False,
+    priority_only: bool = False,
 ) -> list[Claim]:
     """Up to `batch` due cameras, held for lease_s seconds. Those of key risk areas first, then the most overdue.
 
-    only: gb_ids to choose from; None for all.
+    only: gb_ids to choose from; None for all. is_night: the night's periods are in force. priority_only: none but those
+    of key risk areas.
     """
     rows = connection.execute(
         statement("claimed_cameras"),
@@ -53,6 +57,8 @@ def claim_due(
             "batch": batch,
             "lease_s": lease_s,
             "only": None if only is None else list(only),
+            "is_night": is_night,
+            "priority_only": priority_only,
         },
     ).fetchall()
     return [
@@ -63,6 +69,7 @@ def claim_due(
             lag_s=max(0.0, row["lag_s"]),
             burst_left=row["burst_left"],
             attempts=row["attempts"],
+            is_priority=row["is_priority"],
         )
         for row in rows
     ]
@@ -119,6 +126,7 @@ def _camera(row: dict[str, Any], credentials: Credentials | Unobserved | None) -
         width_px=row["width_px"],
         height_px=row["height_px"],
         credentials=credentials,
+        picture=PictureMemory.of_json(row["picture"], row["notes"]),
     )
 
 

@@ -12,9 +12,8 @@ from detection.config import WatchConfig
 from detection.gate import decode
 from detection.sources.files import frames_of_folder
 from detection.sources.http_snapshot import HttpSnapshot
-from detection.types import Unobserved
+from detection.types import Observation, Unobserved
 from detection.watch import open_watch, utc_now
-from geoapp.database.connection import connect
 from geoapp.errors import Refused
 
 PASS_LIMIT_S = 60.0
@@ -72,19 +71,14 @@ def look_at_cameras(
             begun += [(claim.camera.gb_id, watch.start(claim)) for claim in claims]
             watch.settle(PASS_LIMIT_S)
     # After the watch has closed: it still writes what was on its way.
-    results = [(gb_id, future.result() if future.done() else None) for gb_id, future in begun]
-    names = [str(stored.observation_id) for _, stored in results if stored is not None]
-    with connect(url) as connection:
-        rows = connection.execute(
-            """
-            SELECT c.gb_id AS what, o.observed, o.reason, o.boxes
-            FROM watch.observation AS o
-            JOIN registry.camera AS c ON c.id = o.camera_id
-            WHERE o.id = ANY(%s::uuid[])
-            ORDER BY c.gb_id
-            """,
-            (names,),
-        ).fetchall()
+    looks = {gb_id: future.result() if future.done() else None for gb_id, future in begun}
+    rows = [_row(gb_id, look) for gb_id, look in sorted(looks.items()) if look is not None]
     written = {row["what"] for row in rows}
-    claimed = {gb_id for gb_id, _ in results}
-    return Pass(rows, held=sorted(set(gb_ids) - claimed), not_written=sorted(claimed - written))
+    return Pass(rows, held=sorted(set(gb_ids) - set(looks)), not_written=sorted(set(looks) - written))
+
+
+def _row(gb_id: str, look: Observation) -> dict[str, Any]:
+    result = look.result
+    if isinstance(result, Unobserved):
+        return {"what": gb_id, "observed": False, "reason": result.reason.value, "boxes": []}
+    return {"what": gb_id, "observed": True, "reason": None, "boxes": [b.as_json() for b in result.boxes]}

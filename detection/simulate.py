@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 import tempfile
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +23,9 @@ from psycopg.conninfo import make_conninfo
 
 from detection.backends.base import Detector
 from detection.config import WatchConfig
-from detection.types import Box, Camera, Frame, Image, Unobserved
-from detection.watch import run, utc_now
+from detection.scanning import Clock, Done, LocalScanning
+from detection.types import Camera, Claim, Frame, Observation, Observed, Reason, Unobserved
+from detection.watch import run_scanning, utc_now
 from geoapp.database.connection import connect
 from geoapp.database.migrations import migrate
 from geoapp.errors import Refused
@@ -33,7 +38,7 @@ SIZE = (640, 360)
 class NoiseSource:
     """In-process cameras: every look gets another of a few noisy pictures, as JPEG."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Clock) -> None:
         rng = np.random.default_rng(7)
         self._clock = clock
         self._pictures = [
@@ -51,14 +56,76 @@ class NoiseSource:
         """Holds nothing."""
 
 
-class NoDetector:
-    """Looks for nothing: what is measured is everything else. The figures say so."""
+class ModelledScanning:
+    """Scans without pixels: each takes a time drawn from a model, and a share of the cameras cannot be looked through.
+
+    The time is lognormal (as the answers of cameras are: most at the median, a few much later), at most the fetch's
+    limit. What is measured is everything else: claims, ledger, health, commits. The figures say so.
+    """
 
     model_hash = "0" * 64
     thresholds = {"fire": 0.5, "smoke": 0.5, "welding_arc": 0.5, "sparks": 0.5}  # noqa: RUF012 - never changed
 
-    def detect(self, images: Sequence[Image]) -> list[tuple[Box, ...]]:
-        return [() for _ in images]
+    def __init__(self, scan: ScanModel, config: WatchConfig, clock: Clock) -> None:
+        self._scan, self._limit_s, self._clock = scan, config.fetch.total_s, clock
+        self._rng = random.Random(7)
+        self._ends: list[tuple[float, int, Claim, datetime, Done]] = []
+        self._count = 0
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name="modelled", daemon=True)
+        self._thread.start()
+
+    def scan(self, claims: Sequence[Claim], done: Done) -> None:
+        now, asked_at = time.monotonic(), self._clock()
+        with self._changed:
+            for claim in claims:
+                takes_s = min(
+                    self._limit_s, self._scan.median_s * self._rng.lognormvariate(0.0, self._scan.spread)
+                )
+                self._count += 1
+                heapq.heappush(self._ends, (now + takes_s, self._count, claim, asked_at, done))
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join(2.0)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if self._is_closed:
+                    return
+                now = time.monotonic()
+                if not self._ends or self._ends[0][0] > now:
+                    self._changed.wait(self._ends[0][0] - now if self._ends else None)
+                    continue
+                over = []
+                while self._ends and self._ends[0][0] <= now:
+                    over.append(heapq.heappop(self._ends))
+            received_at = self._clock()
+            for _, _, claim, asked_at, done in over:
+                done(
+                    claim,
+                    Observation(claim.camera.id, asked_at, received_at, self._result(claim), self.model_hash),
+                )
+
+    def _result(self, claim: Claim) -> Observed | Unobserved:
+        # The same cameras are dead throughout, as they are in a city; not those that are due one after the other.
+        if (claim.camera.id * 0.754878) % 1.0 < self._scan.dead_share:
+            return Unobserved(Reason.TIMEOUT)
+        return Observed((), *SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanModel:
+    """median_s: half of the scans are shorter; spread: standard deviation of the logarithm; dead_share: 0..1."""
+
+    median_s: float = 0.2
+    spread: float = 0.5
+    dead_share: float = 0.02
 
 
 def simulate(
@@ -69,12 +136,15 @@ def simulate(
     *,
     config: WatchConfig,
     detector: Detector | None = None,
+    scan: ScanModel | None = None,
 ) -> dict[str, Any]:
     """Runs the watch for `seconds` over `cameras` in-process cameras with a period of period_s seconds.
 
+    detector: looks at noisy pictures; without one there are no pixels, and the time of a scan is drawn from `scan`.
     Returns the watch's figures (scans_per_s, lag_p95_s …) with cameras, period_s, wanted_per_s and the model
     ("none" unless a detector is given). Raises Refused where the server allows no new database.
     """
+    scan = scan or ScanModel()
     with throwaway_database(url) as scratch, tempfile.TemporaryDirectory() as folder:
         with connect(scratch) as connection:
             connection.execute(
@@ -94,14 +164,12 @@ def simulate(
         timer = threading.Timer(seconds, stop.set)
         timer.start()
         try:
-            figures = run(
-                scratch,
-                stop=stop,
-                source=NoiseSource(utc_now),
-                detector=detector or NoDetector(),
-                evidence_folder=Path(folder),
-                config=config,
+            scanning = (
+                ModelledScanning(scan, config, utc_now)
+                if detector is None
+                else LocalScanning(NoiseSource(utc_now), detector, config=config, clock=utc_now)
             )
+            figures = run_scanning(scratch, scanning, stop=stop, evidence_folder=Path(folder), config=config)
         finally:
             timer.cancel()
     return {

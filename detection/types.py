@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
+from detection.picture_health.memory import PictureMemory
 from detection.pose import Pose
 
 Image = NDArray[np.uint8]
@@ -40,6 +41,7 @@ class Reason(StrEnum):
     DAMAGED_IMAGE = "damaged_image"
     BLACK = "black"
     COVERED = "covered"
+    BLURRED = "blurred"
     FROZEN = "frozen"
     RESOLUTION_CHANGED = "resolution_changed"
     DETECTOR_FAILED = "detector_failed"
@@ -47,11 +49,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture as the camera sent it. captured_at: when it was asked for; received_at: when its last byte came."""
+    """A picture as the camera sent it. captured_at: when it was asked for; received_at: when its last byte came.
+
+    clock_offset_s: the camera's clock minus ours, seconds; None where it does not say.
+    """
 
     data: bytes
     captured_at: datetime
     received_at: datetime
+    clock_offset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,11 @@ class Unobserved:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One scan's result. `frame` is None where none came."""
+    """One scan's result. `frame` is None where none came.
+
+    picture: to be kept of it until the camera's next look; None: what is kept stays. detail: the numbers behind the
+    verdict or a new note, without secrets.
+    """
 
     camera_id: int
     captured_at: datetime
@@ -110,6 +120,8 @@ class Observation:
     result: Observed | Unobserved
     model_hash: str
     frame: Frame | None = None
+    picture: PictureMemory | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,8 @@ class Credentials:
 class Camera:
     """A camera as the watch needs it. x, y: foot point, metres in the city's CRS `srid`; period in seconds.
 
-    credentials: None where none are stored; Unobserved where they are stored and cannot be opened.
+    credentials: None where none are stored; Unobserved where they are stored and cannot be opened. picture: what is kept
+    of its earlier pictures, None where nothing is.
     """
 
     id: int
@@ -159,6 +172,7 @@ class Camera:
     width_px: int | None = None
     height_px: int | None = None
     credentials: Credentials | Unobserved | None = None
+    picture: PictureMemory | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +185,4 @@ class Claim:
     lag_s: float
     burst_left: int
     attempts: int
+    is_priority: bool = False

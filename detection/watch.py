@@ -1,26 +1,27 @@
-"""The watch: claims due cameras, fetches, examines and writes, until told to stop. Any number may run side by side.
+"""The watch: claims due cameras, looks through them and writes what it saw, until told to stop. Any number may run side
+by side.
 
-A tick (APScheduler) claims a batch; frames are fetched beside each other in one asyncio loop, so that a dead camera
-delays nobody; each frame is then examined and written by a worker thread. The database holds all that matters: a
-watch that is killed leaves leases that expire, and nothing else.
+A tick (APScheduler) claims a batch; the scans are done by a Scanning (this process, or a Dask cluster) and their results
+written by a Writing. The database holds all that matters: a watch that is killed leaves leases that expire, and nothing
+else. While the database is away, the cameras that this process looked through last are looked through further.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import cv2
 import structlog
@@ -29,24 +30,21 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from detection.backends.base import Detector
 from detection.config import WatchConfig
-from detection.gate import Gate
 from detection.lease import claim_due, make_due, release, statement, sync_cameras
+from detection.outage import Outage
+from detection.scanning import Clock, LocalScanning, Scanning
 from detection.sessions import DATABASE_FAULTS, Connection, Sessions
 from detection.sources.base import FrameSource
-from detection.store import LeaseLost, Stored, store_scan
-from detection.types import Camera, Claim, Frame, Observation, Observed, Reason, Unobserved
+from detection.tally import Tally
+from detection.types import Claim, Observation
+from detection.writing import Writing
 
 log = structlog.get_logger("watch")
-Clock = Callable[[], datetime]
 T = TypeVar("T")
 
 STOP_LIMIT_S = 8.0
 EXIT_STALLED = 75
-# A result that could not be written is tried again after these pauses, as long as its lease lasts.
-BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-# Between two tries to claim while the database is away.
-LONGEST_PAUSE_S = 5.0
-LAGS_KEPT = 20_000
+DEFAULT_ZONE = "Asia/Shanghai"
 
 
 def utc_now() -> datetime:
@@ -54,307 +52,214 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(slots=True)
-class Tally:
-    """What this process did, for its report. Guarded by the watch's lock."""
-
-    scans: int = 0
-    observed: int = 0
-    leases_lost: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    transitions: Counter[str] = field(default_factory=Counter)
-    lags_s: deque[float] = field(default_factory=lambda: deque(maxlen=LAGS_KEPT))
-    detect_s: float = 0.0
-
-    def as_json(self, seconds: float) -> dict[str, Any]:
-        """Figures of the last `seconds`: scans, scans_per_s, observed, unobserved by reason, lag in seconds."""
-        lags = sorted(self.lags_s)
-        return {
-            "scans": self.scans,
-            "scans_per_s": round(self.scans / seconds, 2) if seconds > 0 else 0.0,
-            "observed": self.observed,
-            "unobserved": dict(self.reasons),
-            "transitions": dict(self.transitions),
-            "leases_lost": self.leases_lost,
-            "lag_p50_s": round(lags[len(lags) // 2], 3) if lags else None,
-            "lag_p95_s": round(lags[int(len(lags) * 0.95)], 3) if lags else None,
-            "detect_ms": round(self.detect_s / self.observed * 1000, 1) if self.observed else None,
-            "seconds": round(seconds, 1),
-        }
-
-
 class Watch:
-    """One watch process's parts and its work in flight.
-
-    sessions: of the city's database. executor: examines and writes; any concurrent.futures Executor whose
-    workers share this process's memory.
-    """
+    """One watch process's parts and its work in flight. sessions: of the city's database."""
 
     def __init__(
         self,
         sessions: Sessions,
-        source: FrameSource,
-        detector: Detector,
+        scanning: Scanning,
         *,
         config: WatchConfig,
         evidence_folder: Path,
         clock: Clock = utc_now,
-        executor: Executor | None = None,
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self.tally = Tally()
+        self.scanning = scanning
         self._sessions = sessions
-        self._source = source
-        self._detector = detector
         self._config = config
-        self._gate = Gate(config.gate)
-        self._evidence_folder = evidence_folder
         self._clock = clock
-        self._own_executor = executor is None
-        self._executor = executor or ThreadPoolExecutor(config.schedule.workers, "examine")
-        self._detect_lock = threading.Lock()
+        self._zone = ZoneInfo(DEFAULT_ZONE)
+        self._outage = Outage()
         self._lock = threading.Lock()
-        self._in_flight: dict[Future[Stored | None], float] = {}
-        self._away_since: float | None = None
-        self._retry_at = 0.0
-        self._lost_some = False
+        # By camera: when its scan began, until its result has come.
+        self._in_flight: dict[int, float] = {}
+        self._asked: dict[tuple[int, int], Future[Observation | None]] = {}
+        # Looked through last by this process: what to go on with while the database is away. Oldest first.
+        self._recent: OrderedDict[int, tuple[Claim, float]] = OrderedDict()
+        self._landed_changed = threading.Condition(self._lock)
         self._began = time.monotonic()
         self._stopping = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._fetcher = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
-        self._fetcher.start()
+        self.writing = Writing(
+            sessions,
+            outage=self._outage,
+            tally=self.tally,
+            landed=self._landed,
+            thresholds=lambda: self.scanning.thresholds,
+            config=config,
+            evidence_folder=evidence_folder,
+            clock=clock,
+        )
 
     # -- scheduling ---------------------------------------------------------------------------------------------
 
     def tick(self) -> int:
         """Claims what is due, as far as there is room, and starts the scans; how many."""
-        claims = self.claim(self._config.schedule.batch)
-        for claim in claims:
-            self.start(claim)
+        if self._outage.is_on:
+            claims = self._due_without_database()
+            if not self._outage.wait_s():
+                self._with_database(lambda connection: connection.execute("SELECT 1"))
+        else:
+            claims = self.claim(self._config.schedule.batch)
+        if claims:
+            self._begin(claims)
         return len(claims)
 
     def claim(self, most: int, *, only: Sequence[str] | None = None) -> list[Claim]:
         """Holds up to `most` due cameras for one scan each (of those with the gb_ids `only`, where given)."""
-        with self._lock:
-            busy = len(self._in_flight)
-        room = min(self._config.fetch.in_flight - busy, most)
-        if room <= 0 or self._stopping.is_set() or time.monotonic() < self._retry_at:
+        room, reserved = self._room()
+        if room <= 0 or self._stopping.is_set() or self._outage.wait_s():
             return []
-
-        def ask(connection: Connection) -> list[Claim]:
-            if self._lost_some and busy == 0:
-                # Scans given up while the database was away are due at once, not only when their leases run out.
-                release(connection, owner=self.owner)
-                self._lost_some = False
-            return claim_due(
+        at = self._clock()
+        claims = self._with_database(
+            lambda connection: claim_due(
                 connection,
                 owner=self.owner,
-                batch=room,
+                batch=min(room, most),
                 lease_s=self._config.schedule.lease_s,
-                at=self._clock(),
+                at=at,
                 only=only,
+                is_night=self._config.night.is_night(at.astimezone(self._zone).time()),
+                priority_only=room <= reserved,
             )
+        )
+        return claims or []
 
-        return self._with_database(ask) or []
-
-    def start(self, claim: Claim) -> Future[Stored | None]:
-        """Begins a scan; the future gives what it changed, or None where nothing could be written."""
-        if claim.attempts > 1:
-            log.warning("scan_redone", camera=claim.camera.gb_id, attempts=claim.attempts)
-        done: Future[Stored | None] = Future()
+    def _room(self) -> tuple[int, int]:
+        """How many scans may begin, and how many of them are kept for cameras of key risk areas."""
+        most = self._config.fetch.in_flight
         with self._lock:
-            self._in_flight[done] = time.monotonic()
-            # What was overdue before this process began is not its own lateness.
-            self.tally.lags_s.append(min(claim.lag_s, time.monotonic() - self._began))
-        done.add_done_callback(self._landed)
-        asked_at = self._clock()
-        fetched = asyncio.run_coroutine_threadsafe(self._source.grab(claim.camera), self._loop)
+            busy = len(self._in_flight)
+        return most - busy - len(self.writing), int(most * self._config.schedule.reserve)
 
-        def examine(got: Future[Frame | Unobserved]) -> None:
-            try:
-                self._executor.submit(self._finish, claim, got, asked_at, done)
-            except RuntimeError:  # the executor is closing: the lease expires and another takes over
-                done.set_result(None)
+    def _due_without_database(self) -> list[Claim]:
+        """Cameras that this process looked through last and that are due again, by its own clock."""
+        now = time.monotonic()
+        with self._lock:
+            room = self._config.fetch.in_flight - len(self._in_flight)
+            due = [
+                claim
+                for camera, (claim, landed_at) in self._recent.items()
+                if camera not in self._in_flight and now >= landed_at + claim.camera.period_s
+            ]
+        due.sort(key=lambda claim: not claim.is_priority)
+        return [] if self._stopping.is_set() else due[: max(0, min(room, self._config.schedule.batch))]
 
-        fetched.add_done_callback(examine)
+    def start(self, claim: Claim) -> Future[Observation | None]:
+        """Begins a scan; the future gives the look that is written, or None where nothing could be."""
+        done: Future[Observation | None] = Future()
+        with self._lock:
+            self._asked[claim.camera.id, claim.token] = done
+        self._begin([claim])
         return done
+
+    def _begin(self, claims: list[Claim]) -> None:
+        now = time.monotonic()
+        for claim in claims:
+            if claim.attempts > 1:
+                log.warning("scan_redone", camera=claim.camera.gb_id, attempts=claim.attempts)
+        with self._lock:
+            self._in_flight.update((claim.camera.id, now) for claim in claims)
+        with self.tally.lock:
+            # What was overdue before this process began is not its own lateness.
+            self.tally.lags_s.extend(min(claim.lag_s, now - self._began) for claim in claims)
+        self.scanning.scan(claims, self._scanned)
+
+    def _scanned(self, claim: Claim, look: Observation | None) -> None:
+        with self._lock:
+            self._in_flight.pop(claim.camera.id, None)
+        if look is None:
+            self._landed(claim, None)
+            return
+        seen = claim
+        if look.picture is not None:
+            # Without the database nobody else tells the next look what this one saw.
+            seen = replace(claim, camera=replace(claim.camera, picture=look.picture))
+        with self._lock:
+            self._recent[claim.camera.id] = seen, time.monotonic()
+            self._recent.move_to_end(claim.camera.id)
+            if len(self._recent) > self._config.spool.results:
+                self._recent.popitem(last=False)
+        self.writing.put(claim, look)
+
+    def _landed(self, claim: Claim, look: Observation | None) -> None:
+        with self._lock:
+            asked = self._asked.pop((claim.camera.id, claim.token), None)
+            self._landed_changed.notify_all()
+        if asked is not None:
+            asked.set_result(look)
 
     def sync(self) -> int | None:
         """Brings the lease table in line with the register; how many cameras are connected."""
-        if time.monotonic() < self._retry_at:
+        if self._outage.wait_s():
             return None
-        return self._with_database(lambda connection: sync_cameras(connection, at=self._clock()))
+
+        def ask(connection: Connection) -> int:
+            at = self._clock()
+            connection.execute("SELECT watch.make_partitions(%s)", (at,))
+            zone = connection.execute("SELECT timezone FROM territory.city").fetchone()
+            if zone is not None:
+                self._zone = ZoneInfo(zone["timezone"])
+            return sync_cameras(connection, at=at)
+
+        return self._with_database(ask)
 
     def make_due(self, gb_ids: list[str]) -> list[str]:
         """Makes cameras due now; those that are connected."""
         return self._with_database(lambda c: make_due(c, gb_ids, at=self._clock())) or []
 
     def forget(self) -> None:
-        """Removes old observations that belong to no incident, and old notices."""
+        """Removes old observations (their counts stay) and old notices."""
         now, rules = self._clock(), self._config.schedule
 
         def remove(connection: Connection) -> None:
-            for name, hours in (
-                ("forgotten_observations", rules.retain_hours),
-                ("forgotten_notices", rules.notice_hours),
-            ):
-                connection.execute(statement(name), {"before": now - timedelta(hours=hours)})
+            connection.execute(
+                "SELECT watch.drop_observations(%s)", (now - timedelta(hours=rules.retain_hours),)
+            )
+            before = now - timedelta(hours=rules.notice_hours)
+            connection.execute(statement("forgotten_notices"), {"before": before})
 
         self._with_database(remove)
 
     def stalled_s(self) -> float:
-        """How long the oldest scan is on its way, seconds; 0 while the database is away (then scans wait for it)."""
+        """How long the oldest scan is on its way, seconds."""
         with self._lock:
-            if self._away_since is not None or not self._in_flight:
-                return 0.0
-            return time.monotonic() - min(self._in_flight.values())
+            return time.monotonic() - min(self._in_flight.values()) if self._in_flight else 0.0
 
     def settle(self, limit_s: float) -> int:
-        """Waits until nothing is in flight, limit_s seconds at most; how many scans are still on their way."""
+        """Waits until nothing is on its way, limit_s seconds at most; how many scans still are."""
+        ends = time.monotonic() + limit_s
+        while (left := self._on_their_way()) and (remains := ends - time.monotonic()) > 0:
+            with self._lock:
+                self._landed_changed.wait(min(remains, 0.05))
+        return left
+
+    def _on_their_way(self) -> int:
         with self._lock:
-            todo = set(self._in_flight)
-        return len(wait(todo, limit_s).not_done)
+            scanning = len(self._in_flight)
+        return scanning + len(self.writing)
 
     def close(self) -> None:
         """Ends cleanly: no new claims, scans on their way are written, leases given back."""
         self._stopping.set()
-        self.settle(STOP_LIMIT_S)
-        if self._own_executor:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+        self.settle(0.0 if self._outage.is_on else STOP_LIMIT_S)
+        lost = self.writing.close(2.0)
+        if lost:
+            log.error("looks_lost", looks=lost, what="the database did not come back before the end")
         self._with_database(lambda connection: release(connection, owner=self.owner))
-        asyncio.run_coroutine_threadsafe(self._source.close(), self._loop).result(2.0)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._fetcher.join(2.0)
-
-    # -- one scan -----------------------------------------------------------------------------------------------
-
-    def _finish(
-        self, claim: Claim, got: Future[Frame | Unobserved], asked_at: datetime, done: Future[Stored | None]
-    ) -> None:
-        try:
-            observation = self.look(claim.camera, got.result(), asked_at)
-            done.set_result(self._write(claim, observation))
-        except Exception as fault:
-            # Nothing was written, so the lease expires and the scan is done again.
-            log.error(
-                "scan_failed", camera=claim.camera.gb_id, fault=f"{type(fault).__name__}: {fault}"[:300]
-            )
-            done.set_result(None)
-
-    def look(self, camera: Camera, got: Frame | Unobserved, asked_at: datetime) -> Observation:
-        """What a fetched frame shows, or why it shows nothing. Never an empty picture for a fault."""
-        model_hash = self._detector.model_hash
-        if isinstance(got, Unobserved):
-            return Observation(camera.id, asked_at, self._clock(), got, model_hash)
-        return Observation(
-            camera.id, got.captured_at, got.received_at, self._examine(camera, got), model_hash, got
-        )
-
-    def _examine(self, camera: Camera, frame: Frame) -> Observed | Unobserved:
-        image = self._gate.examine(camera, frame)
-        if isinstance(image, Unobserved):
-            return image
-        try:
-            with self._detect_lock:
-                began = time.perf_counter()
-                (boxes,) = self._detector.detect([image])
-                self.tally.detect_s += time.perf_counter() - began
-        except Exception as fault:
-            log.error("detector_failed", camera=camera.gb_id, fault=f"{type(fault).__name__}: {fault}"[:300])
-            return Unobserved(Reason.DETECTOR_FAILED, type(fault).__name__)
-        return Observed(boxes, image.shape[1], image.shape[0])
-
-    def _write(self, claim: Claim, observation: Observation) -> Stored | None:
-        """Writes the result, trying again while the lease lasts. None where it had to be given up."""
-        for pause_s in BACK_OFF_S:
-            try:
-                with self._sessions.connection() as connection:
-                    stored = store_scan(
-                        connection,
-                        claim,
-                        observation,
-                        thresholds=self._detector.thresholds,
-                        config=self._config,
-                        evidence_folder=self._evidence_folder,
-                        at=self._clock(),
-                    )
-                self._count(claim, observation, stored)
-                return stored
-            except LeaseLost as lost:
-                with self._lock:
-                    self.tally.leases_lost += 1
-                log.warning("lease_lost", camera=claim.camera.gb_id, detail=str(lost))
-                return None
-            except DATABASE_FAULTS as fault:
-                self._database_away(fault)
-                ends_at = claim.lease_until - timedelta(seconds=pause_s)
-                if self._clock() >= ends_at or self._stopping.wait(pause_s):
-                    break
-        self._lost_some = True
-        return None
-
-    def _count(self, claim: Claim, observation: Observation, stored: Stored) -> None:
-        result = observation.result
-        self._database_back()
-        with self._lock:
-            self.tally.scans += 1
-            if isinstance(result, Observed):
-                self.tally.observed += 1
-            else:
-                self.tally.reasons[result.reason.value] += 1
-            self.tally.transitions.update(word for _, _, word in stored.transitions)
-        if stored.is_health_changed:
-            if isinstance(result, Unobserved):
-                log.warning(
-                    "camera_not_observed",
-                    camera=claim.camera.gb_id,
-                    reason=result.reason.value,
-                    detail=result.detail,
-                )
-            else:
-                log.info("camera_observed_again", camera=claim.camera.gb_id)
-        for number, class_name, word in stored.transitions:
-            log.info(
-                "incident", incident_no=number, kind=class_name, transition=word, camera=claim.camera.gb_id
-            )
-
-    def _landed(self, done: Future[Stored | None]) -> None:
-        with self._lock:
-            self._in_flight.pop(done, None)
-
-    # -- the database may go away -------------------------------------------------------------------------------
+        self.scanning.close()
 
     def _with_database(self, ask: Callable[[Connection], T]) -> T | None:
-        """The answer, or None while the database is away (said once, tried again with growing pauses)."""
+        """The answer, or None while the database is away."""
         try:
             with self._sessions.connection() as connection:
                 answer = ask(connection)
         except DATABASE_FAULTS as fault:
-            self._database_away(fault)
+            self._outage.begins(fault)
             return None
-        self._database_back()
+        self._outage.ends()
         return answer
-
-    def _database_away(self, fault: Exception) -> None:
-        now = time.monotonic()
-        with self._lock:
-            is_news = self._away_since is None
-            if self._away_since is None:
-                self._away_since = now
-            # Pauses grow with the outage, not with the number of threads that noticed it.
-            self._retry_at = now + min(LONGEST_PAUSE_S, max(BACK_OFF_S[0], (now - self._away_since) / 2))
-        if is_news:
-            first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
-            log.error(
-                "database_away", fault=first[:200], what="scans wait and are done again when it is back"
-            )
-
-    def _database_back(self) -> None:
-        with self._lock:
-            if self._away_since is None:
-                return
-            away_s, self._away_since, self._retry_at = time.monotonic() - self._away_since, None, 0.0
-        log.info("database_back", away_s=round(away_s, 1))
 
 
 def run(
@@ -372,16 +277,29 @@ def run(
     Raises nothing for cameras, networks or a database that goes away: they are logged, and the rest goes on.
     """
     config = config or WatchConfig()
+    cv2.setNumThreads(1)  # worker threads decode beside each other already
+    scanning = LocalScanning(source, detector, config=config, clock=clock)
+    return run_scanning(url, scanning, stop=stop, evidence_folder=evidence_folder, config=config, clock=clock)
+
+
+def run_scanning(
+    url: str | Callable[[], str],
+    scanning: Scanning,
+    *,
+    stop: threading.Event,
+    evidence_folder: Path,
+    config: WatchConfig,
+    clock: Clock = utc_now,
+) -> dict[str, Any]:
+    """As `run`, with the given way of looking; closes it at the end."""
     began = time.monotonic()
-    with open_watch(
-        url, source, detector, config=config, evidence_folder=evidence_folder, clock=clock
-    ) as watch:
+    with opened(url, scanning, config=config, evidence_folder=evidence_folder, clock=clock) as watch:
         log.info(
             "watch_started",
             owner=watch.owner,
             cameras=watch.sync(),
-            model=detector.model_hash[:12],
-            backend=type(detector).__name__,
+            model=scanning.model_hash[:12],
+            scanning=type(scanning).__name__,
         )
         scheduler = ticker(watch, config)
         scheduler.start()
@@ -390,9 +308,14 @@ def run(
         finally:
             scheduler.shutdown(wait=True)
             watch.settle(STOP_LIMIT_S)
-        summary = watch.tally.as_json(time.monotonic() - began)
+        summary = watch.tally.as_json(time.monotonic() - began, _detect_s(scanning))
     log.info("watch_stopped", **summary)
     return summary
+
+
+def _detect_s(scanning: Scanning) -> float:
+    """Seconds that the engine of this process has worked; 0 where others did the looking."""
+    return scanning.detect_s if isinstance(scanning, LocalScanning) else 0.0
 
 
 def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
@@ -406,9 +329,14 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
     )
     scans, at = 0, time.monotonic()
 
+    def claim() -> None:
+        # A full batch says that more is due: not a tick per batch, or the tick would be the limit.
+        while watch.tick() >= rules.batch:
+            pass
+
     def report() -> None:
         nonlocal scans, at
-        figures = watch.tally.as_json(time.monotonic() - at)
+        figures = watch.tally.as_json(time.monotonic() - at, _detect_s(watch.scanning))
         figures["scans_per_s"] = round((figures["scans"] - scans) / max(figures["seconds"], 0.1), 2)
         scans, at = figures["scans"], time.monotonic()
         log.info("watch_report", **figures)
@@ -421,7 +349,7 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
             os._exit(EXIT_STALLED)
 
     scheduler.add_job(end_if_stalled, "interval", seconds=min(10.0, rules.stall_s / 2), id="stall")
-    scheduler.add_job(watch.tick, "interval", seconds=rules.tick_s, id="claim")
+    scheduler.add_job(claim, "interval", seconds=rules.tick_s, id="claim")
     scheduler.add_job(watch.sync, "interval", seconds=rules.sync_s, id="sync")
     scheduler.add_job(report, "interval", seconds=rules.report_s, id="report")
     scheduler.add_job(watch.forget, "interval", hours=1, id="forget")
@@ -429,6 +357,24 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
 
 
 @contextmanager
+def opened(
+    url: str | Callable[[], str],
+    scanning: Scanning,
+    *,
+    config: WatchConfig,
+    evidence_folder: Path,
+    clock: Clock = utc_now,
+) -> Iterator[Watch]:
+    """A watch without a clockwork (the caller ticks), closed at the end with its scanning."""
+    sessions = Sessions(url)
+    watch = Watch(sessions, scanning, config=config, evidence_folder=evidence_folder, clock=clock)
+    try:
+        yield watch
+    finally:
+        watch.close()
+        sessions.close()
+
+
 def open_watch(
     url: str | Callable[[], str],
     source: FrameSource,
@@ -437,13 +383,9 @@ def open_watch(
     config: WatchConfig,
     evidence_folder: Path,
     clock: Clock = utc_now,
-) -> Iterator[Watch]:
-    """A watch without a clockwork (the caller ticks), closed at the end."""
-    cv2.setNumThreads(1)  # worker threads decode beside each other already
-    sessions = Sessions(url)
-    watch = Watch(sessions, source, detector, config=config, evidence_folder=evidence_folder, clock=clock)
-    try:
-        yield watch
-    finally:
-        watch.close()
-        sessions.close()
+    executor: Executor | None = None,
+) -> AbstractContextManager[Watch]:
+    """`opened` with this process's own looking: a context manager that gives the Watch."""
+    cv2.setNumThreads(1)
+    scanning = LocalScanning(source, detector, config=config, clock=clock, executor=executor)
+    return opened(url, scanning, config=config, evidence_folder=evidence_folder, clock=clock)

@@ -56,6 +56,8 @@ class KeysSeen:
 
 def _by_drawer(prints: NDArray[np.uint64]) -> list[tuple[int, NDArray[np.int64]]]:
     """Each drawer that some of the fingerprints belong to, with their indices in ascending order of fingerprint."""
+    if not len(prints):
+        return []
     order = np.argsort(prints)
     drawers = (prints[order] >> np.uint64(64 - _DRAWER_BITS)).astype(np.int64)
     found, starts = np.unique(drawers, return_index=True)

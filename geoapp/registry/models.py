@@ -178,6 +178,9 @@ class Camera(Base):
         comment="HTTP snapshot address without credentials; NULL = not connected (UNOBSERVED(not connected))."
     )
     period_s: Mapped[int] = mapped_column(server_default=text("10"))
+    night_period_s: Mapped[int | None] = mapped_column(
+        comment="Seconds between looks at night; NULL = as by day (period_s)."
+    )
     enabled: Mapped[bool] = mapped_column(server_default=TRUE)
     public_place: Mapped[bool] = mapped_column(server_default=FALSE)
     legal_basis: Mapped[str] = mapped_column(server_default=EMPTY)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import REAL, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import FALSE, NOW, ONE, ZERO, Base, Big, gist, mercator, metric, projected
@@ -33,6 +33,9 @@ class ScanDue(Base):
     lease_token: Mapped[Big] = mapped_column(server_default=ZERO)
     attempts: Mapped[int] = mapped_column(server_default=ZERO)
     burst_left: Mapped[int] = mapped_column(server_default=ZERO)
+    period_s: Mapped[float | None] = mapped_column(
+        REAL, comment="Seconds between looks as in force at the last one (by day or by night)."
+    )
 
 
 class Observation(Base):
@@ -40,21 +43,24 @@ class Observation(Base):
 
     __tablename__ = "observation"
     __table_args__ = (
-        Index("observation_camera_idx", "camera_id", text("captured_at DESC")),
         {
             "schema": "watch",
-            "comment": "One scan's result. observed = looked; otherwise reason says why it could not look. Never read a missing row as clear.",
+            "postgresql_partition_by": "RANGE (captured_at)",
+            "comment": "One scan's result. observed = looked; otherwise reason says why it could not look. Never read a missing row as clear. Kept for days, a partition a day; the counts stay in watch.observation_hour.",
         },
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id"))
-    captured_at: Mapped[datetime]
+    id: Mapped[UUID]
+    camera_id: Mapped[Big] = mapped_column(primary_key=True)
+    captured_at: Mapped[datetime] = mapped_column(primary_key=True)
     received_at: Mapped[datetime]
     observed: Mapped[bool]
     reason: Mapped[str | None]
     model_hash: Mapped[str | None]
     boxes: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'::jsonb"))
+    clock_offset_s: Mapped[float | None] = mapped_column(
+        REAL, comment="The camera's clock minus ours, seconds; NULL = it does not say."
+    )
 
 
 class ObservationHour(Base):
@@ -65,6 +71,7 @@ class ObservationHour(Base):
 
     camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id"), primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
+    due: Mapped[int] = mapped_column(server_default=ZERO)
     observed: Mapped[int] = mapped_column(server_default=ZERO)
     unobserved: Mapped[int] = mapped_column(server_default=ZERO)
     reasons: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -155,8 +162,10 @@ class IncidentObservation(Base):
     )
 
     incident_id: Mapped[UUID] = mapped_column(ForeignKey("watch.incident.id"), primary_key=True)
-    observation_id: Mapped[UUID] = mapped_column(ForeignKey("watch.observation.id"), primary_key=True)
+    observation_id: Mapped[UUID] = mapped_column(primary_key=True)
     score: Mapped[float]
+    camera_id: Mapped[Big]
+    captured_at: Mapped[datetime]
 
 
 class Evidence(Base):
@@ -170,7 +179,7 @@ class Evidence(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     incident_id: Mapped[UUID] = mapped_column(ForeignKey("watch.incident.id"))
-    observation_id: Mapped[UUID] = mapped_column(ForeignKey("watch.observation.id"))
+    observation_id: Mapped[UUID]
     sha256: Mapped[str]
     path: Mapped[str] = mapped_column(
         comment="Relative to the evidence folder of this installation; the file holds the frame as the camera sent it, sha256 is of its bytes."
@@ -184,10 +193,15 @@ class Evidence(Base):
 
 
 class CameraHealth(Base):
-    """Whether a camera can be looked at now, and since when."""
+    """Whether a camera can be looked through now, since when, and what is kept of its pictures."""
 
     __tablename__ = "camera_health"
-    __table_args__ = ({"schema": "watch"},)
+    __table_args__ = (
+        {
+            "schema": "watch",
+            "comment": "Whether a camera can be looked through now, since when, and what is kept of its pictures.",
+        },
+    )
 
     camera_id: Mapped[Big] = mapped_column(
         ForeignKey("registry.camera.id", ondelete="CASCADE"), primary_key=True
@@ -197,19 +211,40 @@ class CameraHealth(Base):
     since: Mapped[datetime]
     last_try_at: Mapped[datetime]
     last_observed_at: Mapped[datetime | None]
+    detail: Mapped[str | None] = mapped_column(
+        comment="The numbers behind the reason or a new note of the newest look."
+    )
+    notes: Mapped[list[str]] = mapped_column(
+        server_default=text("'{}'::text[]"),
+        comment="What is on record of a camera that may be looked through all the same: night_mode (a grey, infrared picture), clock_off.",
+    )
+    clock_offset_s: Mapped[float | None] = mapped_column(
+        REAL, comment="The camera's clock minus ours when it last said, seconds."
+    )
+    picture: Mapped[dict[str, Any] | None] = mapped_column(
+        comment="A fingerprint of the newest picture and what is usual for the camera (sharpness by light, fields with outlines). NULL = not known; the next looks make it anew."
+    )
 
 
 class CameraHealthEvent(Base):
     """A change of a camera's health."""
 
     __tablename__ = "camera_health_event"
-    __table_args__ = ({"schema": "watch"},)
+    __table_args__ = (
+        Index("camera_health_event_camera_idx", "camera_id", "at"),
+        {
+            "schema": "watch",
+            "comment": "Each change of a camera's health: of whether and why it cannot be looked through, or of its notes.",
+        },
+    )
 
     id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
     camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id", ondelete="CASCADE"))
     at: Mapped[datetime]
     observed: Mapped[bool]
     reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    notes: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
 
 
 class Outbox(Base):

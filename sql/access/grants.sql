@@ -118,6 +118,13 @@ BEGIN
         watch.incident_observation, watch.evidence, watch.outbox TO geoapp_watch;
     GRANT UPDATE ON watch.scan_due, watch.observation_hour, watch.camera_health TO geoapp_watch;
     GRANT DELETE ON watch.scan_due, watch.observation, watch.outbox TO geoapp_watch;
+    GRANT EXECUTE ON FUNCTION watch.make_partitions, watch.drop_observations, watch.added_reasons TO geoapp_watch;
+    -- A partition is read through its table only.
+    EXECUTE (
+        SELECT coalesce(string_agg(format('REVOKE ALL ON %s FROM geoapp_watch;', c.oid::regclass), ' '), 'SELECT 1')
+        FROM pg_class AS c
+        WHERE c.relispartition AND c.relkind = 'r' AND c.relnamespace = 'watch'::regnamespace
+    );
     EXECUTE (
         SELECT format('GRANT INSERT (%1$s), UPDATE (%1$s) ON watch.incident TO geoapp_watch', string_agg(quote_ident(a.attname), ', '))
         FROM pg_attribute AS a

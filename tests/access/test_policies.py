@@ -41,6 +41,8 @@ NO_SCOPE = {
 }
 # Functions that run under their owner, and who but the owner may call them. Triggers need no right to fire.
 DEFINERS = {
+    "watch.make_partitions": "watch",
+    "watch.drop_observations": "watch",
     "staging.is_held": "admin",
     "registry.merge_sites": "admin",
     "registry.keep_sites_apart": "admin",
@@ -104,6 +106,8 @@ def tables_without_policy(connection: Connection) -> dict[str, str]:
             ), '{}') AS roles
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (%s)
+            -- A partition is read through its table; by itself it is closed to all (test_partitions_are_closed).
+            AND NOT c.relispartition
         """,
         (list(SCHEMAS),),
     ).fetchall()
@@ -119,6 +123,18 @@ def test_every_table_has_policies_for_every_scope(owner: Connection) -> None:
     assert tables_without_policy(owner) == {}
     held = owner.execute("SELECT count(*) AS n FROM pg_tables WHERE schemaname = ANY (%s)", (list(SCHEMAS),))
     assert held.fetchone()["n"] > 30  # type: ignore[index]
+
+
+def test_partitions_are_closed(owner: Connection) -> None:
+    owner.execute("SELECT watch.make_partitions(now())")
+    rows = owner.execute(
+        "SELECT c.oid::regclass::text AS name, c.relrowsecurity, c.relacl::text AS rights FROM pg_class AS c"
+        " WHERE c.relispartition AND c.relkind = 'r' AND c.relnamespace = 'watch'::regnamespace"
+    ).fetchall()
+    assert len(rows) >= 4
+    for row in rows:
+        assert row["relrowsecurity"], row["name"]
+        assert "geoapp_" not in (row["rights"] or "").replace("geoapp=", ""), row
 
 
 def test_every_exception_is_still_a_table(owner: Connection) -> None:

@@ -295,7 +295,7 @@ def test_hours_without_any_scan_are_rows(town: Connection) -> None:
     camera = add_camera(town, 590, 90, None, seen=AS_OF)
     hour = AS_OF.replace(minute=0)
     town.execute(
-        "INSERT INTO watch.observation_hour (camera_id, hour, observed, unobserved, reasons) VALUES (%s, %s, 100, 50, '{\"timeout\": 50}')",
+        "INSERT INTO watch.observation_hour (camera_id, hour, due, observed, unobserved, reasons) VALUES (%s, %s, 150, 100, 50, '{\"timeout\": 50}')",
         (camera, hour),
     )
     rows = town.execute(

@@ -1,0 +1,298 @@
+"""What one observed look changes about incidents: votes, places, permits, evidence and what is told, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from psycopg.types.json import Jsonb
+
+from detection.association import FAMILY, carry_extent, group_boxes
+from detection.config import WatchConfig
+from detection.evidence import keep_frame
+from detection.incidents import Change, Hit, LiveIncident, plan
+from detection.lease import Connection, statement
+from detection.placing import place
+from detection.types import Box, Camera, Claim, GroundFix, Observation, Observed
+from geoapp.watch.incident_state import State, Transition
+
+METHOD_RANK = {"camera_point": 0, "bearing_sector": 1, "pose_ray": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look changed. transitions: (incident number, class, transition) in order.
+
+    has_begun: a new incident. is_undecided: a candidate is left that further looks have to decide.
+    """
+
+    transitions: tuple[tuple[int, str, str], ...]
+    has_begun: bool
+    is_undecided: bool
+
+
+def write_look(
+    connection: Connection,
+    claim: Claim,
+    observation: Observation,
+    observation_id: UUID,
+    *,
+    thresholds: dict[str, float],
+    config: WatchConfig,
+    evidence_folder: Path,
+) -> Looked:
+    """Writes all that an observed look changes about incidents, inside the caller's transaction.
+
+    Raises TypeError for a look that could not be done: not looking changes no incident.
+    """
+    result = observation.result
+    if not isinstance(result, Observed):
+        raise TypeError(f"camera {observation.camera_id} was not looked through: {result}")
+    look = _Look(
+        connection, claim.camera, observation, result, observation_id, config, evidence_folder, thresholds
+    )
+    changes = look.changes()
+    transitions = [told for change in changes for told in look.write(change)]
+    return Looked(
+        tuple(transitions),
+        has_begun=any(change.incident is None for change in changes),
+        is_undecided=any(change.state is State.CANDIDATE for change in changes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One observed scan within its transaction."""
+
+    connection: Connection
+    camera: Camera
+    observation: Observation
+    result: Observed
+    name: UUID
+    config: WatchConfig
+    evidence_folder: Path
+    thresholds: dict[str, float]
+
+    @property
+    def at(self) -> datetime:
+        return self.observation.captured_at
+
+    def changes(self) -> list[Change]:
+        rows = self.connection.execute(
+            statement("live_incidents"),
+            {
+                "camera_id": self.camera.id,
+                "observation_id": self.name,
+                "memory": self.config.incidents.state_rules().memory,
+            },
+        ).fetchall()
+        hits = [
+            Hit(
+                group,
+                place(
+                    self.camera, group.lead, self.result.width_px, self.result.height_px, self.config.placing
+                ),
+            )
+            for group in group_boxes(self.result.boxes, self.thresholds)
+        ]
+        return plan(
+            hits,
+            [_live(row) for row in rows],
+            at=self.at,
+            thresholds=self.thresholds,
+            config=self.config.incidents,
+        )
+
+    def write(self, change: Change) -> list[tuple[int, str, str]]:
+        """Writes one change; the transitions that open maps hear of."""
+        if change.hit is None:
+            assert change.incident is not None
+            incident_id = change.incident.id
+            row = self._execute(
+                "unseen_incident", {"id": incident_id, "state": change.state.value, "at": self.at}
+            )
+        elif change.incident is None:
+            incident_id = uuid5(self.name, repr(change.hit.box.corners))
+            row = self._begin(incident_id, change, change.hit)
+        else:
+            incident_id = change.incident.id
+            row = self._see(change.incident, change, change.hit)
+        if row is None:
+            return []
+        told = []
+        if change.transition not in (None, Transition.DROPPED):
+            told.append(str(change.transition))
+        if change.is_upgraded and change.state is not State.CANDIDATE:
+            told.append("upgraded")
+        for word in told:
+            self._tell(incident_id, row, change, word)
+        return [(row["incident_no"], change.class_name, word) for word in told]
+
+    def _begin(self, incident_id: UUID, change: Change, hit: Hit) -> dict[str, Any] | None:
+        row = self._execute(
+            "begun_incident",
+            {
+                "id": incident_id,
+                "class": change.class_name,
+                "camera_id": self.camera.id,
+                "state": change.state.value,
+                "at": self.at,
+                "opened_at": self.at if change.state is State.OPEN else None,
+                "score": hit.box.score,
+                "model_hash": self.observation.model_hash,
+                "box": list(hit.group.extent.corners),
+            }
+            | self._place(hit.fix),
+        )
+        self._find_permit(incident_id, change)
+        self._link(incident_id, hit)
+        self._keep_frame(incident_id, hit)
+        return row
+
+    def _see(self, incident: LiveIncident, change: Change, hit: Hit) -> dict[str, Any] | None:
+        row = self._execute(
+            "seen_incident",
+            {
+                "id": incident.id,
+                "class": change.class_name,
+                "state": change.state.value,
+                "at": self.at,
+                "opened_at": self.at if change.state is State.OPEN else None,
+                "score": hit.box.score,
+                "model_hash": self.observation.model_hash,
+                "box": list(carry_extent(incident.box, hit.group.extent).corners),
+            },
+        )
+        if _is_better_placed(incident, hit, is_upgraded=change.is_upgraded):
+            self._execute("placed_incident", {"id": incident.id} | self._place(hit.fix))
+        self._find_permit(incident.id, change)
+        self._link(incident.id, hit)
+        if self._frame_is_worth_it(incident, change, hit):
+            self._keep_frame(incident.id, hit)
+        return row
+
+    def _place(self, fix: GroundFix) -> dict[str, Any]:
+        """Columns of the place: coordinates with their error, and what stands there."""
+        where = {
+            "x": fix.x,
+            "y": fix.y,
+            "srid": self.camera.srid,
+            "ring": None if fix.ring is None else _polygon(fix.ring),
+        }
+        found = self._execute("ground_place", where | {"camera_id": self.camera.id})
+        assert found is not None
+        return (
+            where
+            | found
+            | {
+                "method": fix.method,
+                "semi_major_m": fix.semi_major_m,
+                "semi_minor_m": fix.semi_minor_m,
+                "rotation_deg": fix.rotation_deg,
+            }
+        )
+
+    def _find_permit(self, incident_id: UUID, change: Change) -> None:
+        """Looked up at every look: work goes on past the end of its permit."""
+        if FAMILY[change.class_name] == "hot_work":
+            self._execute("permitted_incident", {"id": incident_id})
+
+    def _link(self, incident_id: UUID, hit: Hit) -> None:
+        self.connection.execute(
+            "INSERT INTO watch.incident_observation (incident_id, observation_id, camera_id, captured_at, score)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (incident_id, self.name, self.camera.id, self.at, hit.box.score),
+        )
+
+    def _frame_is_worth_it(self, incident: LiveIncident, change: Change, hit: Hit) -> bool:
+        rules = self.config.evidence
+        if incident.frames_kept >= rules.most:
+            return False
+        if change.transition is not None or change.is_upgraded or incident.last_frame_at is None:
+            return True
+        is_better = hit.box.score >= incident.peak_score + rules.better_by
+        return is_better or (self.at - incident.last_frame_at).total_seconds() >= rules.every_s
+
+    def _keep_frame(self, incident_id: UUID, hit: Hit) -> None:
+        frame = self.observation.frame
+        if frame is None:
+            return
+        evidence_id = uuid5(incident_id, str(self.name))
+        kept = keep_frame(self.evidence_folder, evidence_id, frame.data, frame.captured_at)
+        self.connection.execute(
+            """
+            INSERT INTO watch.evidence (id, incident_id, observation_id, sha256, path, bytes, width_px, height_px,
+                                        captured_at, received_at, boxes)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (incident_id, observation_id) DO NOTHING
+            """,
+            (
+                evidence_id,
+                incident_id,
+                self.name,
+                kept.sha256,
+                kept.path,
+                kept.size,
+                self.result.width_px,
+                self.result.height_px,
+                frame.captured_at,
+                frame.received_at,
+                Jsonb([box.as_json() for box in hit.group.boxes]),
+            ),
+        )
+
+    def _tell(self, incident_id: UUID, row: dict[str, Any], change: Change, word: str) -> None:
+        self.connection.execute(
+            "INSERT INTO watch.outbox (topic, dedupe_key, payload) VALUES ('incident', %s, %s)"
+            " ON CONFLICT (dedupe_key) DO NOTHING",
+            (
+                f"incident:{incident_id}:{word}:{self.name}",
+                Jsonb(
+                    {
+                        "id": str(incident_id),
+                        "incident_no": row["incident_no"],
+                        "class": change.class_name,
+                        "state": change.state.value,
+                        "review": row["review"],
+                        "transition": word,
+                    }
+                ),
+            ),
+        )
+
+    def _execute(self, name: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
+        return self.connection.execute(statement(name), parameters).fetchone()
+
+
+def _is_better_placed(incident: LiveIncident, hit: Hit, *, is_upgraded: bool) -> bool:
+    """A better method, or the best look so far by the same method: the place of the highest score stands."""
+    before, now = METHOD_RANK.get(incident.method, 3), METHOD_RANK[hit.fix.method]
+    if now != before:
+        return now > before
+    return is_upgraded or hit.box.score > incident.peak_score
+
+
+def _live(row: dict[str, Any]) -> LiveIncident:
+    return LiveIncident(
+        id=row["id"],
+        class_name=row["class"],
+        state=State(row["state"]),
+        box=Box(row["class"], row["peak_score"], *row["box"]),
+        x=row["x"],
+        y=row["y"],
+        method=row["placing_method"],
+        semi_major_m=row["semi_major_m"],
+        last_seen_at=row["last_seen_at"],
+        peak_score=row["peak_score"],
+        seen=tuple(row["seen"]),
+        frames_kept=row["frames_kept"],
+        last_frame_at=row["last_frame_at"],
+    )
+
+
+def _polygon(ring: tuple[tuple[float, float], ...]) -> str:
+    """WKT of an open ring."""
+    return "POLYGON((" + ", ".join(f"{x:.3f} {y:.3f}" for x, y in (*ring, ring[0])) + "))"
