@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import json
@@ -22,6 +23,7 @@ from geoapp.settings import settings
 if TYPE_CHECKING:
     from detection.backends.base import Detector
     from detection.config import WatchConfig
+    from detection.scanning import Scanning
 
 # Nothing may be fetched at run time, whatever a library would like to.
 os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -34,24 +36,29 @@ CONFIG = typer.Option(None, "--config", help="YAML file of the watch's settings.
 
 
 @app.command()
-def run(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
+def run(
+    config: Path | None = CONFIG,
+    cluster: str | None = typer.Option(
+        None, "--cluster", metavar="tcp://HOST:PORT", help="Look on the workers of this Dask cluster."
+    ),
+    resources: list[str] = typer.Option(
+        [], "--resources", metavar="NAME=NUMBER", help="What a worker of the cluster must offer, as GPU=1."
+    ),
+    as_json: bool = JSON,
+) -> None:
     """持续看护直到停止 / Watch the connected cameras until Ctrl-C or SIGTERM. Any number may run side by side."""
     from detection.config import read_config
-    from detection.sources.http_snapshot import HttpSnapshot
-    from detection.watch import run as run_watch
-    from detection.watch import utc_now
+    from detection.watch import run_scanning
     from geoapp.access.service_role import running_watch_url
     from geoapp.logs import configure_logs
 
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
     _watch_database()
-    detector = _open_detector(rules)
-    summary = run_watch(
+    summary = run_scanning(
         running_watch_url,
+        _open_scanning(rules, cluster, resources),
         stop=_stop_on_signals(),
-        source=HttpSnapshot(rules.fetch, clock=utc_now),
-        detector=detector,
         evidence_folder=settings().evidence_path,
         config=rules,
     )
@@ -192,6 +199,25 @@ def _open_detector(rules: WatchConfig) -> Detector:
     weights = find_weights(configured)
     with _console.status("模型 / model …"):
         return open_detector(weights, rules.detector, home=configured.home_path)
+
+
+def _open_scanning(rules: WatchConfig, cluster: str | None, resources: list[str]) -> Scanning:
+    """This process's own looking, or that of a cluster."""
+    from detection.scanning import LocalScanning
+    from detection.sources.http_snapshot import HttpSnapshot
+    from detection.watch import utc_now
+
+    if cluster is not None:
+        from detection.cluster import ClusterScanning, open_scanning, parse_resources
+
+        wanted = parse_resources(resources)
+        with _console.status(f"Dask {cluster} …"):
+            return ClusterScanning(cluster, functools.partial(open_scanning, rules), resources=wanted)
+    import cv2
+
+    cv2.setNumThreads(1)  # worker threads decode beside each other already
+    source = HttpSnapshot(rules.fetch, clock=utc_now)
+    return LocalScanning(source, _open_detector(rules), config=rules, clock=utc_now)
 
 
 def _stop_on_signals() -> threading.Event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -122,6 +122,13 @@ class Observation:
     frame: Frame | None = None
     picture: PictureMemory | None = None
     detail: str = ""
+
+
+def without_idle_picture(look: Observation) -> Observation:
+    """The look without the bytes of a picture that shows nothing; what its camera's clock said is kept."""
+    if look.frame is None or (isinstance(look.result, Observed) and look.result.boxes):
+        return look
+    return replace(look, frame=replace(look.frame, data=b""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ class Watch:
             claims = self._due_without_database()
             if not self._outage.wait_s():
                 self._with_database(lambda connection: connection.execute("SELECT 1"))
+        elif self.writing.is_behind:
+            claims = []  # a new claim would overtake the looks that wait
         else:
             claims = self.claim(self._config.schedule.batch)
         if claims:

@@ -23,7 +23,7 @@ from detection.scanning import Clock
 from detection.sessions import DATABASE_FAULTS, Connection, Sessions
 from detection.store import LeaseLost, Stored, store_late_look, store_scan
 from detection.tally import Tally
-from detection.types import Claim, Observation, Observed, Unobserved
+from detection.types import Claim, Observation, Observed, Unobserved, without_idle_picture
 
 log = structlog.get_logger("watch")
 
@@ -34,11 +34,11 @@ Landed = Callable[[Claim, Observation | None], None]
 
 @dataclass(slots=True)
 class _Waiting:
-    """A result that is not written yet. tries: how often that failed because the database was away."""
+    """A result that is not written yet. is_spooled: it came, or could not be written, while the database was away."""
 
     claim: Claim
     look: Observation
-    tries: int = 0
+    is_spooled: bool = False
 
     @property
     def is_telling(self) -> bool:
@@ -86,12 +86,17 @@ class Writing:
     def _left(self) -> int:
         return len(self._queue) + self._being_written + len(self._looking)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether results of an outage are still waiting: they are written before anything is claimed anew."""
+        with self._changed:
+            return any(w.is_spooled for w in self._queue) or (
+                self._being_written > 0 and self._is_catching_up
+            )
+
     def put(self, claim: Claim, look: Observation) -> None:
         """Takes a result; never waits. Where the spool is full, one that tells least is given up instead."""
-        one = _Waiting(claim, look)
-        if not one.is_telling and look.frame is not None:
-            # Its picture is of no more use; what the camera's clock said is.
-            one.look = replace(look, frame=replace(look.frame, data=b""))
+        one = _Waiting(claim, without_idle_picture(look), is_spooled=self._outage.is_on)
         with self._changed:
             self._queue.append(one)
             self._frame_bytes += one.frame_bytes
@@ -173,11 +178,12 @@ class Writing:
                 batch.append(one)
         self._queue.extendleft(reversed(later))
         self._being_written = len(batch)
+        self._is_catching_up = any(w.is_spooled for w in batch)
         return batch
 
     def _put_back(self, batch: list[_Waiting]) -> None:
         for one in batch:
-            one.tries += 1
+            one.is_spooled = True
         with self._changed:
             self._queue.extendleft(reversed(batch))
 
@@ -205,7 +211,7 @@ class Writing:
                     self._finish(one, Stored((), recorded.is_health_changed))
                 elif recorded.outcome is Outcome.LOOK:
                     self._begin_look(one)
-                elif one.tries:
+                elif one.is_spooled:
                     overtaken.append(one)
                 else:
                     self._lose(one)
@@ -214,23 +220,17 @@ class Writing:
 
     def _write_late(self, connection: Connection, batch: list[_Waiting]) -> None:
         """Looks from an outage of cameras that another process has claimed since."""
-        with connection.transaction():
-            plain = [w for w in batch if not w.is_telling]
-            if plain:
+        plain = [w for w in batch if not w.is_telling]
+        if plain:
+            with connection.transaction():
                 record_late_scans(connection, [(w.claim, w.look) for w in plain])
+            with self._tally.lock:
+                self._tally.late += len(plain)
         for one in plain:
-            self._finish(one, Stored((), False), late=True)
+            self._finish(one, Stored((), False))
         for one in batch:
             if one.is_telling:
-                stored = store_late_look(
-                    connection,
-                    one.claim,
-                    one.look,
-                    thresholds=self._thresholds(),
-                    config=self._config,
-                    evidence_folder=self._evidence_folder,
-                )
-                self._finish(one, stored, late=True)
+                self._finish(one, self._store_late(connection, one))
 
     # -- looks that concern incidents ---------------------------------------------------------------------------
 
@@ -242,15 +242,7 @@ class Writing:
     def _look(self, one: _Waiting) -> None:
         try:
             with self._sessions.connection() as connection:
-                stored = store_scan(
-                    connection,
-                    one.claim,
-                    one.look,
-                    thresholds=self._thresholds(),
-                    config=self._config,
-                    evidence_folder=self._evidence_folder,
-                    at=self._clock(),
-                )
+                stored = self._store_look(connection, one)
         except DATABASE_FAULTS as fault:
             self._outage.begins(fault)
             self._put_back([one])
@@ -266,12 +258,39 @@ class Writing:
                 self._looking.discard(one.claim.camera.id)
                 self._changed.notify_all()
 
+    def _store_look(self, connection: Connection, one: _Waiting) -> Stored:
+        try:
+            return store_scan(
+                connection,
+                one.claim,
+                one.look,
+                thresholds=self._thresholds(),
+                config=self._config,
+                evidence_folder=self._evidence_folder,
+                at=self._clock(),
+            )
+        except LeaseLost:
+            if not one.is_spooled:
+                raise
+        return self._store_late(connection, one)
+
+    def _store_late(self, connection: Connection, one: _Waiting) -> Stored:
+        with self._tally.lock:
+            self._tally.late += 1
+        return store_late_look(
+            connection,
+            one.claim,
+            one.look,
+            thresholds=self._thresholds(),
+            config=self._config,
+            evidence_folder=self._evidence_folder,
+        )
+
     # -- the end of a result ------------------------------------------------------------------------------------
 
-    def _finish(self, one: _Waiting, stored: Stored, *, late: bool = False) -> None:
+    def _finish(self, one: _Waiting, stored: Stored) -> None:
         self._tally.count(one.look)
         with self._tally.lock:
-            self._tally.late += late
             self._tally.transitions.update(word for _, _, word in stored.transitions)
         _tell_log(one, stored)
         self._end(one, one.look)

@@ -36,7 +36,7 @@ from watching import (
 )
 from worker import CONFIG
 
-from detection.config import FetchConfig, ScheduleConfig, WatchConfig
+from detection.config import FetchConfig, ScheduleConfig, SpoolConfig, WatchConfig
 from detection.sources.http_snapshot import HttpSnapshot
 from detection.types import Box, Image
 from detection.watch import open_watch, run, utc_now
@@ -329,8 +329,10 @@ def test_the_database_goes_away_and_comes_back(
     try:
         with watching(own_server.url, tmp_path):
             wait_for(lambda: sum(server.asked.values()) >= 12)
+            away_from = utc_now()
             own_server.down(mode="immediate")
-            time.sleep(1.5)
+            time.sleep(5.0)  # longer than a lease
+            away_to = utc_now()
             own_server.up()
             with connect(own_server.url(), autocommit=True) as connection:
                 before = value(connection, "SELECT count(*) FROM watch.observation")
@@ -338,6 +340,12 @@ def test_the_database_goes_away_and_comes_back(
     finally:
         structlog.reset_defaults()
     with connect(own_server.url(), autocommit=True) as connection:
+        looks = connection.execute(
+            "SELECT count(*) AS n FROM watch.observation WHERE captured_at BETWEEN %s AND %s",
+            (away_from + timedelta(seconds=1), away_to),
+        ).fetchone()
+        assert looks is not None
+        assert looks["n"] >= 6 * 2, "the cameras were looked through while the database was away"
         assert value(connection, "SELECT count(*) FROM watch.incident") == 6
         assert value(connection, "SELECT count(*) FROM watch.incident WHERE state = 'open'") == 6
         written = value(connection, "SELECT count(*) FROM watch.observation")
@@ -349,6 +357,38 @@ def test_the_database_goes_away_and_comes_back(
     assert "database_back" in events
     assert not [line for line in lines if "Traceback" in json.dumps(line)]
     assert "scan_failed" not in events
+
+
+def test_a_full_spool_gives_up_empty_looks_and_the_ledger_says_so(
+    own_server: PrivateCluster, server: CameraServer, tmp_path: Path
+) -> None:
+    with connect(own_server.url(), autocommit=True) as connection:
+        for number in range(1, 7):
+            server.scripts[f"c{number}"] = moment(*[FIRE] * (number == 1))
+            add_camera(connection, number, server.url(f"c{number}"), period_s=1)
+    config = CONFIG.model_copy(update={"spool": SpoolConfig(results=8)})
+    with watching(own_server.url, tmp_path, config) as figures:
+        wait_for(lambda: sum(server.asked.values()) >= 12)
+        own_server.down(mode="immediate")
+        away_from = utc_now()
+        time.sleep(5.0)
+        away_to = utc_now()
+        own_server.up()
+        with connect(own_server.url(), autocommit=True) as connection:
+            before = value(connection, "SELECT count(*) FROM watch.observation")
+            wait_for(lambda: value(connection, "SELECT count(*) FROM watch.observation") >= before + 18)
+    assert figures["dropped"] >= 6
+    with connect(own_server.url(), autocommit=True) as connection:
+        missed = value(
+            connection, "SELECT sum((reasons ->> 'not_scanned')::integer) FROM watch.observation_hour"
+        )
+        assert missed >= figures["dropped"] - 6
+        kept = connection.execute(
+            "SELECT count(*) FILTER (WHERE boxes <> '[]') AS telling FROM watch.observation WHERE captured_at BETWEEN %s AND %s",
+            (away_from, away_to),
+        ).fetchone()
+        assert kept is not None
+        assert kept["telling"] >= 3, "what shows a fire is given up last"
 
 
 def test_old_rows_are_forgotten_but_no_evidence(
