@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import threading
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
 # Nothing may be fetched at run time, whatever a library would like to.
 os.environ.setdefault("YOLO_OFFLINE", "1")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+
+
+class Kind(StrEnum):
+    """What the ledger is added up by."""
+
+    district = "district"
+    town = "town"
+    site = "site"
+    key_risk_area = "key_risk_area"
+    camera = "camera"
+
 
 app = typer.Typer(help="看护：扫描、训练、评估 / the watch: scan, train, evaluate.", no_args_is_help=True)
 _console = Console(stderr=True)
@@ -124,12 +137,14 @@ def simulate(
     cameras: int = typer.Option(..., min=1, help="How many cameras."),
     period: float = typer.Option(..., min=1, help="Seconds between two looks through one camera."),
     seconds: float = typer.Option(..., min=1, help="How long to run."),
+    dead: float = typer.Option(0.02, min=0, max=1, help="Share of the cameras that do not answer."),
     with_model: bool = typer.Option(False, "--with-model", help="Run the real model on every frame."),
     workers: int = typer.Option(4, min=1, help="Threads that examine and write."),
     as_json: bool = JSON,
 ) -> None:
     """压力测试 / Many cameras through the real lease table and store, in a database that is thrown away."""
     from detection.config import FetchConfig, ScheduleConfig, WatchConfig
+    from detection.simulate import ScanModel
     from detection.simulate import simulate as simulate_watch
     from geoapp.logs import configure_logs
 
@@ -137,11 +152,19 @@ def simulate(
     rules = WatchConfig(
         schedule=ScheduleConfig(workers=workers, batch=512, write_batch=512, tick_s=0.05),
         # Scans on their way, as many as the pace needs when each takes a second.
-        fetch=FetchConfig(in_flight=max(64, round(2 * cameras / period))),
+        fetch=FetchConfig(in_flight=max(64, round((2 + 8 * dead) * cameras / period))),
     )
     detector = _open_detector(rules) if with_model else None
     with _console.status(f"{cameras} cameras, {seconds:g} s …"):
-        figures = simulate_watch(_database(), cameras, period, seconds, config=rules, detector=detector)
+        figures = simulate_watch(
+            _database(),
+            cameras,
+            period,
+            seconds,
+            config=rules,
+            detector=detector,
+            scan=ScanModel(dead_share=dead),
+        )
     if as_json:
         typer.echo(json.dumps(figures, ensure_ascii=False))
         return
@@ -158,6 +181,38 @@ def farm(
     from detection.farm_command import run_farm
 
     run_farm(_database(), host=host, port=settings().farm_port, seed=seed)
+
+
+@app.command()
+def ledger(
+    day: datetime | None = typer.Option(
+        None, "--day", formats=["%Y-%m-%d"], help="A day of the city, as 2026-11-22; today by default."
+    ),
+    by: Kind = typer.Option(Kind.district, "--by", help="Add up by."),
+    recount: bool = typer.Option(
+        False, "--recount", help="Count the day's ended hours again from the looks that are still kept."
+    ),
+    as_json: bool = JSON,
+) -> None:
+    """看护台账 / The ledger of a day, hour by hour: what share of the due looks saw a picture, and why not the rest."""
+    from detection.ledger_command import day_of, recounted_day, share_words
+
+    rows = recounted_day(_database(), day) if recount else day_of(_database(), day, by.value)
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, default=lambda moment: moment.isoformat()))
+        return
+    if recount:
+        table = Table("时 / hour", "摄像机 / cameras", "更正 / changed")
+        for row in rows:
+            changed = str(row["changed"]) if row["is_known"] else "not_known"
+            table.add_row(f"{row['hour']:%m-%d %H:%M}", str(row["cameras"]), changed)
+    else:
+        table = Table("时 / hour", "何处 / place", "看到 / watched", "应看 / due", "未看到 / not seen")
+        for row in rows:
+            why = ", ".join(f"{name} {n}" for name, n in sorted(row["reasons"].items(), key=lambda p: -p[1]))
+            due = "-" if row["due"] is None else str(row["due"])
+            table.add_row(f"{row['starts']:%m-%d %H:%M}", row["place"] or by.value, share_words(row), due, why or "-")
+    Console().print(table)
 
 
 def _watch_database() -> str:
@@ -204,7 +259,7 @@ def _open_detector(rules: WatchConfig) -> Detector:
 def _open_scanning(rules: WatchConfig, cluster: str | None, resources: list[str]) -> Scanning:
     """This process's own looking, or that of a cluster."""
     from detection.scanning import LocalScanning
-    from detection.sources.http_snapshot import HttpSnapshot
+    from detection.sources.dispatch import open_source
     from detection.watch import utc_now
 
     if cluster is not None:
@@ -216,7 +271,7 @@ def _open_scanning(rules: WatchConfig, cluster: str | None, resources: list[str]
     import cv2
 
     cv2.setNumThreads(1)  # worker threads decode beside each other already
-    source = HttpSnapshot(rules.fetch, clock=utc_now)
+    source = open_source(rules, clock=utc_now)
     return LocalScanning(source, _open_detector(rules), config=rules, clock=utc_now)
 
 

@@ -80,9 +80,7 @@ class ModelledScanning:
         now, asked_at = time.monotonic(), self._clock()
         with self._changed:
             for claim in claims:
-                takes_s = min(
-                    self._limit_s, self._scan.median_s * self._rng.lognormvariate(0.0, self._scan.spread)
-                )
+                takes_s = self._takes_s(claim)
                 self._count += 1
                 heapq.heappush(self._ends, (now + takes_s, self._count, claim, asked_at, done))
             self._changed.notify()
@@ -112,16 +110,23 @@ class ModelledScanning:
                     Observation(claim.camera.id, asked_at, received_at, self._result(claim), self.model_hash),
                 )
 
-    def _result(self, claim: Claim) -> Observed | Unobserved:
+    def _is_dead(self, claim: Claim) -> bool:
         # The same cameras are dead throughout, as they are in a city; not those that are due one after the other.
-        if (claim.camera.id * 0.754878) % 1.0 < self._scan.dead_share:
-            return Unobserved(Reason.TIMEOUT)
-        return Observed((), *SIZE)
+        return (claim.camera.id * 0.754878) % 1.0 < self._scan.dead_share
+
+    def _takes_s(self, claim: Claim) -> float:
+        if self._is_dead(claim):
+            return self._limit_s
+        return min(self._limit_s, self._scan.median_s * self._rng.lognormvariate(0.0, self._scan.spread))
+
+    def _result(self, claim: Claim) -> Observed | Unobserved:
+        return Unobserved(Reason.TIMEOUT) if self._is_dead(claim) else Observed((), *SIZE)
 
 
 @dataclass(frozen=True, slots=True)
 class ScanModel:
-    """median_s: half of the scans are shorter; spread: standard deviation of the logarithm; dead_share: 0..1."""
+    """median_s: half of the scans are shorter; spread: standard deviation of the logarithm; dead_share: 0..1, cameras that do
+    not answer and cost the whole time limit."""
 
     median_s: float = 0.2
     spread: float = 0.5
