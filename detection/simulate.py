@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import multiprocessing
 import random
 import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from detection.backends.base import Detector
 from detection.config import WatchConfig
-from detection.scanning import Clock, Done, LocalScanning
+from detection.scanning import Clock, Done, LocalScanning, Scanning
 from detection.types import Camera, Claim, Frame, Observation, Observed, Reason, Unobserved
 from detection.watch import run_scanning, utc_now
 from geoapp.database.connection import connect
@@ -142,10 +145,12 @@ def simulate(
     config: WatchConfig,
     detector: Detector | None = None,
     scan: ScanModel | None = None,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Runs the watch for `seconds` over `cameras` in-process cameras with a period of period_s seconds.
 
     detector: looks at noisy pictures; without one there are no pixels, and the time of a scan is drawn from `scan`.
+    processes: how many watches share the cameras (without a detector); figures are of all of them, lags of the worst.
     Returns the watch's figures (scans_per_s, lag_p95_s …) with cameras, period_s, wanted_per_s and the model
     ("none" unless a detector is given). Raises Refused where the server allows no new database.
     """
@@ -165,24 +170,56 @@ def simulate(
                     "srid": settings().metric_srid,
                 },
             )
-        stop = threading.Event()
-        timer = threading.Timer(seconds, stop.set)
-        timer.start()
-        try:
-            scanning = (
-                ModelledScanning(scan, config, utc_now)
-                if detector is None
-                else LocalScanning(NoiseSource(utc_now), detector, config=config, clock=utc_now)
-            )
-            figures = run_scanning(scratch, scanning, stop=stop, evidence_folder=Path(folder), config=config)
-        finally:
-            timer.cancel()
+        if detector is None:
+            figures = _modelled(scratch, folder, config, scan, seconds, processes)
+        else:
+            scanning = LocalScanning(NoiseSource(utc_now), detector, config=config, clock=utc_now)
+            figures = _run_for(seconds, scratch, scanning, folder, config)
     return {
         "cameras": cameras,
         "period_s": period_s,
         "wanted_per_s": round(cameras / period_s, 2),
+        "processes": processes,
         "model": "none" if detector is None else detector.model_hash[:12],
     } | figures
+
+
+def _run_for(
+    seconds: float, url: str, scanning: Scanning, folder: str, config: WatchConfig
+) -> dict[str, Any]:
+    stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set)
+    timer.start()
+    try:
+        return run_scanning(url, scanning, stop=stop, evidence_folder=Path(folder), config=config)
+    finally:
+        timer.cancel()
+
+
+def _modelled_process(
+    url: str, folder: str, config: WatchConfig, scan: ScanModel, seconds: float
+) -> dict[str, Any]:
+    return _run_for(seconds, url, ModelledScanning(scan, config, utc_now), folder, config)
+
+
+def _modelled(
+    url: str, folder: str, config: WatchConfig, scan: ScanModel, seconds: float, processes: int
+) -> dict[str, Any]:
+    """Figures of all processes: sums, and the worst lag."""
+    if processes == 1:
+        return _modelled_process(url, folder, config, scan, seconds)
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [
+            pool.submit(_modelled_process, url, folder, config, scan, seconds) for _ in range(processes)
+        ]
+        told = [one.result() for one in running]
+    figures = dict(told[0])
+    for name in ("scans", "scans_per_s", "observed", "leases_lost", "late", "dropped"):
+        figures[name] = round(sum(one[name] for one in told), 2)
+    for name in ("lag_p50_s", "lag_p95_s"):
+        figures[name] = max(one[name] or 0.0 for one in told)
+    figures["unobserved"] = dict(sum((Counter(one["unobserved"]) for one in told), Counter()))
+    return figures
 
 
 @contextmanager
