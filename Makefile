@@ -10,8 +10,11 @@ PYTHON ?= python3
 # On machines where the plain torch wheel would bring CUDA: make demo PIP_OPTIONS="--extra-index-url <PyTorch's CPU index>"
 PIP_OPTIONS ?=
 RUN_PACKAGES := postgresql-15-postgis-3 python3-venv libgl1 libglib2.0-0
+# An RTSP server to fetch from: GStreamer's, under the system's python3.
+RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 # libatomic1: the browser driver of playwright is a program of its own that needs it.
-TEST_PACKAGES := chromium fonts-noto-cjk libatomic1
+# mosquitto: the broker that messages over MQTT are tested against.
+TEST_PACKAGES := chromium fonts-noto-cjk libatomic1 mosquitto $(RTSP_PACKAGES)
 WORKERS ?= 2
 
 .PHONY: help demo test test-long lint environment system system-test lock screenshots clean
@@ -67,12 +70,13 @@ endef
 
 # ldconfig lies in /sbin, which is not on a plain account's PATH; grep reads to the end, since pipefail counts a cut-off list.
 LIBRARIES := PATH=$$PATH:/usr/sbin:/sbin ldconfig -p
+RTSP_SERVER := ls /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib /usr/lib/*/gstreamer-1.0/libgstx264.so /usr/lib/*/gstreamer-1.0/libgstrtp.so /usr/lib/*/gstreamer-1.0/libgstvideotestsrc.so >/dev/null 2>&1 && /usr/bin/python3 -c 'import gi' 2>/dev/null
 
 system:
 	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv; import ensurepip' 2>/dev/null && $(LIBRARIES) | grep libGL.so.1 >/dev/null && $(LIBRARIES) | grep libglib-2.0.so.0 >/dev/null)
 
 system-test:
-	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1)
+	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1 && ls /usr/sbin/mosquitto >/dev/null 2>&1 && $(RTSP_SERVER))
 
 lock:
 	@$(PY) -m pip install --disable-pip-version-check -q --dry-run --ignore-installed --report /dev/stdout -e '.[dev]' \

@@ -34,6 +34,11 @@ UnitCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 Id = Annotated[int, Field(ge=1, le=2**62)]
 PathId = Annotated[int, Path(ge=1, le=2**62)]
 
+# What a false alarm was (watch.incident.false_cause).
+FalseCause = Literal[
+    "steam", "dust", "fog_rain", "reflection", "lamp_sun", "vehicle", "lens", "cooking", "test", "other"
+]
+
 # From which states a hazard gets into another. Only verified_closed is closed.
 HAZARD_FROM: dict[str, list[str]] = {
     "assigned": ["found"],
@@ -51,16 +56,19 @@ class Asked(BaseModel):
 
 
 class Review(Asked):
-    """Somebody has looked at a lead. was: the review that the page showed, so that two officers do not overrule each other unseen."""
+    """Somebody has looked at a lead. cause: what a false alarm was, of the short list. was: the review that the page showed, so that two officers do not overrule each other unseen."""
 
     review: Literal["confirmed", "false", "permitted"]
     reason: Text = ""
+    cause: FalseCause | None = None
     was: Literal["unreviewed", "confirmed", "false", "permitted"] | None = None
 
     @model_validator(mode="after")
     def _false_alarm_has_a_reason(self) -> "Review":
-        if self.review == "false" and len(self.reason) < 2:
+        if self.review == "false" and self.cause in (None, "other") and len(self.reason) < 2:
             raise ValueError("误报须写明理由 / say why it is a false alarm")
+        if self.review != "false" and self.cause is not None:
+            raise ValueError("只有误报才有误报原因 / only a false alarm has a cause of a false alarm")
         return self
 
 
@@ -131,7 +139,13 @@ def router(pool: Pool) -> APIRouter:
 
     @routes.post("/incidents/{incident}/review")
     def review(incident: uuid.UUID, asked: Review) -> Response:
-        values = {"id": incident, "review": asked.review, "reason": asked.reason or None, "was": asked.was}
+        values = {
+            "id": incident,
+            "review": asked.review,
+            "reason": asked.reason or None,
+            "cause": asked.cause,
+            "was": asked.was,
+        }
         return _done(pool, "reviewed_incident", values, asked.reason, seen="seen_incident")
 
     @routes.post("/changesets")

@@ -28,11 +28,14 @@ from dashboards import (
     health,
     imports_page,
     imports_routes,
+    ledger,
     live,
     matrix,
     oidc,
     overview,
     own_account,
+    review_desk,
+    review_desk_routes,
     search,
     shell,
     sign_in,
@@ -106,6 +109,7 @@ def create_app(
     # Before the layers: /export/audit.csv and /export/import/… are not a layer's.
     for part in (own_account, accounts_routes, audit_page, imports_routes):
         server.include_router(part.router(board))
+    server.include_router(review_desk_routes.router(board))
     server.include_router(layer_router(pool))
     server.include_router(actions.router(pool))
     server.include_router(live.router(stream))
@@ -136,11 +140,13 @@ def create_app(
         "/": overview.layout,
         "/matrix": matrix.layout,
         "/cameras": cameras.layout,
+        "/ledger": ledger.layout,
         "/account": own_account.layout,
         "/accounts": accounts_page.layout,
         "/audit": audit_page.layout,
         "/exports": exports_page.layout,
         "/imports": imports_page.layout,
+        "/review": review_desk.layout,
     }
 
     @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))
@@ -164,9 +170,11 @@ def create_app(
     search.register(app, board)
     matrix.register(app, board)
     cameras.register(app, board)
+    ledger.register(app, board)
     accounts_routes.register(app, board)
     audit_page.register(app, board)
     imports_page.register(app, board)
+    review_desk.register(app)
     _serve_pages(server, app, set(pages), pool)
     server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))
     server.add_middleware(SafeHeaders, policy=content_policy(app))

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from psycopg_pool import PoolTimeout
 
-from dashboards import forms, shell
+from dashboards import forms, retention_panel, shell
 from dashboards.board import Board, Row, clock, number
 from dashboards.own_account import row as table_row
 from dashboards.own_account import table
@@ -56,6 +56,7 @@ def layout(state: ViewState, board: Board) -> html.Div:
                 html.H1(t("audit.title", state.lang)),
                 html.P(whose(current_caller(), city, state.lang), className="lead", id="audit-whose"),
                 html.Div(id="audit-found"),
+                retention_panel.section(board, current_caller(), state.lang, zone),
             ],
             className="table-page audit-page",
         ),

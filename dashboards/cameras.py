@@ -7,7 +7,7 @@ import psycopg
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from psycopg_pool import PoolTimeout
 
-from dashboards import shell
+from dashboards import camera_blind, shell
 from dashboards.board import Board, Row, clock, number
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
@@ -24,6 +24,9 @@ def layout(state: ViewState, board: Board) -> html.Div:
             [
                 html.H1(t("cameras.title", lang)),
                 html.P(t("cameras.lead", lang), className="lead"),
+                html.P(html.A(t("ledger.link", lang), href=f"/ledger{shell.keep(state)}")),
+                camera_blind.section(lang),
+                html.H2(t("cameras.everyone", lang)),
                 html.Div(
                     [
                         dmc.SegmentedControl(
@@ -93,6 +96,7 @@ def table(rows: list[Row], lang: Language, zone: str) -> dict[str, Any]:
 
 def register(app: Dash, board: Board) -> None:
     """Callbacks of the page."""
+    camera_blind.register(app, board)
 
     @app.callback(
         Output("camera-rows", "data"),

@@ -276,7 +276,7 @@ def _tell_first_incident(url: str, since: datetime, started: float) -> bool:
                 SELECT i.class, i.opened_at, c.name_zh
                 FROM watch.incident AS i
                 JOIN registry.camera AS c ON c.id = i.camera_id
-                WHERE i.opened_at >= %s AND NOT i.is_generated
+                WHERE i.opened_at >= %s AND NOT i.is_generated AND i.mode = 'alert'
                 ORDER BY i.opened_at
                 LIMIT 1
                 """,

@@ -9,6 +9,7 @@ from dash import dcc, html
 
 from dashboards import shell
 from dashboards.board import Board, Row, cell_code, clock, number
+from dashboards.evidence import sees_it_whole
 from dashboards.texts import Language, catalogue, either, group, t, word
 from geoapp.access.caller import acting, caller_or_none
 from layers import answers
@@ -110,9 +111,13 @@ def boxes_of(raw: Any, width: int, height: int) -> list[dict[str, Any]]:
 
 def _frame(row: Row, lang: Language) -> html.Div:
     if not row["evidence_id"] or not row["width_px"]:
-        return html.Div(t("drawer.evidence_none", lang), className="frame none")
+        gone = row["frames_deleted"]
+        text = t("drawer.evidence_deleted", lang, n=number(gone)) if gone else t("drawer.evidence_none", lang)
+        return html.Div(text, className="frame none")
     if not may("look_at_evidence"):
         return html.Div(t("drawer.evidence_not_for_role", lang), className="frame none")
+    if row["evidence_not_kept"]:
+        return html.Div(t("drawer.evidence_not_kept", lang), className="frame none")
     marks = [
         html.Div(
             html.Span(
@@ -131,6 +136,27 @@ def _frame(row: Row, lang: Language) -> html.Div:
         className="frame",
         style={"aspectRatio": f"{row['width_px']} / {row['height_px']}"},
     )
+
+
+def _frame_note(row: Row, lang: Language, zone: str) -> html.P | None:
+    """What the frame is, when it was taken, whether it is held, and the way to take it out (blurred)."""
+    if not row["evidence_id"] or row["evidence_not_kept"]:
+        return None
+    caller = caller_or_none()
+    is_whole = caller is not None and sees_it_whole(caller)
+    note = "drawer.evidence_note" if is_whole else "drawer.evidence_blurred"
+    parts: list[Any] = [
+        t(note, lang, sha=(row["evidence_sha256"] or "")[:12]),
+        f" · {clock(row['captured_at'], zone, seconds=True)}",
+    ]
+    if row["is_held"]:
+        parts.append(f" · {t('drawer.evidence_held', lang)}")
+    if may("look_at_evidence"):
+        link = html.A(
+            t("drawer.evidence_download", lang), href=f"/evidence/{row['evidence_id']}.jpg?download=1"
+        )
+        parts += [" · ", link]
+    return html.P(parts, className="fine")
 
 
 def may(action: str) -> bool:
@@ -213,13 +239,7 @@ def _incident(board: Board, key: str, lang: Language, zone: str) -> tuple[list[A
         ),
         html.P(t("drawer.lead_not_evidence", lang), className="lead-note"),
         _frame(row, lang),
-        html.P(
-            t("drawer.evidence_note", lang, sha=(row["evidence_sha256"] or "")[:12])
-            + f" · {clock(row['captured_at'], zone, seconds=True)}",
-            className="fine",
-        )
-        if row["evidence_id"]
-        else None,
+        _frame_note(row, lang, zone),
         _review_desk(row, lang),
         _facts(
             [

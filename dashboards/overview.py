@@ -55,7 +55,8 @@ def layout(state: ViewState, board: Board) -> html.Div:
     return shell.frame(state, "/", city, body, search.box(lang))
 
 
-def _map_area(state: ViewState, city: Row) -> list[Any]:
+def city_map(state: ViewState, city: Row) -> dl.Map:
+    """The map of a state; its layers are drawn in the browser (assets/40_map.js)."""
     lang = state.lang
     configured = settings()
     config = {
@@ -88,7 +89,7 @@ def _map_area(state: ViewState, city: Row) -> list[Any]:
                 zIndex=1,
             )
         ]
-    the_map = dl.Map(
+    return dl.Map(
         [
             *outside,
             dl.AttributionControl(prefix=prefix, position="bottomright"),
@@ -122,8 +123,17 @@ def _map_area(state: ViewState, city: Row) -> list[Any]:
         attributionControl=False,
         zoomControl=False,
     )
+
+
+def _map_area(state: ViewState, city: Row) -> list[Any]:
+    lang = state.lang
     return [
-        html.Div(the_map, className="map-frame", role="application", **{"aria-label": t("map.label", lang)}),
+        html.Div(
+            city_map(state, city),
+            className="map-frame",
+            role="application",
+            **{"aria-label": t("map.label", lang)},
+        ),
         html.Div(
             # Lenses colour cells, which a firm does not see as a whole.
             [

@@ -11,16 +11,22 @@ from dashboards.texts import Language, group, t, word
 from geoapp.access.caller import Caller, caller_or_none
 from geoapp.settings import settings
 
-PAGES = {"/": "nav.overview", "/matrix": "nav.matrix", "/cameras": "nav.cameras"}
+PAGES = {"/": "nav.overview", "/review": "nav.review", "/matrix": "nav.matrix", "/cameras": "nav.cameras"}
 # Roles whose work is on a page; others are not led there. What they may read is not decided here but by the database.
 USED_BY = {
+    "/review": {"committee", "duty_officer", "inspector"},
     "/matrix": {"committee", "planner", "analyst", "duty_officer", "inspector", "admin"},
     "/cameras": {"committee", "planner", "analyst", "duty_officer", "admin"},
 }
 # Areas in which a page has something to show: the matrix is of whole towns.
 USED_IN = {"/matrix": {"district", "town"}}
 # Pages that are closed to whoever may not do this.
-NEEDED_ACTION = {"/accounts": "manage_accounts", "/exports": "export", "/imports": "read_imports"}
+NEEDED_ACTION = {
+    "/review": "look_at_evidence",
+    "/accounts": "manage_accounts",
+    "/exports": "export",
+    "/imports": "read_imports",
+}
 
 
 def data(**attributes: object) -> dict[str, Any]:

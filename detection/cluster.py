@@ -149,13 +149,13 @@ def open_scanning(config: WatchConfig) -> LocalScanning:
     """A worker's way of looking, with the weights and the settings of its own machine. Raises Refused."""
     from detection.backends import open_detector
     from detection.backends.weights import find_weights
-    from detection.sources.http_snapshot import HttpSnapshot
+    from detection.sources.dispatch import open_source
     from detection.watch import utc_now
     from geoapp.settings import settings
 
     here = settings()
     detector = open_detector(find_weights(here), config.detector, home=here.home_path)
-    return LocalScanning(HttpSnapshot(config.fetch, clock=utc_now), detector, config=config, clock=utc_now)
+    return LocalScanning(open_source(config, clock=utc_now), detector, config=config, clock=utc_now)
 
 
 def parse_resources(given: Sequence[str]) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from detection import attention_commands
 from geoapp.errors import Refused
 from geoapp.settings import settings
 
@@ -64,17 +65,21 @@ def run(
     from detection.watch import run_scanning
     from geoapp.access.service_role import running_watch_url
     from geoapp.logs import configure_logs
+    from geoapp.watch.telling.config import TellingConfig
+    from geoapp.watch.telling.running import running
 
     configure_logs(as_json=True if as_json else None)
     rules = read_config(config)
     _watch_database()
-    summary = run_scanning(
-        running_watch_url,
-        _open_scanning(rules, cluster, resources),
-        stop=_stop_on_signals(),
-        evidence_folder=settings().evidence_path,
-        config=rules,
-    )
+    scanning, stop = _open_scanning(rules, cluster, resources), _stop_on_signals()
+    with running(running_watch_url, TellingConfig.of(settings())):
+        summary = run_scanning(
+            running_watch_url,
+            scanning,
+            stop=stop,
+            evidence_folder=settings().evidence_path,
+            config=rules,
+        )
     if as_json:
         typer.echo(json.dumps(summary, ensure_ascii=False))
 
@@ -138,6 +143,7 @@ def simulate(
     period: float = typer.Option(..., min=1, help="Seconds between two looks through one camera."),
     seconds: float = typer.Option(..., min=1, help="How long to run."),
     dead: float = typer.Option(0.02, min=0, max=1, help="Share of the cameras that do not answer."),
+    processes: int = typer.Option(1, min=1, help="Watch processes that share the cameras (without a model)."),
     with_model: bool = typer.Option(False, "--with-model", help="Run the real model on every frame."),
     workers: int = typer.Option(4, min=1, help="Threads that examine and write."),
     as_json: bool = JSON,
@@ -164,6 +170,7 @@ def simulate(
             config=rules,
             detector=detector,
             scan=ScanModel(dead_share=dead),
+            processes=processes,
         )
     if as_json:
         typer.echo(json.dumps(figures, ensure_ascii=False))
@@ -181,6 +188,19 @@ def farm(
     from detection.farm_command import run_farm
 
     run_farm(_database(), host=host, port=settings().farm_port, seed=seed)
+
+
+@app.command()
+def relearn(
+    camera: list[str] = typer.Argument(..., help="gb_id of a camera (several allowed)."),
+) -> None:
+    """重新学习摄像机平时的画面 / Forgets what is usual for cameras that were turned, cleaned or replaced."""
+    from detection.picture_health.relearn import forget_usual
+
+    known = forget_usual(_watch_database(), camera)
+    _console.print(
+        f"已忘记 {len(known)} 台平时的画面，随后几次查看重新学习 / forgotten of {len(known)}: the next looks learn it anew."
+    )
 
 
 @app.command()
@@ -211,7 +231,9 @@ def ledger(
         for row in rows:
             why = ", ".join(f"{name} {n}" for name, n in sorted(row["reasons"].items(), key=lambda p: -p[1]))
             due = "-" if row["due"] is None else str(row["due"])
-            table.add_row(f"{row['starts']:%m-%d %H:%M}", row["place"] or by.value, share_words(row), due, why or "-")
+            table.add_row(
+                f"{row['starts']:%m-%d %H:%M}", row["place"] or by.value, share_words(row), due, why or "-"
+            )
     Console().print(table)
 
 
@@ -299,5 +321,6 @@ def _mount_training() -> None:
 
 
 _mount_training()
+app.add_typer(attention_commands.app)
 
 __all__ = ["Refused", "app"]

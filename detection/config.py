@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from detection.pose import PoseSigma
 from geoapp.errors import Refused
@@ -20,8 +20,11 @@ class Strict(BaseModel):
 
 
 class FetchConfig(Strict):
-    """HTTP snapshots. Limits in seconds and bytes; in_flight is how many cameras are asked at a time.
+    """What every way of fetching keeps to. Limits in seconds and bytes; in_flight is how many cameras are asked at a time.
 
+    per_host: of them on one host (a recorder with 64 channels is one); a camera waits host_wait_s for its turn, which does
+    not count as its own time. max_pixels: a picture with more is refused by its header, before it is decoded. redirects:
+    how many are followed, to the same host only.
     unauthorized_pause_s: a refused account is not tried again for so long (cameras lock an account after some wrong
     tries), unless it was changed meanwhile.
     """
@@ -29,8 +32,56 @@ class FetchConfig(Strict):
     connect_s: float = Field(default=3.0, gt=0)
     total_s: float = Field(default=5.0, gt=0)
     max_bytes: int = Field(default=16_000_000, gt=0)
+    max_pixels: int = Field(default=64_000_000, gt=0)
     in_flight: int = Field(default=64, ge=1)
+    per_host: int = Field(default=8, ge=1)
+    host_wait_s: float = Field(default=5.0, ge=0)
+    redirects: int = Field(default=3, ge=0)
     unauthorized_pause_s: float = Field(default=300.0, ge=0)
+
+
+class OnvifConfig(Strict):
+    """path: of the device service. cache_s: how long a snapshot address, and what is known of the device's clock, is used
+    before it is asked for again, seconds.
+    """
+
+    path: str = Field(default="/onvif/device_service", pattern="^/")
+    cache_s: float = Field(default=900.0, ge=0)
+
+
+class RtspConfig(Strict):
+    """readers: streams read at a time. abandoned: readers that did not end in time and may hang beside them, at most."""
+
+    readers: int = Field(default=16, ge=1)
+    abandoned: int = Field(default=16, ge=1)
+
+
+class PlatformConfig(Strict):
+    """The city's video platform (GB/T 28181) and its HTTP API, as WVP's has it; base_url None: there is none.
+
+    at_a_time: cameras asked through it at a time. {device} and {channel} stand for 20 digits each.
+    """
+
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^/@\s]+[^@\s]*$")
+    username: SecretStr = SecretStr("")
+    password: SecretStr = SecretStr("")
+    login_path: str = "/api/user/login"
+    snap_path: str = "/api/play/snap"
+    picture_path: str = "/api/device/query/snap/{device}/{channel}"
+    at_a_time: int = Field(default=16, ge=1)
+
+
+class FilesConfig(Strict):
+    """file:// reads below root only, wherever a link leads."""
+
+    root: Path = Path("/")
+
+
+class SourcesConfig(Strict):
+    onvif: OnvifConfig = OnvifConfig()
+    rtsp: RtspConfig = RtspConfig()
+    platform: PlatformConfig = PlatformConfig()
+    files: FilesConfig = FilesConfig()
 
 
 class GateConfig(Strict):
@@ -38,15 +89,17 @@ class GateConfig(Strict):
 
     A picture is frozen when frozen_looks in a row over frozen_s seconds have frozen_share of their patches in common, of
     frozen_patches at least that have texture. What is usual for a camera is known after learn_looks good looks. Covered:
-    outlines in covered_cells of 64 fields at most, where covered_usual are usual. Blurred: sharpness at most blurred_share
+    outlines in covered_cells of 48 fields at most, and either the grey values spread by covered_std at most, or covered_usual
+    fields are usual and the picture's median is covered_median at least (a dark yard shows nothing either). Blurred: sharpness at most blurred_share
     of what is usual in such light (dark: median below dark_median), or below blurred_below whatever is usual.
     night_colour: a picture with less colour is an infrared one. clock_off_s: a clock further off is noted.
     """
 
     black_p99: float = Field(default=20.0, ge=0)
     covered_std: float = Field(default=4.0, ge=0)
-    covered_cells: int = Field(default=4, ge=0, le=64)
-    covered_usual: float = Field(default=12.0, ge=0, le=64)
+    covered_cells: int = Field(default=3, ge=0, le=48)
+    covered_usual: float = Field(default=10.0, ge=0, le=48)
+    covered_median: float = Field(default=30.0, ge=0)
     frozen_looks: int = Field(default=3, ge=2)
     frozen_s: float = Field(default=5.0, ge=0)
     frozen_patches: int = Field(default=3, ge=1)
@@ -60,10 +113,12 @@ class GateConfig(Strict):
 
 
 class DetectorConfig(Strict):
-    """Which engine runs the weights. min_threshold keeps a careless threshold from flooding the incident table."""
+    """Which engine runs the weights, on how many cores; imgsz: longest side of its input in pixels, the size that the
+    weights were trained at where None (smaller is faster and sees less far). min_threshold keeps a careless threshold from flooding the incident table."""
 
     backend: Literal["openvino", "ultralytics"] = "openvino"
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    imgsz: int | None = Field(default=None, ge=64, le=4096)
     nms_iou: float = Field(default=0.5, gt=0, lt=1)
     thresholds: dict[str, float] = Field(default_factory=dict)
     default_threshold: float = Field(default=0.4, gt=0, lt=1)
@@ -116,6 +171,42 @@ class IncidentConfig(Strict):
         )
 
 
+class AcrossConfig(Strict):
+    """When what two cameras see is one incident. Seconds and metres; scores 0..1.
+
+    max_error_m: places known less well (half of the 95 % ellipse's long axis) agree with nothing. gap_s: since it was last
+    seen. clear: a second candidate that reaches this share of the best one's score leaves it open which of them it is.
+    """
+
+    max_error_m: float = Field(default=40.0, gt=0)
+    gap_s: float = Field(default=900.0, gt=0)
+    min_score: float = Field(default=0.1, gt=0, lt=1)
+    clear: float = Field(default=0.6, gt=0, le=1)
+
+
+Mode = Literal["measure", "shadow", "alert"]
+
+
+class ModesConfig(Strict):
+    """How boxes count where nothing is set for a camera and class (geoapp detect mode): measure (counted only), shadow
+    (incidents kept apart, told to nobody), alert.
+
+    without_pose: of cameras whose place in the world is known and whose direction is not. classes: of single classes.
+    """
+
+    default: Mode = "alert"
+    without_pose: Mode = "shadow"
+    classes: dict[Literal["fire", "smoke", "welding_arc", "sparks"], Mode] = Field(default_factory=dict)
+
+
+class MasksConfig(Strict):
+    """A box is masked where its foot lies in a mask of its class and so does `share` of its area: what grows out of it
+    is not. days: how long an accepted mask holds."""
+
+    share: float = Field(default=0.7, gt=0.5, le=1)
+    days: float = Field(default=30.0, gt=0, le=366)
+
+
 class ScheduleConfig(Strict):
     """Seconds, except batch (cameras a claim), burst (extra looks after a first hit), reserve and hours kept.
 
@@ -163,19 +254,30 @@ class SpoolConfig(Strict):
 
 
 class EvidenceConfig(Strict):
-    """Which hits leave their frame: the first, every change, a clearly better one, and one every every_s seconds."""
+    """Which hits leave their frame: the first, every change, a clearly better one, and one every every_s seconds.
+
+    low_mb: less room than this (10^6 bytes) is warned of; full_mb: below it frames are not kept, and their rows say so.
+    sweep_most: frames deleted in one go. How long frames are kept is in watch.retention_policy.
+    """
 
     every_s: float = Field(default=30.0, gt=0)
     better_by: float = Field(default=0.05, gt=0)
     most: int = Field(default=40, ge=1)
+    low_mb: float = Field(default=5000.0, ge=0)
+    full_mb: float = Field(default=500.0, ge=0)
+    sweep_most: int = Field(default=2000, ge=1)
 
 
 class WatchConfig(Strict):
     fetch: FetchConfig = FetchConfig()
+    sources: SourcesConfig = SourcesConfig()
     gate: GateConfig = GateConfig()
     detector: DetectorConfig = Field(default_factory=DetectorConfig)
     placing: PlacingConfig = PlacingConfig()
     incidents: IncidentConfig = IncidentConfig()
+    across: AcrossConfig = AcrossConfig()
+    modes: ModesConfig = ModesConfig()
+    masks: MasksConfig = MasksConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     night: NightConfig = NightConfig()
     spool: SpoolConfig = SpoolConfig()

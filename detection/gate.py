@@ -1,76 +1,55 @@
-"""Picture health, before anything is looked for: a black, covered or frozen picture is not an empty one."""
+"""Picture health, before anything is looked for: a black, covered, blurred or frozen picture is not an empty one.
+
+The gate remembers nothing: what it needs of a camera's earlier pictures comes with the camera (Camera.picture) and goes
+back with the look, so it does not matter which process or worker did the look before.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detection.config import GateConfig
+from detection.picture_health.judge import fault_of, learned, note_details, noted, seen_again
+from detection.picture_health.measure import measure
+from detection.picture_health.memory import PictureMemory
 from detection.types import Camera, Frame, Image, Reason, Unobserved
 
-# Small enough to be cheap (0.3 ms), large enough that sensor noise survives the shrinking.
-THUMBNAIL = (160, 90)
-MAX_ASPECT_CHANGE = 0.02
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """result: the decoded picture, or why it cannot be used. picture: to be kept until the camera's next look; None
+    where nothing could be measured, and what is kept stays as it is. detail: the numbers behind new notes.
+    """
+
+    result: Image | Unobserved
+    picture: PictureMemory | None = None
+    detail: str = ""
 
 
-@dataclass(slots=True)
-class _Memory:
-    thumbnail: NDArray[np.uint8]
-    size: tuple[int, int]
-    same_looks: int
-    same_since: datetime
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Gate:
-    """Remembers each camera's last picture. The memory is this process's own and rebuilds itself in three scans."""
+    """Judges pictures by the rules of a configuration."""
 
     config: GateConfig
-    _memory: dict[int, _Memory] = field(default_factory=dict)
 
-    def examine(self, camera: Camera, frame: Frame) -> Image | Unobserved:
-        """The decoded picture, or why it cannot be used."""
+    def examine(self, camera: Camera, frame: Frame) -> Examined:
+        """The picture of a frame and what to keep of it, or why it cannot be used."""
         image = decode(frame.data)
         if isinstance(image, Unobserved):
-            return image
-        height, width = image.shape[:2]
-        # Nearest-neighbour on purpose: averaging would hide the noise that tells a live picture from a frozen one.
-        thumbnail = cv2.cvtColor(
-            cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_NEAREST), cv2.COLOR_BGR2GRAY
-        )
-        before = self._memory.get(camera.id)
-        same = before is not None and self._same(before, thumbnail, (width, height))
-        now = _Memory(
-            thumbnail,
-            (width, height),
-            before.same_looks + 1 if same and before else 1,
-            before.same_since if same and before else frame.received_at,
-        )
-        self._memory[camera.id] = now
-        return self._fault(camera, before, now, frame) or image
-
-    def _same(self, before: _Memory, thumbnail: NDArray[np.uint8], size: tuple[int, int]) -> bool:
-        if before.size != size:
-            return False
-        return float(cv2.absdiff(before.thumbnail, thumbnail).mean()) <= self.config.frozen_difference
-
-    def _fault(self, camera: Camera, before: _Memory | None, now: _Memory, frame: Frame) -> Unobserved | None:
-        p99, std = float(np.percentile(now.thumbnail, 99)), float(now.thumbnail.std())
-        if p99 <= self.config.black_p99:
-            return Unobserved(Reason.BLACK, f"brightest 1% at grey {p99:.0f}")
-        if std <= self.config.covered_std:
-            return Unobserved(Reason.COVERED, f"grey values spread by {std:.1f} only")
-        if _size_changed(camera, before, now):
-            # For one scan: the next one is compared with the new size, and placed with what still holds.
-            return Unobserved(Reason.RESOLUTION_CHANGED, f"now {now.size[0]}x{now.size[1]}")
-        frozen_s = (frame.received_at - now.same_since).total_seconds()
-        if now.same_looks >= self.config.frozen_looks and frozen_s >= self.config.frozen_s:
-            return Unobserved(Reason.FROZEN, f"same picture for {frozen_s:.0f} s")
-        return None
+            return Examined(image)
+        before, now, rules = camera.picture, measure(image), self.config
+        kept = seen_again(before, now, frame.received_at, rules)
+        fault = fault_of(camera, before, now, kept, rules)
+        if fault is None:
+            passed_s = 0.0 if before is None else (frame.received_at - before.seen_at).total_seconds()
+            kept = learned(kept, now, passed_s, rules)
+        kept = noted(kept, now, frame.clock_offset_s, rules, is_usable=fault is None)
+        old_notes = frozenset() if before is None else before.notes
+        detail = note_details(kept.notes, old_notes, now, frame.clock_offset_s)
+        return Examined(image if fault is None else fault, kept, detail)
 
 
 def decode(data: bytes) -> Image | Unobserved:
@@ -86,11 +65,3 @@ def decode(data: bytes) -> Image | Unobserved:
         return Unobserved(Reason.DAMAGED_IMAGE, f"cannot be decoded, {len(data)} bytes")
     decoded: Image = image
     return decoded
-
-
-def _size_changed(camera: Camera, before: _Memory | None, now: _Memory) -> bool:
-    if before is not None:
-        return before.size != now.size
-    if camera.width_px is None or camera.height_px is None:
-        return False
-    return abs((now.size[0] / now.size[1]) / (camera.width_px / camera.height_px) - 1) > MAX_ASPECT_CHANGE

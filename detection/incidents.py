@@ -5,35 +5,60 @@ Only an OBSERVED scan may come here; there is no way to call this for a camera t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from detection.across import Elsewhere, find_across
 from detection.association import FAMILY, SEVERITY, Group, match_score
-from detection.config import IncidentConfig
+from detection.config import AcrossConfig, IncidentConfig, Mode
 from detection.types import Box, GroundFix
+from detection.votes import NO_LOOKS, Looks
 from geoapp.watch.incident_state import State, Transition, next_state, transition
 
 
 @dataclass(frozen=True, slots=True)
 class LiveIncident:
-    """An incident of this camera that is not closed. box: its extent in pixels. x, y: metres. seen: earlier looks,
-    newest first."""
+    """An incident that is not closed. x, y, axes: metres; rotation_deg from grid north.
+
+    box: its extent in this camera's pixels; None where only other cameras see it. looks: this camera's earlier ones.
+    others: looks of each other camera that sees it and can be looked through. peak_score: this camera's.
+    """
 
     id: UUID
     class_name: str
     state: State
-    box: Box
+    box: Box | None
     x: float
     y: float
     method: str
     semi_major_m: float | None
     last_seen_at: datetime
     peak_score: float
-    seen: tuple[bool, ...] = ()
+    looks: Looks = NO_LOOKS
+    others: tuple[tuple[bool, ...], ...] = ()
+    has_other_cameras: bool = False
+    mode: Mode = "alert"
+    semi_minor_m: float | None = None
+    rotation_deg: float | None = None
     frames_kept: int = 0
     last_frame_at: datetime | None = None
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """As other cameras' hits are compared with it."""
+        return Elsewhere(
+            self.id,
+            self.class_name,
+            self.x,
+            self.y,
+            self.method,
+            self.semi_major_m,
+            self.semi_minor_m,
+            self.rotation_deg,
+            self.last_seen_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +79,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to write of one incident after a look. incident None: a new one. hit None: it was not seen."""
+    """What to write of one incident after a look. incident None: a new one. hit None: it was not seen.
+
+    looks: this camera's, this one among them. mode: of the incident from now on.
+    """
 
     incident: LiveIncident | None
     hit: Hit | None
@@ -62,6 +90,13 @@ class Change:
     class_name: str
     transition: Transition | None
     is_upgraded: bool = False
+    looks: Looks = NO_LOOKS
+    mode: Mode = "alert"
+
+    @property
+    def is_promoted(self) -> bool:
+        """From shadow to alert: what nobody was told of is told from now on."""
+        return self.incident is not None and self.incident.mode == "shadow" and self.mode == "alert"
 
 
 def plan(
@@ -71,15 +106,21 @@ def plan(
     at: datetime,
     thresholds: dict[str, float],
     config: IncidentConfig,
+    elsewhere: Sequence[LiveIncident] = (),
+    across: AcrossConfig | None = None,
+    modes: Mapping[str, Mode] | None = None,
 ) -> list[Change]:
-    """One change for every live incident, and one for every hit that begins a new one.
+    """One change for every live incident of this camera, one for every hit that is of another camera's incident or
+    begins a new one.
 
-    at: capture of the look. A hit joins the incident that it continues best; a weak one (below its threshold) may keep
-    an incident alive but not begin one.
+    at: capture of the look. live: incidents that this camera sees; elsewhere: those of other cameras. A hit joins the
+    incident that it continues best; a weak one (below its threshold) may keep an incident alive but not begin one.
+    modes: of the camera's classes, alert where it is not given; shadow and alert never join across cameras.
     """
     rules = config.state_rules()
+    of_class = {} if modes is None else modes
     joined: dict[UUID, tuple[float, Hit]] = {}
-    begun: list[Hit] = []
+    left: list[Hit] = []
     for hit in hits:
         share = hit.box.score / thresholds[hit.box.class_name]
         score, incident = _best(hit, live, at, config)
@@ -89,14 +130,21 @@ def plan(
             continue
         if incident is None:
             if hit.is_strong(thresholds):
-                begun.append(hit)
+                left.append(hit)
         elif incident.id not in joined or score > joined[incident.id][0]:
             joined[incident.id] = score, hit
+    seen_here = [(incident, joined.get(incident.id, (0.0, None))[1]) for incident in live]
+    begun: list[Hit] = []
+    for hit, incident in _across(left, elsewhere, at, across or AcrossConfig(), of_class):
+        if incident is None:
+            begun.append(hit)
+        else:
+            seen_here.append((incident, hit))
     changes = []
-    for incident in live:
-        _, found = joined.get(incident.id, (0.0, None))
-        silent_s = 0.0 if found else (at - incident.last_seen_at).total_seconds()
-        state = next_state(incident.state, (found is not None, *incident.seen), silent_s, rules)
+    for incident, found in seen_here:
+        looks = incident.looks.with_look(found is not None, at, rules.memory)
+        silent_s = 0.0 if found else max(0.0, (at - incident.last_seen_at).total_seconds())
+        state = next_state(incident.state, looks.seen, silent_s, rules, incident.others)
         class_name = _class_after(incident.class_name, found, thresholds)
         changes.append(
             Change(
@@ -106,12 +154,47 @@ def plan(
                 class_name,
                 transition(incident.state, state),
                 is_upgraded=class_name != incident.class_name,
+                looks=looks,
+                mode="alert"
+                if found is not None and of_class.get(class_name, "alert") == "alert"
+                else incident.mode,
             )
         )
     for hit in begun:
-        state = next_state(State.CANDIDATE, (True,), 0.0, rules)
-        changes.append(Change(None, hit, state, hit.box.class_name, transition(State.CANDIDATE, state)))
+        looks = NO_LOOKS.with_look(True, at, rules.memory)
+        state = next_state(State.CANDIDATE, looks.seen, 0.0, rules)
+        changes.append(
+            Change(
+                None,
+                hit,
+                state,
+                hit.box.class_name,
+                transition(State.CANDIDATE, state),
+                looks=looks,
+                mode=of_class.get(hit.box.class_name, "alert"),
+            )
+        )
     return changes
+
+
+def _across(
+    hits: Sequence[Hit],
+    elsewhere: Sequence[LiveIncident],
+    at: datetime,
+    config: AcrossConfig,
+    modes: Mapping[str, Mode],
+) -> list[tuple[Hit, LiveIncident | None]]:
+    """Each hit with the incident of other cameras that it is of, compared with those of its own mode only."""
+    by_id = {incident.id: incident for incident in elsewhere}
+    pairs: list[tuple[Hit, LiveIncident | None]] = []
+    for mode in ("alert", "shadow"):
+        mine = [hit for hit in hits if modes.get(hit.box.class_name, "alert") == mode]
+        theirs = [incident.elsewhere for incident in elsewhere if incident.mode == mode]
+        found = find_across([(hit.fix, hit.box.class_name) for hit in mine], theirs, at, config)
+        pairs += [
+            (hit, None if other is None else by_id[other.id]) for hit, other in zip(mine, found, strict=True)
+        ]
+    return pairs
 
 
 def _best(
@@ -119,7 +202,7 @@ def _best(
 ) -> tuple[float, LiveIncident | None]:
     best: tuple[float, LiveIncident | None] = (0.0, None)
     for incident in live:
-        if (at - incident.last_seen_at).total_seconds() > config.max_gap_s:
+        if incident.box is None or (at - incident.last_seen_at).total_seconds() > config.max_gap_s:
             continue
         score = match_score(
             hit.group, hit.fix, incident.box, incident.x, incident.y, incident.method, incident.semi_major_m

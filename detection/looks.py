@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+import structlog
 from psycopg.types.json import Jsonb
 
+from detection.across import ground_keys
 from detection.association import FAMILY, carry_extent, group_boxes
-from detection.config import WatchConfig
-from detection.evidence import keep_frame
+from detection.config import Mode, WatchConfig
+from detection.evidence import NoRoomError, keep_frame
 from detection.incidents import Change, Hit, LiveIncident, plan
 from detection.lease import Connection, statement
 from detection.placing import place
-from detection.types import Box, Camera, Claim, GroundFix, Observation, Observed
+from detection.set_aside import Mask, SetAside, modes_of, split_boxes
+from detection.types import CLASSES, Box, Camera, Claim, GroundFix, Observation, Observed
+from detection.votes import looks_of
 from geoapp.watch.incident_state import State, Transition
 
+log = structlog.get_logger("watch")
+
+# Advisory locks on ground squares: this in the upper half of the key, the square in the lower.
+GROUND_LOCK = 748_116 << 32
 METHOD_RANK = {"camera_point": 0, "bearing_sector": 1, "pose_ray": 2}
 
 
@@ -81,14 +90,7 @@ class _Look:
         return self.observation.captured_at
 
     def changes(self) -> list[Change]:
-        rows = self.connection.execute(
-            statement("live_incidents"),
-            {
-                "camera_id": self.camera.id,
-                "observation_id": self.name,
-                "memory": self.config.incidents.state_rules().memory,
-            },
-        ).fetchall()
+        modes, boxes = self._modes_and_boxes()
         hits = [
             Hit(
                 group,
@@ -96,21 +98,108 @@ class _Look:
                     self.camera, group.lead, self.result.width_px, self.result.height_px, self.config.placing
                 ),
             )
-            for group in group_boxes(self.result.boxes, self.thresholds)
+            for group in group_boxes(boxes, self.thresholds)
         ]
+        live, elsewhere = self._incidents(hits)
         return plan(
             hits,
-            [_live(row) for row in rows],
+            live,
             at=self.at,
             thresholds=self.thresholds,
             config=self.config.incidents,
+            elsewhere=elsewhere,
+            across=self.config.across,
+            modes=modes,
         )
+
+    def _modes_and_boxes(self) -> tuple[dict[str, Mode], list[Box]]:
+        """Modes of the camera's classes, and the boxes that concern incidents; the others are counted."""
+        if not self.result.boxes:
+            return {}, []
+        stored = self.connection.execute(
+            statement("camera_modes"), {"camera_id": self.camera.id, "classes": list(CLASSES)}
+        ).fetchall()
+        modes = modes_of(
+            self.config.modes,
+            {row["class"]: row["mode"] for row in stored},
+            has_pose=self.camera.pose is not None,
+        )
+        masks = self.connection.execute(
+            statement("active_masks"), {"camera_id": self.camera.id, "at": self.at}
+        ).fetchall()
+        kept, aside = split_boxes(
+            self.result.boxes,
+            modes,
+            [Mask(row["id"], row["class"], tuple((x, y) for x, y in row["polygon"])) for row in masks],
+            width_px=self.result.width_px,
+            height_px=self.result.height_px,
+            share=self.config.masks.share,
+        )
+        self._count(
+            [one for one in aside if one.box.score >= self.thresholds[one.box.class_name]],
+        )
+        return modes, kept
+
+    def _count(self, aside: list[SetAside]) -> None:
+        if not aside:
+            return
+        self._execute(
+            "set_aside",
+            {
+                "camera_id": self.camera.id,
+                "at": self.at,
+                "class": [one.box.class_name for one in aside],
+                "why": [one.why for one in aside],
+                "score": [one.box.score for one in aside],
+                "mask_id": [one.mask_id for one in aside],
+            },
+        )
+
+    def _incidents(self, hits: list[Hit]) -> tuple[list[LiveIncident], list[LiveIncident]]:
+        """Live incidents that this camera sees, and those of other cameras near its hits, all locked.
+
+        First the ground of the hits (two cameras that see one spot at the same instant begin one incident, not two), then
+        the incidents, each in an order that is the same for everybody: nobody waits for somebody who waits for it.
+        """
+        keys = ground_keys([hit.fix for hit in hits], self.config.across)
+        if keys:
+            self.connection.execute(
+                "SELECT pg_advisory_xact_lock(k.key) FROM unnest(%s::bigint[]) AS k (key)",
+                ([GROUND_LOCK + key for key in keys],),
+            )
+        sharp = [hit.fix for hit in hits if hit.fix.method == "pose_ray"]
+        locked = self.connection.execute(
+            statement("locked_incidents"),
+            {
+                "camera_id": self.camera.id,
+                "x": [fix.x for fix in sharp],
+                "y": [fix.y for fix in sharp],
+                "srid": self.camera.srid,
+                "reach_m": 2 * self.config.across.max_error_m,
+            },
+        ).fetchall()
+        if not locked:
+            return [], []
+        rows = self.connection.execute(
+            statement("live_incidents"),
+            {
+                "camera_id": self.camera.id,
+                "ids": [row["id"] for row in locked],
+                "at": self.at,
+                "gap_s": self.config.incidents.max_gap_s,
+            },
+        ).fetchall()
+        incidents = [_live(row) for row in rows]
+        return [one for one in incidents if one.box is not None], [
+            one for one in incidents if one.box is None
+        ]
 
     def write(self, change: Change) -> list[tuple[int, str, str]]:
         """Writes one change; the transitions that open maps hear of."""
         if change.hit is None:
             assert change.incident is not None
             incident_id = change.incident.id
+            self._execute("unseen_camera", {"id": incident_id} | self._votes(change))
             row = self._execute(
                 "unseen_incident", {"id": incident_id, "state": change.state.value, "at": self.at}
             )
@@ -120,10 +209,12 @@ class _Look:
         else:
             incident_id = change.incident.id
             row = self._see(change.incident, change, change.hit)
-        if row is None:
+        if row is None or change.mode == "shadow":
             return []
         told = []
-        if change.transition not in (None, Transition.DROPPED):
+        if change.is_promoted and change.state is State.OPEN:
+            told.append(str(Transition.OPENED))
+        elif change.transition not in (None, Transition.DROPPED):
             told.append(str(change.transition))
         if change.is_upgraded and change.state is not State.CANDIDATE:
             told.append("upgraded")
@@ -139,6 +230,7 @@ class _Look:
                 "class": change.class_name,
                 "camera_id": self.camera.id,
                 "state": change.state.value,
+                "mode": change.mode,
                 "at": self.at,
                 "opened_at": self.at if change.state is State.OPEN else None,
                 "score": hit.box.score,
@@ -153,19 +245,22 @@ class _Look:
         return row
 
     def _see(self, incident: LiveIncident, change: Change, hit: Hit) -> dict[str, Any] | None:
+        extent = hit.group.extent
+        box = list((extent if incident.box is None else carry_extent(incident.box, extent)).corners)
+        seen = {"at": self.at, "score": hit.box.score, "box": box, "id": incident.id}
         row = self._execute(
             "seen_incident",
-            {
-                "id": incident.id,
+            seen
+            | {
+                "camera_id": self.camera.id,
                 "class": change.class_name,
                 "state": change.state.value,
-                "at": self.at,
+                "mode": change.mode,
                 "opened_at": self.at if change.state is State.OPEN else None,
-                "score": hit.box.score,
                 "model_hash": self.observation.model_hash,
-                "box": list(carry_extent(incident.box, hit.group.extent).corners),
             },
         )
+        self._execute("seen_camera", seen | self._votes(change))
         if _is_better_placed(incident, hit, is_upgraded=change.is_upgraded):
             self._execute("placed_incident", {"id": incident.id} | self._place(hit.fix))
         self._find_permit(incident.id, change)
@@ -173,6 +268,13 @@ class _Look:
         if self._frame_is_worth_it(incident, change, hit):
             self._keep_frame(incident.id, hit)
         return row
+
+    def _votes(self, change: Change) -> dict[str, Any]:
+        return {
+            "camera_id": self.camera.id,
+            "looks": list(change.looks.seen),
+            "looked_at": list(change.looks.at),
+        }
 
     def _place(self, fix: GroundFix) -> dict[str, Any]:
         """Columns of the place: coordinates with their error, and what stands there."""
@@ -211,7 +313,9 @@ class _Look:
         rules = self.config.evidence
         if incident.frames_kept >= rules.most:
             return False
-        if change.transition is not None or change.is_upgraded or incident.last_frame_at is None:
+        if incident.box is None or incident.last_frame_at is None:
+            return True
+        if change.transition is not None or change.is_upgraded:
             return True
         is_better = hit.box.score >= incident.peak_score + rules.better_by
         return is_better or (self.at - incident.last_frame_at).total_seconds() >= rules.every_s
@@ -221,26 +325,40 @@ class _Look:
         if frame is None:
             return
         evidence_id = uuid5(incident_id, str(self.name))
-        kept = keep_frame(self.evidence_folder, evidence_id, frame.data, frame.captured_at)
+        kept, not_kept = None, None
+        try:
+            kept = keep_frame(
+                self.evidence_folder,
+                evidence_id,
+                frame.data,
+                frame.captured_at,
+                full_mb=self.config.evidence.full_mb,
+            )
+        except (
+            NoRoomError
+        ) as fault:  # an incident without its picture is better than none; a scan tried again finds no room
+            not_kept = "disk_full"
+            log.error("frame_not_kept", evidence_id=str(evidence_id), why=str(fault))
         self.connection.execute(
             """
             INSERT INTO watch.evidence (id, incident_id, observation_id, sha256, path, bytes, width_px, height_px,
-                                        captured_at, received_at, boxes)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                        captured_at, received_at, boxes, not_kept)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (incident_id, observation_id) DO NOTHING
             """,
             (
                 evidence_id,
                 incident_id,
                 self.name,
-                kept.sha256,
-                kept.path,
-                kept.size,
+                None if kept is None else kept.sha256,
+                None if kept is None else kept.path,
+                len(frame.data),
                 self.result.width_px,
                 self.result.height_px,
                 frame.captured_at,
                 frame.received_at,
                 Jsonb([box.as_json() for box in hit.group.boxes]),
+                not_kept,
             ),
         )
 
@@ -268,26 +386,34 @@ class _Look:
 
 
 def _is_better_placed(incident: LiveIncident, hit: Hit, *, is_upgraded: bool) -> bool:
-    """A better method, or the best look so far by the same method: the place of the highest score stands."""
+    """A better method; of several cameras the one that sees it most sharply; else the look of the highest score."""
     before, now = METHOD_RANK.get(incident.method, 3), METHOD_RANK[hit.fix.method]
     if now != before:
         return now > before
+    if incident.has_other_cameras:
+        return (hit.fix.semi_major_m or math.inf) < (incident.semi_major_m or math.inf)
     return is_upgraded or hit.box.score > incident.peak_score
 
 
 def _live(row: dict[str, Any]) -> LiveIncident:
+    is_seen_here = row["box"] is not None
     return LiveIncident(
         id=row["id"],
         class_name=row["class"],
         state=State(row["state"]),
-        box=Box(row["class"], row["peak_score"], *row["box"]),
+        box=Box(row["class"], row["own_peak_score"], *row["box"]) if is_seen_here else None,
         x=row["x"],
         y=row["y"],
         method=row["placing_method"],
         semi_major_m=row["semi_major_m"],
         last_seen_at=row["last_seen_at"],
-        peak_score=row["peak_score"],
-        seen=tuple(row["seen"]),
+        peak_score=row["own_peak_score"] if is_seen_here else 0.0,
+        looks=looks_of(row["looks"] or (), row["looked_at"] or ()),
+        others=tuple(tuple(looks) for looks in row["others"]),
+        has_other_cameras=row["others_count"] > 0,
+        mode=row["mode"],
+        semi_minor_m=row["semi_minor_m"],
+        rotation_deg=row["rotation_deg"],
         frames_kept=row["frames_kept"],
         last_frame_at=row["last_frame_at"],
     )

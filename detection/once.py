@@ -10,8 +10,8 @@ from typing import Any
 from detection.backends.base import Detector
 from detection.config import WatchConfig
 from detection.gate import decode
+from detection.sources.dispatch import open_source
 from detection.sources.files import frames_of_folder
-from detection.sources.http_snapshot import HttpSnapshot
 from detection.types import Observation, Unobserved
 from detection.watch import open_watch, utc_now
 from geoapp.errors import Refused
@@ -53,7 +53,7 @@ def look_at_cameras(
 
     Raises Refused where a given camera is unknown or not connected, or no camera is connected at all.
     """
-    source = HttpSnapshot(config.fetch, clock=utc_now)
+    source = open_source(config, clock=utc_now)
     with open_watch(url, source, detector, config=config, evidence_folder=evidence_folder) as watch:
         connected = watch.sync()
         if connected is None:

@@ -98,7 +98,7 @@ def _columns(results: Sequence[tuple[Claim, Observation]]) -> dict[str, list[Any
 
 def _detail(look: Observation) -> str | None:
     why = look.result.detail if isinstance(look.result, Unobserved) else ""
-    return ", ".join(part for part in (why, look.detail) if part) or None
+    return "; ".join(part for part in (why, look.detail) if part) or None
 
 
 def _boxes(look: Observation) -> str:

@@ -24,10 +24,18 @@ class Reason(StrEnum):
 
     CONNECTION_REFUSED = "connection_refused"
     UNREACHABLE = "unreachable"
+    NAME_NOT_FOUND = "name_not_found"
+    CONNECT_TIMEOUT = "connect_timeout"
+    # Nothing came in time; too_slow: something came, but not all of it.
     TIMEOUT = "timeout"
+    TOO_SLOW = "too_slow"
     BROKEN_OFF = "broken_off"
     BAD_ADDRESS = "bad_address"
+    # Ours, not the camera's: its host is asked as often as it may be, or every reader of streams is taken.
+    HOST_BUSY = "host_busy"
+    READERS_BUSY = "readers_busy"
     HTTP_REDIRECT = "http_3xx"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
     # Asked for an account and none is stored; unauthorized: the stored one was refused.
     HTTP_401 = "http_401"
     UNAUTHORIZED = "unauthorized"
@@ -36,7 +44,17 @@ class Reason(StrEnum):
     HTTP_404 = "http_404"
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
+    # RTSP: silent after the connection; refused by its status; no such stream; described, and no picture came.
+    RTSP_SILENT = "rtsp_silent"
+    RTSP_REFUSED = "rtsp_refused"
+    RTSP_NO_STREAM = "rtsp_no_stream"
+    RTSP_NO_PICTURE = "rtsp_no_picture"
+    ONVIF_FAULT = "onvif_fault"
+    PLATFORM_NOT_SET = "platform_not_set"
+    PLATFORM_REFUSED = "platform_refused"
+    FILE_MISSING = "file_missing"
     TOO_LARGE = "too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
     NOT_AN_IMAGE = "not_an_image"
     DAMAGED_IMAGE = "damaged_image"
     BLACK = "black"

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import cv2
+import psycopg
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -33,6 +34,7 @@ from detection.backends.base import Detector
 from detection.config import WatchConfig
 from detection.lease import claim_due, make_due, release, statement, sync_cameras
 from detection.outage import Outage
+from detection.retention import sweep
 from detection.scanning import Clock, LocalScanning, Scanning
 from detection.sessions import DATABASE_FAULTS, Connection, Sessions
 from detection.sources.base import FrameSource
@@ -70,6 +72,7 @@ class Watch:
         self.scanning = scanning
         self._sessions = sessions
         self._config = config
+        self._evidence_folder = evidence_folder
         self._clock = clock
         self._zone = ZoneInfo(DEFAULT_ZONE)
         self._outage = Outage()
@@ -216,18 +219,30 @@ class Watch:
         return self._with_database(lambda c: make_due(c, gb_ids, at=self._clock())) or []
 
     def forget(self) -> None:
-        """Removes old observations (their counts stay) and old notices."""
+        """Removes old observations (their counts stay), old notices, and evidence whose time is over."""
         now, rules = self._clock(), self._config.schedule
+        steps: list[tuple[bytes, Any]] = [
+            (b"SELECT watch.drop_observations(%s)", (now - timedelta(hours=rules.retain_hours),)),
+            (b"SELECT watch.forget_hours(%s)", (now,)),
+            (statement("forgotten_notices"), {"before": now - timedelta(hours=rules.notice_hours)}),
+        ]
 
         def remove(connection: Connection) -> None:
-            connection.execute(
-                "SELECT watch.drop_observations(%s)", (now - timedelta(hours=rules.retain_hours),)
-            )
-            connection.execute("SELECT watch.forget_hours(%s)", (now,))
-            before = now - timedelta(hours=rules.notice_hours)
-            connection.execute(statement("forgotten_notices"), {"before": before})
+            for text, values in steps:
+                try:
+                    connection.execute(text, values)
+                except psycopg.errors.LockNotAvailable:
+                    log.info("forget_later", what="somebody reads what would be dropped; again in an hour")
 
         self._with_database(remove)
+
+        def remove_evidence(connection: Connection) -> None:
+            try:
+                sweep(connection, self._evidence_folder, now, self._config.evidence)
+            except OSError as fault:
+                log.error("evidence_not_swept", fault=str(fault)[:200])
+
+        self._with_database(remove_evidence)
 
     def stalled_s(self) -> float:
         """How long the oldest scan is on its way, seconds."""

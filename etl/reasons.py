@@ -264,6 +264,12 @@ REASONS: dict[str, Reason] = {
         "账号、口令各写一列，地址里不写",
         "give account and password columns of their own, and leave them out of the address",
     ),
+    "address_scheme": Reason(
+        "地址的开头“{found}”不认识（可用：{expected}）",
+        "its address begins with {found}, which is not known (known: {expected})",
+        "用括号里的一种写地址，各种写法见 docs/watch.md（Sources）",
+        "write the address as one of those in brackets; docs/watch.md (Sources) shows the form of each",
+    ),
     "credential_invalid": Reason(
         "账号或口令过长或含控制字符",
         "its user name or password is too long or holds control characters",

@@ -49,11 +49,15 @@ class Settings(BaseSettings):
     basemap_approval_number: str = ""
     real_data: Path | None = None
     model: Path | None = None
+    # YOLO weights that know persons: without them no frame leaves (default: detection/weights/person-yolo11n.pt, where it is).
+    person_model: Path | None = None
     # Outside the database and outside its backups: what is sealed in the database opens with this file only.
     key_file: Path | None = None
     # Scheduled imports: certificates of authorities that are believed besides the public ones (PEM), and the largest download.
     feed_ca_file: Path | None = None
     feed_most_mb: int = Field(default=2048, ge=1)
+    # Where people open the map, https://example.org: links in messages lead there (default: messages hold no link).
+    public_url: str | None = Field(default=None, pattern=r"^(https?://[^\s()<>]+)?$")
     # The AGPL offer: by default the running program hands out its own source.
     source_url: str = "/source.tar.gz"
 

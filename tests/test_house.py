@@ -36,6 +36,9 @@ SAID_ONLY = {
     "example.com",
     "example.org",
     "www.opengis.net",
+    # Names of XML spaces in ONVIF messages.
+    "www.onvif.org",
+    "docs.oasis-open.org",
     "fsf.org",
     "www.gnu.org",
 }

@@ -79,11 +79,13 @@
       if (g.city && g.city.map) g.city.recovered();
       tick("slow-tick", {});
       tick("live-tick", {});
+      document.dispatchEvent(new CustomEvent("geoapp:news", { detail: event }));
     } else if (event.type === "event") {
       if (live.seen.has(event.id)) return;
       live.seen.add(event.id);
       if (live.seen.size > 5000) live.seen = new Set([...live.seen].slice(-1000));
       live.last = Math.max(live.last || 0, event.id);
+      document.dispatchEvent(new CustomEvent("geoapp:news", { detail: event }));
       if (event.topic === "incident") {
         const opened = event.payload.state === "open" && ["opened", "open"].includes(event.payload.transition || "opened");
         if (opened && !event.replayed) toast(event);

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import time
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -13,23 +12,42 @@ import httpx
 
 from detection.config import FetchConfig
 from detection.sources.challenge import ChallengeAuth, filled_in, has_places
+from detection.sources.clock import offset_of_date
+from detection.sources.network_faults import reason_of_connect
+from detection.sources.picture import checked
+from detection.sources.refusals import Refusals
 from detection.types import Camera, Credentials, Frame, Reason, Unobserved
 
-MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _STATUS = {401: Reason.HTTP_401, 403: Reason.HTTP_403, 404: Reason.HTTP_404}
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+Flow = Generator[httpx.Request, httpx.Response, None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of a request when its time is over. kept_bytes: of the body so far."""
+
+    kept_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    data: bytes
+    clock_offset_s: float | None
 
 
 class HttpSnapshot:
-    """Snapshots over HTTP. Proxies of the environment are ignored and redirects not followed: a camera's address
-    is the camera's, and a login page is not a picture. `clock` gives the time of capture and receipt."""
+    """Snapshots over HTTP. Proxies of the environment are ignored, and a redirect is followed within the camera's own host
+    and port only: its address is its own, and its account goes nowhere else. `clock` gives the time of capture and receipt."""
 
     def __init__(self, config: FetchConfig, *, clock: Callable[[], datetime]) -> None:
         self._config = config
         self._clock = clock
-        # By camera: the address and account that were used, and what came of it.
+        # By camera: the address and account that were used.
         self._auths: dict[int, tuple[str, Credentials, ChallengeAuth]] = {}
-        self._refused: dict[int, tuple[tuple[str, object], float]] = {}
-        self._client = httpx.AsyncClient(
+        self._refusals = Refusals(config.unauthorized_pause_s)
+        self.client = httpx.AsyncClient(
             timeout=httpx.Timeout(config.total_s, connect=config.connect_s),
             limits=httpx.Limits(max_connections=config.in_flight, max_keepalive_connections=config.in_flight),
             follow_redirects=False,
@@ -39,25 +57,24 @@ class HttpSnapshot:
 
     async def grab(self, camera: Camera) -> Frame | Unobserved:
         captured_at = self._clock()
+        progress = Progress()
         try:
             # httpx limits each read; a camera that drips one byte a second needs a limit on the whole.
             async with asyncio.timeout(self._config.total_s):
-                answer = self._without_asking(camera) or await self._download(camera)
-        except (TimeoutError, httpx.TimeoutException):
-            return Unobserved(Reason.TIMEOUT, f"no whole picture within {self._config.total_s:g} s")
-        except httpx.ConnectError as fault:
-            refused = _has_errno(fault, errno.ECONNREFUSED)
-            return Unobserved(Reason.CONNECTION_REFUSED if refused else Reason.UNREACHABLE)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return Unobserved(Reason.BAD_ADDRESS)
-        except httpx.HTTPError as fault:
-            return Unobserved(Reason.BROKEN_OFF, type(fault).__name__)
+                answer = self._without_asking(camera) or await self._download(camera, progress)
+        except TimeoutError:
+            if progress.kept_bytes:
+                detail = f"{progress.kept_bytes} bytes within {self._config.total_s:g} s"
+                return Unobserved(Reason.TOO_SLOW, detail)
+            return Unobserved(Reason.TIMEOUT, f"no picture within {self._config.total_s:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
+            return unobserved_by(fault)
         if isinstance(answer, Unobserved):
             return answer
-        return Frame(answer, captured_at, self._clock())
+        return Frame(answer.data, captured_at, self._clock(), answer.clock_offset_s)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self.client.aclose()
 
     def _auth_of(self, camera: Camera, credentials: Credentials) -> ChallengeAuth:
         known = self._auths.get(camera.id)
@@ -72,80 +89,101 @@ class HttpSnapshot:
             return camera.credentials
         if camera.credentials is None and has_places(camera.snapshot_url):
             return Unobserved(Reason.HTTP_401, "its address needs an account, and none is stored")
-        if self._is_pausing(camera):
-            return Unobserved(Reason.UNAUTHORIZED, "refused before; tried again later, or when it is changed")
-        return None
+        return self._refusals.standing(camera)
 
-    def _is_pausing(self, camera: Camera) -> bool:
-        refused = self._refused.get(camera.id)
-        if refused is None:
-            return False
-        what, until = refused
-        if what == (camera.snapshot_url, camera.credentials) and time.monotonic() < until:
-            return True
-        del self._refused[camera.id]
-        return False
-
-    async def _download(self, camera: Camera) -> bytes | Unobserved:
+    async def _download(self, camera: Camera, progress: Progress) -> _Answer | Unobserved:
+        """Follows redirects within the camera's own host, each asked with the account anew where it asks for it."""
         credentials = camera.credentials
-        if not isinstance(credentials, Credentials):
-            return await self._follow(_once(self._client.build_request("GET", camera.snapshot_url)), False)
-        url = filled_in(camera.snapshot_url, credentials)
-        request = self._client.build_request("GET", url)
-        flow = self._auth_of(camera, credentials).flow(request)
-        answer = await self._follow(flow, has_places(camera.snapshot_url))
-        if isinstance(answer, Unobserved) and answer.reason is Reason.UNAUTHORIZED:
-            until = time.monotonic() + self._config.unauthorized_pause_s
-            self._refused[camera.id] = (camera.snapshot_url, camera.credentials), until
-        return answer
+        is_in_address = has_places(camera.snapshot_url)
+        url = camera.snapshot_url
+        if isinstance(credentials, Credentials):
+            url = filled_in(url, credentials)
+        for _ in range(self._config.redirects + 1):
+            request = self.client.build_request("GET", url)
+            flow = _once(request)
+            if isinstance(credentials, Credentials):
+                flow = self._auth_of(camera, credentials).flow(request)
+            answer = await self._follow(flow, is_in_address, progress)
+            if isinstance(answer, httpx.URL):
+                if not _is_same_camera(request.url, answer):
+                    return Unobserved(Reason.HTTP_REDIRECT, "to another host or port")
+                url = str(answer)
+                continue
+            if isinstance(answer, Unobserved) and answer.reason is Reason.UNAUTHORIZED:
+                self._refusals.note(camera)
+            return answer
+        return Unobserved(Reason.TOO_MANY_REDIRECTS, f"more than {self._config.redirects}")
 
     async def _follow(
-        self, flow: Generator[httpx.Request, httpx.Response, None], is_in_address: bool
-    ) -> bytes | Unobserved:
+        self, flow: Flow, is_in_address: bool, progress: Progress
+    ) -> _Answer | httpx.URL | Unobserved:
         """Sends a flow's requests; the last response counts. Of the others no body is read, however long it is."""
         request: httpx.Request | None = next(flow)
         while request is not None:
             asked_with_account = is_in_address or "Authorization" in request.headers
-            response = await self._client.send(request, stream=True)
+            asked_at = self._clock()
+            response = await self.client.send(request, stream=True)
             try:
                 request = _next_request(flow, response)
                 if request is None:
-                    return await self._read(response, asked_with_account)
+                    offset = offset_of_date(response.headers.get("date"), asked_at, self._clock())
+                    if response.status_code in _REDIRECTS and "location" in response.headers:
+                        return response.url.join(response.headers["location"])
+                    data = await self._read(response, asked_with_account, progress)
+                    return data if isinstance(data, Unobserved) else _Answer(data, offset)
             finally:
                 await response.aclose()
         raise AssertionError("a flow ends with a response")
 
-    async def _read(self, response: httpx.Response, asked_with_account: bool) -> bytes | Unobserved:
+    async def _read(
+        self, response: httpx.Response, asked_with_account: bool, progress: Progress
+    ) -> bytes | Unobserved:
         if response.status_code != httpx.codes.OK:
-            reason = _reason_of_status(response.status_code)
+            reason = reason_of_status(response.status_code)
             if reason is Reason.HTTP_401 and asked_with_account:
                 return Unobserved(Reason.UNAUTHORIZED, "the stored user name or password was refused")
             return Unobserved(reason, f"HTTP {response.status_code}")
-        parts, size = [], 0
-        async for part in response.aiter_bytes():
-            parts.append(part)
-            size += len(part)
-            if size > self._config.max_bytes:
-                return Unobserved(Reason.TOO_LARGE, f"more than {self._config.max_bytes} bytes")
-        data = b"".join(parts)
-        if not data.startswith(MAGIC):
-            kind = response.headers.get("content-type", "nothing")
-            return Unobserved(Reason.NOT_AN_IMAGE, f"{kind[:60]}, {size} bytes")
-        return data
+        data = await body_of(response, self._config.max_bytes, progress)
+        if isinstance(data, Unobserved):
+            return data
+        return checked(data, self._config, kind=response.headers.get("content-type", ""))
 
 
-def _once(request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-    yield request
+async def body_of(
+    response: httpx.Response, max_bytes: int, progress: Progress | None = None
+) -> bytes | Unobserved:
+    """The body of a streamed response, up to max_bytes of it as they come out of any compression."""
+    parts, progress = [], progress or Progress()
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        progress.kept_bytes += len(part)
+        if progress.kept_bytes > max_bytes:
+            return Unobserved(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
+    return b"".join(parts)
 
 
-def _next_request(
-    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response
-) -> httpx.Request | None:
-    """What a flow wants to send after this response; None where it is content."""
-    try:
-        return flow.send(response)
-    except StopIteration:
-        return None
+def unobserved_by(fault: httpx.HTTPError | httpx.InvalidURL) -> Unobserved:
+    """Why a request failed. The text of the error is not kept: it may hold the address."""
+    if isinstance(fault, httpx.PoolTimeout):
+        return Unobserved(Reason.HOST_BUSY, "as many cameras are asked as may be at a time")
+    if isinstance(fault, httpx.ConnectTimeout):
+        return Unobserved(Reason.CONNECT_TIMEOUT)
+    if isinstance(fault, httpx.TimeoutException):
+        return Unobserved(Reason.TIMEOUT)
+    if isinstance(fault, httpx.ConnectError):
+        return Unobserved(reason_of_connect(fault))
+    if isinstance(fault, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return Unobserved(Reason.BAD_ADDRESS)
+    return Unobserved(Reason.BROKEN_OFF, type(fault).__name__)
+
+
+def reason_of_status(status: int) -> Reason:
+    """Of an HTTP status other than 200."""
+    if status in _STATUS:
+        return _STATUS[status]
+    if status >= 500:
+        return Reason.HTTP_5XX
+    return Reason.HTTP_4XX if status >= 400 else Reason.HTTP_REDIRECT
 
 
 def safe_url(url: str) -> str:
@@ -158,29 +196,22 @@ def safe_url(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or '?'}{port}{parts.path}"
 
 
-def _reason_of_status(status: int) -> Reason:
-    if status in _STATUS:
-        return _STATUS[status]
-    if status >= 500:
-        return Reason.HTTP_5XX
-    return Reason.HTTP_4XX if status >= 400 else Reason.HTTP_REDIRECT
+def _is_same_camera(asked: httpx.URL, named: httpx.URL) -> bool:
+    """Same host and port, or from plain HTTP to HTTPS on their own ports. Another port may be another camera's."""
+    if asked.host != named.host:
+        return False
+    if asked.scheme == named.scheme:
+        return asked.port == named.port
+    return (asked.scheme, named.scheme) == ("http", "https") and asked.port is None and named.port is None
 
 
-def _has_errno(fault: BaseException | None, number: int) -> bool:
-    """Whether the error or any cause of it carries this errno (asyncio and httpcore wrap it several times)."""
-    seen: set[int] = set()
-    todo = [fault]
-    while todo:
-        one = todo.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, OSError) and one.errno == number:
-            return True
-        todo += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            todo += one.exceptions
-        # asyncio joins the errors of several addresses into one OSError without errno.
-        if isinstance(one, OSError) and one.errno is None and f"[Errno {number}]" in str(one):
-            return True
-    return False
+def _once(request: httpx.Request) -> Flow:
+    yield request
+
+
+def _next_request(flow: Flow, response: httpx.Response) -> httpx.Request | None:
+    """What a flow wants to send after this response; None where it is content."""
+    try:
+        return flow.send(response)
+    except StopIteration:
+        return None

@@ -16,6 +16,7 @@ from etl.sections.references import site_ids
 from etl.sections.values import Values
 from etl.store import Target
 from geoapp.access import sealing
+from geoapp.registry.camera_address import SCHEMES, scheme_of
 
 __all__ = ["TARGET", "prepare"]
 
@@ -103,6 +104,19 @@ def _addresses(table: Table, column: str, findings: Findings) -> NDArray[np.obje
         except ValueError:
             url[row] = None
             findings.reject_row(int(row), "address_has_password", column)
+            continue
+        scheme = scheme_of(address.text)
+        if scheme not in SCHEMES:
+            # Of a text without a scheme nothing is repeated: who knows what it is.
+            found = f"{scheme}://" if scheme else "?"
+            findings.reject_row(
+                int(row),
+                "address_scheme",
+                column,
+                found=found,
+                expected=", ".join(f"{known}://" for known in SCHEMES),
+            )
+            url[row] = None
             continue
         url[row] = address.text
         for field, value in (("username", address.username), ("password", address.password)):

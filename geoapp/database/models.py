@@ -8,6 +8,13 @@ from sqlalchemy import ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, ZERO, Base, Big, metric
+from geoapp.watch import (
+    attention_models,  # noqa: F401 - its tables
+    desk_models,  # noqa: F401 - its tables
+    ledger_models,  # noqa: F401 - its tables
+    retention_models,  # noqa: F401 - its tables
+)
+from geoapp.watch.telling import models as telling_models  # noqa: F401 - its tables
 
 __all__ = ["Batch", "Change", "Feed", "Load", "Rejected", "Repaired", "Warned"]
 

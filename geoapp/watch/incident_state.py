@@ -6,6 +6,9 @@
 
 A look is a scan that was OBSERVED. A scan that was not (UNOBSERVED) is no look: it never reaches this module, so
 that a dead camera cannot close an incident. `review` belongs to people and is not touched here.
+
+Where several cameras see it, the votes of all open it; it is empty only where each of them that can be looked through
+says so.
 """
 
 from collections.abc import Sequence
@@ -59,18 +62,27 @@ class StateRules:
         return max(self.open_window, self.drop_after, self.close_after)
 
 
-def next_state(state: State, seen: Sequence[bool], silent_s: float, rules: StateRules) -> State:
+def next_state(
+    state: State,
+    seen: Sequence[bool],
+    silent_s: float,
+    rules: StateRules,
+    others: Sequence[Sequence[bool]] = (),
+) -> State:
     """State after a look.
 
-    seen: whether each look since the incident's first saw it, newest (this one) first, at least one.
-    silent_s: seconds since it was last seen, 0 when this look saw it.
+    seen: whether each look of the camera since its first saw it, newest first, at least one (this one).
+    silent_s: seconds since anybody saw it, 0 when this look saw it.
+    others: the same of each other camera that sees it and can be looked through now; a blind one is left out, so that
+    it neither closes an incident nor keeps it open.
     """
     if not seen:
         raise ValueError("a state changes only by a look: seen is empty")
-    empty = empty_run(seen)
+    cameras = [seen, *(looks for looks in others if looks)]
+    empty = min(empty_run(looks) for looks in cameras)
     match state:
         case State.CANDIDATE:
-            if sum(seen[: rules.open_window]) >= rules.open_votes:
+            if sum(sum(looks[: rules.open_window]) for looks in cameras) >= rules.open_votes:
                 return State.OPEN
             return State.CLOSED if empty >= rules.drop_after else state
         case State.OPEN:
@@ -78,7 +90,10 @@ def next_state(state: State, seen: Sequence[bool], silent_s: float, rules: State
         case State.QUIET:
             if empty == 0:
                 return State.OPEN
-            return State.CLOSED if empty >= rules.close_after or silent_s >= rules.close_after_s else state
+            is_over = empty >= rules.close_after or (
+                empty >= rules.quiet_after and silent_s >= rules.close_after_s
+            )
+            return State.CLOSED if is_over else state
         case State.CLOSED:
             return state
 

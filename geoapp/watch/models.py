@@ -67,7 +67,13 @@ class ObservationHour(Base):
     """Scans of a camera in an hour, by outcome."""
 
     __tablename__ = "observation_hour"
-    __table_args__ = ({"schema": "watch"},)
+    __table_args__ = (
+        {
+            "schema": "watch",
+            "postgresql_partition_by": "RANGE (hour)",
+            "comment": "Scans of a camera in an hour, by outcome; a partition a month, kept for ledger_years. due = observed + unobserved. An hour without a row says nothing by itself: watch.camera_connection says whether looks were due (analysis.observation_hours puts the two together).",
+        },
+    )
 
     camera_id: Mapped[Big] = mapped_column(ForeignKey("registry.camera.id"), primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
@@ -105,8 +111,16 @@ class Incident(Base):
         ),
         gist("incident_geom_3857_idx", "geom_3857"),
         gist("incident_geom_idx", "geom"),
+        Index(
+            "incident_live_geom_idx",
+            "geom",
+            postgresql_using="gist",
+            postgresql_where=text("(state <> 'closed'::text)"),
+        ),
         Index("incident_live_idx", "camera_id", "class", postgresql_where=text("(state <> 'closed'::text)")),
         Index("incident_seen_idx", text("last_seen_at DESC")),
+        Index("incident_unreviewed_idx", "opened_at", postgresql_where=text("review = 'unreviewed'::text")),
+        Index("incident_reviewed_idx", "reviewed_at", postgresql_where=text("(reviewed_at IS NOT NULL)")),
         {
             "schema": "watch",
             "comment": "One event in the world, as a lead (线索): it becomes evidence only by review. box = x1,y1,x2,y2 pixels, the extent over its latest observations; the boxes of each frame are in watch.evidence.",
@@ -144,11 +158,18 @@ class Incident(Base):
     key_risk_area_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.key_risk_area.id"))
     permit_id: Mapped[Big | None] = mapped_column(ForeignKey("registry.hot_work_permit.id"))
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
+    mode: Mapped[str] = mapped_column(
+        server_default=text("'alert'::text"),
+        comment="alert, or shadow: kept apart to be compared (analysis.shadow_event), told to nobody, on no map and in no figure.",
+    )
     site_town_code: Mapped[str | None] = mapped_column(
         comment="Derived: town of its site (or of its key risk area's site), where that is not town_code."
     )
     site_community_code: Mapped[str | None] = mapped_column(
         comment="Derived: community of its site, where that is not the community of cell_code."
+    )
+    false_cause: Mapped[str | None] = mapped_column(
+        comment="误报原因: what a false alarm was, of a short list; NULL = not said, or not a false alarm."
     )
 
 
@@ -180,8 +201,8 @@ class Evidence(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     incident_id: Mapped[UUID] = mapped_column(ForeignKey("watch.incident.id"))
     observation_id: Mapped[UUID]
-    sha256: Mapped[str]
-    path: Mapped[str] = mapped_column(
+    sha256: Mapped[str | None]
+    path: Mapped[str | None] = mapped_column(
         comment="Relative to the evidence folder of this installation; the file holds the frame as the camera sent it, sha256 is of its bytes."
     )
     bytes: Mapped[int]
@@ -190,6 +211,9 @@ class Evidence(Base):
     captured_at: Mapped[datetime]
     received_at: Mapped[datetime]
     boxes: Mapped[list[dict[str, Any]]]
+    not_kept: Mapped[str | None] = mapped_column(
+        comment="Why there is no file (disk_full); NULL = the frame was kept."
+    )
 
 
 class CameraHealth(Base):
@@ -251,7 +275,10 @@ class Outbox(Base):
     """A change that open maps must hear of, written in the transaction of its effect."""
 
     __tablename__ = "outbox"
-    __table_args__ = ({"schema": "watch"},)
+    __table_args__ = (
+        Index("outbox_unplanned_idx", "id", postgresql_where=text("(planned_at IS NULL)")),
+        {"schema": "watch"},
+    )
 
     id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
     topic: Mapped[str]
@@ -260,6 +287,9 @@ class Outbox(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     incident_id: Mapped[UUID | None]
     camera_id: Mapped[Big | None]
+    planned_at: Mapped[datetime | None] = mapped_column(
+        comment="When it was decided which receivers are told; NULL = not yet."
+    )
 
 
 class ReportedEvent(Base):

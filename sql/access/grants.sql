@@ -30,7 +30,8 @@ BEGIN
     EXECUTE format(
         'GRANT SELECT ON registry.key_risk_area, registry.camera_reach, registry.hot_work_permit, registry.resource,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
-        ' watch.camera_health_event, watch.scan_due, watch.outbox, watch.reported_event TO %s', everybody
+        ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
+        ' watch.reported_event TO %s', everybody
     );
     EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'
@@ -76,13 +77,38 @@ BEGIN
         WHERE a.attrelid = 'watch.evidence'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'path'
     );
 
+    -- How long frames are kept, what is held, what was deleted: figures, no picture.
+    EXECUTE format('GRANT SELECT ON watch.retention_policy, watch.legal_hold, watch.evidence_room TO %s', everybody);
+    EXECUTE (
+        SELECT format('GRANT SELECT (%s) ON watch.deletion TO %s', string_agg(quote_ident(a.attname), ', '), everybody)
+        FROM pg_attribute AS a
+        WHERE a.attrelid = 'watch.deletion'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'path'
+    );
+    -- The committee holds and releases; an admin keeps the policy. Nobody deletes: only the sweep, step by step.
+    GRANT INSERT (incident_id, reason), UPDATE (release_reason) ON watch.legal_hold TO geoapp_committee;
+    GRANT UPDATE (days, basis_zh, basis_en) ON watch.retention_policy TO geoapp_admin;
+    GRANT EXECUTE ON FUNCTION watch.due_deletions, watch.begin_deletions, watch.may_delete, watch.end_deletion TO geoapp_watch;
+    GRANT INSERT, UPDATE ON watch.evidence_room TO geoapp_watch;
+
     -- To act.
     GRANT INSERT (title, reason, town_code, proposal, state) ON territory.changeset TO geoapp_planner;
     GRANT UPDATE (title, reason, proposal, state) ON territory.changeset TO geoapp_planner;
     GRANT UPDATE (state, review_note) ON territory.changeset TO geoapp_committee;
     GRANT INSERT (rule_code, unit_code, department_code, role, status, person_id, valid_from, valid_to, document_no),
         UPDATE (status, person_id, valid_to, document_no) ON duty.assignment TO geoapp_committee;
-    GRANT UPDATE (review, review_reason) ON watch.incident TO geoapp_duty_officer;
+    GRANT UPDATE (review, review_reason, false_cause) ON watch.incident TO geoapp_duty_officer;
+    EXECUTE format('GRANT SELECT ON watch.incident_camera, watch.camera_mode, watch.mask, watch.set_aside_hour TO %s', everybody);
+    -- The review desk: who has a lead in hand, whom it was given to, what a shift hands over.
+    GRANT SELECT ON watch.incident_hold, watch.incident_assignment, watch.handover, watch.handover_receipt
+    TO geoapp_committee, geoapp_duty_officer, geoapp_inspector, geoapp_enterprise;
+    GRANT INSERT (incident_id, since, held_until), UPDATE (since, held_until), DELETE ON watch.incident_hold TO geoapp_duty_officer;
+    GRANT INSERT (incident_id, department_code, person_id, note) ON watch.incident_assignment TO geoapp_duty_officer;
+    GRANT INSERT (note, shift_from) ON watch.handover TO geoapp_duty_officer;
+    GRANT INSERT (handover_id) ON watch.handover_receipt TO geoapp_duty_officer;
+    -- Telling: what became of each message; addresses (some are people's) are the admin's.
+    GRANT SELECT ON watch.delivery TO geoapp_committee, geoapp_duty_officer, geoapp_admin;
+    GRANT SELECT (id, name, kind, added_at, paused_at, removed_at) ON watch.receiver TO geoapp_committee, geoapp_duty_officer;
+    GRANT SELECT ON watch.receiver TO geoapp_admin;
     GRANT INSERT (site_id, kind, done_at, person_id, outcome) ON inspection.visit TO geoapp_inspector, geoapp_enterprise;
     GRANT INSERT (site_id, class, is_unlicensed_work, title_zh, title_en, found_at, found_by, deadline, state),
         UPDATE (class, deadline, state, closed_at) ON inspection.hazard TO geoapp_inspector;
@@ -118,7 +144,16 @@ BEGIN
         watch.incident_observation, watch.evidence, watch.outbox TO geoapp_watch;
     GRANT UPDATE ON watch.scan_due, watch.observation_hour, watch.camera_health TO geoapp_watch;
     GRANT DELETE ON watch.scan_due, watch.observation, watch.outbox TO geoapp_watch;
+    GRANT INSERT, UPDATE ON watch.incident_camera, watch.set_aside_hour TO geoapp_watch;
+    GRANT UPDATE (suppressed, last_suppressed_at) ON watch.mask TO geoapp_watch;
     GRANT EXECUTE ON FUNCTION watch.make_partitions, watch.drop_observations, watch.added_reasons TO geoapp_watch;
+    GRANT EXECUTE ON FUNCTION watch.make_hour_partitions, watch.record_connections, watch.forget_hours TO geoapp_watch;
+    -- It tells, too (geoapp tell): who is told is the owner's to say.
+    GRANT UPDATE (planned_at) ON watch.outbox TO geoapp_watch;
+    GRANT INSERT, UPDATE ON watch.delivery TO geoapp_watch;
+    GRANT UPDATE (next_try_at, failures, failing_since, last_answer, last_told_at, tokens, tokens_at, lease_owner, lease_until,
+        lease_token) ON watch.receiver TO geoapp_watch;
+    GRANT EXECUTE ON FUNCTION watch.told_incident TO geoapp_watch;
     -- A partition is read through its table only.
     EXECUTE (
         SELECT coalesce(string_agg(format('REVOKE ALL ON %s FROM geoapp_watch;', c.oid::regclass), ' '), 'SELECT 1')
@@ -129,7 +164,7 @@ BEGIN
         SELECT format('GRANT INSERT (%1$s), UPDATE (%1$s) ON watch.incident TO geoapp_watch', string_agg(quote_ident(a.attname), ', '))
         FROM pg_attribute AS a
         WHERE a.attrelid = 'watch.incident'::regclass AND a.attnum > 0 AND NOT a.attisdropped
-            AND a.attname NOT IN ('review', 'review_reason', 'reviewed_by', 'reviewed_at')
+            AND a.attname NOT IN ('review', 'review_reason', 'reviewed_by', 'reviewed_at', 'false_cause')
     );
     GRANT SELECT ON access.secret TO geoapp_watch;
 END $$;

@@ -86,16 +86,41 @@ BEGIN
                 'site_id = ANY ({sites}) OR (site_id IS NULL AND key_risk_area_id = ANY ({areas_of_risk}))'),
             ('watch.incident_observation', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.evidence', '{its_incident}', '{its_incident}', '{its_incident}'),
+            ('watch.incident_camera', '{its_incident}', '{its_incident}', '{its_incident}'),
+            -- How cameras count, and where they are masked, is the watch's business: no firm's.
+            ('watch.camera_mode', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'false'),
+            ('watch.mask', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'false'),
+            ('watch.set_aside_hour', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'false'),
+            -- Rules of keeping are everybody's to know; a firm hears of holds and deletions as little as of reviews.
+            ('watch.retention_policy', 'true', 'true', 'true'),
+            ('watch.legal_hold', '{its_incident}', '{its_incident}', 'false'),
+            ('watch.deletion', 'town_code = ANY ({areas})', '{its_incident}', 'false'),
+            ('watch.evidence_room', 'true', 'true', 'false'),
             ('watch.reported_event', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'false'),
             ('watch.observation', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.observation_hour', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('watch.camera_connection', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            -- A date that says nothing of any camera.
+            ('watch.connection_record', 'true', 'true', 'true'),
             ('watch.camera_health', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.camera_health_event', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('watch.scan_due', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            -- Of the desk nothing is a firm's: neither who looks, nor whom a lead was given to, nor what shifts tell each other.
+            ('watch.incident_hold', '{its_incident}', '{its_incident}', 'false'),
+            ('watch.incident_assignment', '{its_incident}', '{its_incident}', 'false'),
+            ('watch.handover', 'cardinality(area_codes) > 0 AND area_codes <@ {areas}', 'cardinality(area_codes) > 0 AND area_codes <@ {areas}',
+                'false'),
+            ('watch.handover_receipt', 'EXISTS (SELECT 1 FROM watch.handover AS h WHERE h.id = handover_id)',
+                'EXISTS (SELECT 1 FROM watch.handover AS h WHERE h.id = handover_id)', 'false'),
             ('watch.outbox',
                 'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END',
                 'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END',
                 'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END'),
+            -- Who was told what: with the incident or the camera; receivers are the district's, and a firm hears of neither.
+            ('watch.receiver', 'true', 'true', 'false'),
+            ('watch.delivery',
+                'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END',
+                'CASE WHEN incident_id IS NOT NULL THEN {its_incident} ELSE camera_id = ANY ({cameras}) END', 'false'),
             -- Imports hold rows as they came: nobody but an admin (of the district) has rights on them.
             ('staging.batch', 'false', 'false', 'false'),
             ('staging.rejected', 'false', 'false', 'false'),
@@ -135,6 +160,12 @@ CREATE POLICY own_units_only ON duty.assignment AS RESTRICTIVE FOR INSERT TO geo
 WITH CHECK (unit_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)));
 CREATE POLICY own_units_kept ON duty.assignment AS RESTRICTIVE FOR UPDATE TO geoapp_committee
 USING (unit_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)));
+-- A shadow incident was told to nobody and is on no screen: nobody reviews it.
+CREATE POLICY shadow_unreviewed ON watch.incident AS RESTRICTIVE FOR UPDATE TO geoapp_duty_officer USING (mode = 'alert');
+-- A lead that a colleague has in hand is not taken out of it, nor let go of by somebody else.
+CREATE POLICY own_hold_kept ON watch.incident_hold AS RESTRICTIVE FOR UPDATE TO geoapp_duty_officer
+USING (db_role = access.caller() OR held_until <= clock_timestamp());
+CREATE POLICY own_hold_left ON watch.incident_hold AS RESTRICTIVE FOR DELETE TO geoapp_duty_officer USING (db_role = access.caller());
 CREATE POLICY enterprise_submits ON inspection.hazard AS RESTRICTIVE FOR UPDATE TO geoapp_enterprise
 USING (state IN ('assigned', 'fixing', 'rejected', 'submitted')) WITH CHECK (state IN ('fixing', 'submitted'));
 

@@ -46,8 +46,21 @@ INSERT INTO analysis.parameter (name, value, unit, note_zh, note_en) VALUES
     ('check_days_yellow', 90, 'day', '黄色：检查周期', 'yellow: a check is due every'),
     ('check_days_blue', 180, 'day', '蓝色：检查周期', 'blue: a check is due every'),
     ('camera_online_minutes', 10, 'minute', '在线：此时间内看到过画面', 'online: observed within'),
+    ('watch_late_periods', 2, 'period', '应看时间过去几个周期仍无人去看，即为值守未运行', 'periods after which a due time that nobody kept means that the watch does not run'),
+    ('watch_late_seconds', 60, 's', '同上，至少此秒数', 'the same, but not before so many seconds'),
+    ('ledger_years', 5, 'year', '逐时记录保留年数', 'counters of observed hours are kept for so many years'),
     ('not_observed_hours', 2, 'hour', '已接入而此时间内未看到画面即为缺口', 'a connected camera not observed for this long is a gap'),
     ('seen_fraction_min', 0.6, '1', '重点风险源区域应被在线摄像机看到的面积比例', 'share of a key risk area that online cameras must see'),
+    ('review_points_unreviewed', 100, 'point', '核实队列：尚未核实', 'review queue: nobody has looked yet'),
+    ('review_points_fire', 50, 'point', '核实队列：明火', 'review queue: fire'),
+    ('review_points_smoke', 40, 'point', '核实队列：烟雾', 'review queue: smoke'),
+    ('review_points_hot_work', 15, 'point', '核实队列：焊接弧光或火花', 'review queue: welding arc or sparks'),
+    ('review_points_unpermitted', 30, 'point', '核实队列：动火而没有作业票', 'review queue: hot work without a permit'),
+    ('review_points_key_risk_area', 20, 'point', '核实队列：在重点风险源区域内', 'review queue: inside a key risk area'),
+    ('review_points_open', 10, 'point', '核实队列：仍在发生', 'review queue: it still goes on'),
+    ('review_points_score', 20, 'point', '核实队列：得分为 1 时', 'review queue: at a score of 1'),
+    ('review_points_age', 20, 'point', '核实队列：等待满 review_age_minutes 时', 'review queue: after waiting review_age_minutes'),
+    ('review_age_minutes', 60, 'minute', '核实队列：等待此时间后不再加分', 'review queue: waiting longer adds nothing'),
     ('sliver_m2', 1, 'm2', '小于此面积的碎片不计', 'pieces of ground below this area are dropped')
 ON CONFLICT (name) DO NOTHING;
 

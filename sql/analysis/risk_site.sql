@@ -123,7 +123,7 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
                 THEN coalesce(i.closed_at, i.last_seen_at) END AS closed_at
         FROM watch.incident AS i
         LEFT JOIN registry.key_risk_area AS a ON a.id = i.key_risk_area_id
-        WHERE i.state <> 'candidate' AND coalesce(i.opened_at, i.first_seen_at) <= moment
+        WHERE i.state <> 'candidate' AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
     ),
     -- Confirmed hot work without a permit, until it is accepted: by closing the hazard that was written for it,
     -- or by an administrative inspection that found the site in order afterwards.

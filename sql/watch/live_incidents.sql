@@ -1,38 +1,39 @@
--- A camera's incidents that are not closed, locked for this transaction, each with its earlier looks.
-WITH live AS (
-    SELECT i.*
-    FROM watch.incident AS i
-    WHERE i.camera_id = %(camera_id)s AND i.state <> 'closed'
-    ORDER BY i.id
-    FOR UPDATE
-)
+-- Incidents by id, as a look of one camera needs them: what this camera saw of each (NULL: it did not see it), and the looks
+-- of the others that see it. One that could not be looked through last, or was not looked through for gap_s, is left out.
 SELECT
-    l.id,
-    l.incident_no,
-    l.class,
-    l.state,
-    l.review,
-    l.box,
-    ST_X(l.geom) AS x,
-    ST_Y(l.geom) AS y,
-    l.placing_method,
-    l.semi_major_m,
-    l.last_seen_at,
-    l.opened_at,
-    l.peak_score,
-    -- Whether each observed scan since the first saw it, newest first, this scan left out.
-    ARRAY(
-        SELECT EXISTS (
-            SELECT FROM watch.incident_observation AS s WHERE s.incident_id = l.id AND s.observation_id = o.id
-        )
-        FROM watch.observation AS o
-        WHERE o.camera_id = l.camera_id
-            AND o.observed
-            AND o.captured_at >= l.first_seen_at
-            AND o.id <> %(observation_id)s
-        ORDER BY o.captured_at DESC
-        LIMIT %(memory)s
-    ) AS seen,
-    (SELECT count(*) FROM watch.evidence AS e WHERE e.incident_id = l.id) AS frames_kept,
-    (SELECT max(e.captured_at) FROM watch.evidence AS e WHERE e.incident_id = l.id) AS last_frame_at
-FROM live AS l;
+    i.id,
+    i.incident_no,
+    i.class,
+    i.state,
+    i.mode,
+    i.review,
+    ST_X(i.geom) AS x,
+    ST_Y(i.geom) AS y,
+    i.placing_method,
+    i.semi_major_m,
+    i.semi_minor_m,
+    i.rotation_deg,
+    i.last_seen_at,
+    i.peak_score,
+    v.box,
+    v.looks,
+    v.looked_at,
+    v.peak_score AS own_peak_score,
+    (
+        SELECT count(*) FROM watch.incident_camera AS o WHERE o.incident_id = i.id AND o.camera_id <> %(camera_id)s
+    ) AS others_count,
+    (
+        SELECT coalesce(jsonb_agg(o.looks ORDER BY o.camera_id), '[]')
+        FROM watch.incident_camera AS o
+        JOIN watch.camera_health AS h ON h.camera_id = o.camera_id
+        WHERE o.incident_id = i.id
+            AND o.camera_id <> %(camera_id)s
+            AND h.observed
+            AND o.looked_at[1] >= %(at)s::timestamptz - make_interval(secs => %(gap_s)s)
+    ) AS others,
+    (SELECT count(*) FROM watch.evidence AS e WHERE e.incident_id = i.id) AS frames_kept,
+    (SELECT max(e.captured_at) FROM watch.evidence AS e WHERE e.incident_id = i.id) AS last_frame_at
+FROM watch.incident AS i
+LEFT JOIN watch.incident_camera AS v ON v.incident_id = i.id AND v.camera_id = %(camera_id)s
+WHERE i.id = ANY (%(ids)s::uuid[])
+ORDER BY i.id;

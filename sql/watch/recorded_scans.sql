@@ -18,7 +18,7 @@ mine AS (
         r.*,
         d.next_due_at AS was_due_at,
         r.reason IS NULL AND EXISTS (
-            SELECT FROM watch.incident AS i WHERE i.camera_id = r.camera_id AND i.state <> 'closed'
+            SELECT FROM watch.incident_camera AS v WHERE v.camera_id = r.camera_id AND v.ended_at IS NULL
         ) AS has_incidents
     FROM result AS r
     JOIN watch.scan_due AS d ON d.camera_id = r.camera_id AND d.lease_token = r.token
@@ -111,11 +111,10 @@ changed AS (
     SELECT
         f.camera_id, f.captured_at, f.observation_id, f.reason IS NULL AS observed, f.reason, f.detail,
         coalesce(string_to_array(f.notes, ','), b.notes, '{}') AS notes,
-        coalesce(b.reason IS DISTINCT FROM f.reason, f.reason IS NOT NULL) AS is_reason_changed
+        b.reason IS DISTINCT FROM f.reason AS is_reason_changed
     FROM fresh AS f
     LEFT JOIN watch.camera_health AS b ON b.camera_id = f.camera_id
-    WHERE (b.camera_id IS NULL AND f.reason IS NOT NULL)
-        OR (b.camera_id IS NOT NULL AND b.reason IS DISTINCT FROM f.reason)
+    WHERE b.reason IS DISTINCT FROM f.reason
         OR string_to_array(f.notes, ',') <> coalesce(b.notes, '{}')
 ),
 health AS (

@@ -44,6 +44,10 @@ STATEMENTS = {
     "read_incident": "SELECT id FROM analysis.event WHERE id = %(incident)s",
     "read_evidence": "SELECT path FROM watch.evidence WHERE id = %(evidence)s",
     "review_incident": "UPDATE watch.incident SET review = 'false', review_reason = '蒸汽' WHERE id = %(incident)s",
+    "take_incident": "INSERT INTO watch.incident_hold (incident_id, since, held_until)"
+    " SELECT e.id, now(), now() + interval '1 minute' FROM analysis.event AS e WHERE e.id = %(incident)s",
+    "assign_incident": "INSERT INTO watch.incident_assignment (incident_id, department_code)"
+    " SELECT e.id, (SELECT min(d.code) FROM duty.department AS d) FROM analysis.event AS e WHERE e.id = %(incident)s",
     "propose_changeset": "INSERT INTO territory.changeset (title, town_code) VALUES ('拆分', %(town)s)",
     "review_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
     "review_own_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",

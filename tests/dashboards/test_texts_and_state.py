@@ -34,6 +34,9 @@ VALUES = {
     "import_origin",
     "import_kind",
     "feed_state",
+    "cause",
+    "hazard_class",
+    "shift_basis",
 }
 
 

@@ -298,15 +298,17 @@ def test_hours_without_any_scan_are_rows(town: Connection) -> None:
         "INSERT INTO watch.observation_hour (camera_id, hour, due, observed, unobserved, reasons) VALUES (%s, %s, 150, 100, 50, '{\"timeout\": 50}')",
         (camera, hour),
     )
+    town.execute("UPDATE watch.connection_record SET began_at = %s", (hour,))
+    town.execute("UPDATE watch.camera_connection SET since = %s", (hour - timedelta(hours=2),))
     rows = town.execute(
         "SELECT * FROM analysis.observation_hour_at(%s) ORDER BY hour DESC", (AS_OF,)
     ).fetchall()
     assert len(rows) == 24
-    # Half an hour at one scan in 10 s: 180 due.
-    assert (rows[0]["due"], rows[0]["observed"], rows[0]["unobserved"], rows[0]["unaccounted"]) == (
-        180,
+    # Half an hour at one scan in 10 s: 180 due, the last of which may be on its way.
+    assert (rows[0]["due"], rows[0]["observed"], rows[0]["reasons"]) == (
+        179,
         100,
-        50,
-        30,
+        {"timeout": 50, "not_scanned": 29},
     )
-    assert (rows[1]["due"], rows[1]["unaccounted"]) == (360, 360)
+    assert (rows[1]["due"], rows[1]["unobserved"]) == (360, 360)
+    assert (rows[3]["state"], rows[3]["due"]) == ("not_known", None)

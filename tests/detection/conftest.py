@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from clones import clone, drop
 from psycopg import sql
 from watching import CameraServer
 
@@ -41,6 +42,34 @@ def ground(watch_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     """An autocommit connection to `watch_url`."""
     with connect(watch_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def evidence_database(cluster: PrivateCluster) -> Iterator[str]:
+    name = clone(cluster, DATABASE)
+    yield cluster.url(name)
+    drop(cluster, name)
+
+
+@pytest.fixture
+def evidence_url(evidence_database: str) -> Iterator[str]:
+    """URL of a database for legal holds, emptied after each test by who owns it: nothing else removes a hold."""
+    yield evidence_database
+    guards = (
+        ("watch.evidence", "evidence_held"), ("watch.evidence", "evidence_held_all"), ("watch.incident", "incident_held"),
+        ("watch.legal_hold", "hold_written"), ("watch.legal_hold", "hold_kept"), ("access.audit", "audit_keep_rows"),
+        ("access.audit", "audit_keep_all"),
+    )  # fmt: skip
+    with connect(evidence_database) as connection:
+        for table, trigger in guards:
+            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}".encode())
+        connection.execute(
+            "TRUNCATE registry.camera, watch.outbox, watch.observation, watch.incident, watch.deletion, watch.legal_hold,"
+            " watch.evidence_room, access.audit RESTART IDENTITY CASCADE"
+        )
+        connection.execute("DELETE FROM watch.retention_policy WHERE class <> 'any'")
+        for table, trigger in guards:
+            connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}".encode())
 
 
 @pytest.fixture

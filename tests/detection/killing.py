@@ -21,10 +21,12 @@ import psycopg
 from watching import RedDetector, fire_at, picture
 
 from detection.config import FetchConfig, GateConfig, ScheduleConfig, WatchConfig
+from detection.lease import statement
 from detection.scanning import LocalScanning
 from detection.types import Camera, Frame, Unobserved
 from detection.watch import Watch, opened, utc_now
 from geoapp.database.connection import connect
+from geoapp.database.sql_files import SQL_ROOT
 
 CONFIG = WatchConfig(
     schedule=ScheduleConfig(tick_s=0.02, lease_s=20.0, burst_s=0.2, workers=1),
@@ -161,6 +163,13 @@ def main(url: str, folder: Path, cameras: int, epochs: int, kills: int, seed: in
     return {"kills": killed, "ended": ended, "wanted": cameras * epochs}
 
 
+def read_all_statements() -> None:
+    """Before the first fork: thousands of runs then do the same, whatever becomes of the files meanwhile."""
+    for file in (SQL_ROOT / "watch").glob("*.sql"):
+        statement(file.stem)
+
+
 if __name__ == "__main__":
+    read_all_statements()
     arguments = sys.argv[3:]
     print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), *(int(a) for a in arguments))))

@@ -59,6 +59,29 @@ def test_once_looks_through_the_due_cameras(ground: Connection, server: CameraSe
     assert "UNOBSERVED(http_401)" in table.stdout
 
 
+def test_once_looks_through_cameras_of_every_kind_of_address(
+    ground: Connection, server: CameraServer, installation: Path
+) -> None:
+    (installation / "played").mkdir()
+    (installation / "played" / "1.jpg").write_bytes(picture(1, FIRE))
+    server.scripts["ISAPI/Streaming/channels/201/picture"] = send(picture(2))
+    host = server.url("").removeprefix("http://").strip("/")
+    expected = {
+        f"file://{installation}/played": None,
+        f"isapi://{host}/2": None,
+        f"file://{installation}/gone.jpg": "file_missing",
+        "rtsp://127.0.0.1:1/live": "connection_refused",
+        f"gb28181://{gb_id(5)}": "platform_not_set",
+    }
+    for number, url in enumerate(expected, 1):
+        add_camera(ground, number, url, period_s=600)
+    done = call("once", *(word for n in range(1, 6) for word in ("--camera", gb_id(n))), "--json")
+    assert done.exit_code == 0, done.output
+    rows = {row["what"]: row for row in json.loads(done.stdout)}
+    assert [rows[gb_id(n)]["reason"] for n in range(1, 6)] == list(expected.values())
+    assert [box["class"] for box in rows[gb_id(1)]["boxes"]] == ["fire"]
+
+
 def test_once_refuses_what_it_cannot_look_through(ground: Connection, server: CameraServer) -> None:
     nothing = call("once")
     assert isinstance(nothing.exception, Refused)

@@ -2,30 +2,25 @@
 
 import asyncio
 import time
-from datetime import timedelta
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from watching import (
     EAST,
     NORTH,
     POSE,
     SRID,
-    T0,
     CameraServer,
     Script,
     drip,
     hang_up,
-    jpeg,
     picture,
     send,
     status,
 )
 
-from detection.config import FetchConfig, GateConfig
-from detection.gate import Gate, decode
+from detection.config import FetchConfig
+from detection.gate import decode
 from detection.sources.files import FolderSource, frames_of_folder
 from detection.sources.http_snapshot import HttpSnapshot, safe_url
 from detection.types import Camera, Frame, Reason, Unobserved
@@ -101,7 +96,7 @@ def test_a_camera_that_drips_is_given_up_in_time(server: CameraServer) -> None:
     began = time.monotonic()
     answer = grab(server.url("a"), total_s=0.6, connect_s=0.5)
     assert isinstance(answer, Unobserved)
-    assert answer.reason is Reason.TIMEOUT
+    assert answer.reason is Reason.TOO_SLOW
     assert time.monotonic() - began < 2.0
 
 
@@ -111,7 +106,7 @@ def test_nobody_listens_and_no_such_host() -> None:
     assert isinstance(refused, Unobserved)
     assert refused.reason is Reason.CONNECTION_REFUSED
     assert isinstance(unknown, Unobserved)
-    assert unknown.reason in (Reason.UNREACHABLE, Reason.TIMEOUT)
+    assert unknown.reason is Reason.NAME_NOT_FOUND
 
 
 @pytest.mark.parametrize("url", ["", "in-process", "ftp://127.0.0.1/a.jpg", "http://[::1/a.jpg"])
@@ -129,69 +124,6 @@ def test_no_credential_reaches_a_log() -> None:
     assert redact("token: S3cret, next") == "token: ***, next"
     assert redact("camera401.example has 3 passes") == "camera401.example has 3 passes"
     assert safe_url("http://[bad") == "?"
-
-
-def frame_at(data: bytes, seconds: float = 0.0) -> Frame:
-    at = T0 + timedelta(seconds=seconds)
-    return Frame(data, at, at)
-
-
-def reason_of(result: object) -> Reason | None:
-    return result.reason if isinstance(result, Unobserved) else None
-
-
-def test_black_covered_and_healthy() -> None:
-    rng = np.random.default_rng(5)
-    black = rng.integers(0, 9, (360, 640, 3), dtype=np.uint8)
-    covered = np.full((360, 640, 3), 120, np.uint8)
-    night = rng.integers(0, 12, (360, 640, 3), dtype=np.uint8)
-    cv2.circle(night, (320, 180), 60, (200, 200, 200), -1)
-    assert reason_of(Gate(GateConfig()).examine(camera(), frame_at(jpeg(black)))) is Reason.BLACK
-    assert reason_of(Gate(GateConfig()).examine(camera(), frame_at(jpeg(covered)))) is Reason.COVERED
-    assert reason_of(Gate(GateConfig()).examine(camera(), frame_at(jpeg(night)))) is None, (
-        "a dark night is no fault"
-    )
-
-
-def test_frozen_only_after_three_looks_while_time_moves() -> None:
-    gate = Gate(GateConfig())
-    reasons = [reason_of(gate.examine(camera(), frame_at(GOOD, 10.0 * i))) for i in range(4)]
-    assert reasons == [None, None, Reason.FROZEN, Reason.FROZEN]
-    assert reason_of(gate.examine(camera(), frame_at(picture(2), 40))) is None
-    cached = Gate(GateConfig())
-    assert [reason_of(cached.examine(camera(), frame_at(GOOD, 1.0 * i))) for i in range(4)] == [None] * 4, (
-        "a camera that renews its picture every few seconds is not frozen"
-    )
-
-
-def test_a_still_scene_with_sensor_noise_is_not_frozen() -> None:
-    gate = Gate(GateConfig())
-    still = np.random.default_rng(1).integers(60, 130, (360, 640, 3), dtype=np.uint8)
-    for i in range(8):
-        noise = np.random.default_rng(100 + i).normal(0, 1.5, still.shape)
-        live = np.clip(still + noise, 0, 255).astype(np.uint8)
-        assert reason_of(gate.examine(camera(), frame_at(jpeg(live), 10.0 * i))) is None
-
-
-def test_frozen_is_judged_for_each_camera_alone() -> None:
-    gate = Gate(GateConfig())
-    other = Camera(2, "2" * 20, "另一台", "", 10, EAST, NORTH, SRID)
-    for i in range(4):
-        assert reason_of(gate.examine(other, frame_at(picture(50 + i), 10.0 * i))) is None
-        gate.examine(camera(), frame_at(GOOD, 10.0 * i))
-
-
-def test_a_new_resolution_is_refused_once() -> None:
-    gate = Gate(GateConfig())
-    reasons = [
-        reason_of(gate.examine(camera(), frame_at(picture(i, size=size), 10.0 * i)))
-        for i, size in enumerate([(640, 360), (640, 480), (640, 480), (640, 360)])
-    ]
-    assert reasons == [None, Reason.RESOLUTION_CHANGED, None, Reason.RESOLUTION_CHANGED]
-    first = Gate(GateConfig()).examine(camera(width=1920, height=1080), frame_at(picture(1)))
-    assert reason_of(first) is None, "the same aspect ratio: only smaller"
-    other = Gate(GateConfig()).examine(camera(width=1600, height=1200), frame_at(picture(1)))
-    assert reason_of(other) is Reason.RESOLUTION_CHANGED
 
 
 @pytest.mark.parametrize(

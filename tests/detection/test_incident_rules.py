@@ -15,6 +15,7 @@ from detection.backends.decode import iou, suppress
 from detection.config import IncidentConfig
 from detection.incidents import Hit, LiveIncident, plan
 from detection.types import CLASSES, Box, GroundFix
+from detection.votes import looks_of
 from geoapp.watch.incident_state import State, StateRules, Transition, empty_run, next_state, transition
 
 RULES = StateRules()
@@ -152,7 +153,7 @@ def live(box: Box, **changes: object) -> LiveIncident:
         "semi_major_m": 2.0,
         "last_seen_at": T0,
         "peak_score": 0.8,
-        "seen": (True, True),
+        "looks": looks_of((True, True), (T0, T0 - timedelta(seconds=10))),
     } | changes
     return LiveIncident(**values)  # type: ignore[arg-type]
 
@@ -257,7 +258,7 @@ def test_the_extent_grows_at_once_and_shrinks_slowly(before: Box, now: Box) -> N
 def test_after_a_long_gap_it_is_another_event() -> None:
     changes = plan(
         [hit(FIRE)],
-        [live(FIRE, seen=(False,) * 5)],
+        [live(FIRE, looks=looks_of((False,) * 5, [T0 + timedelta(minutes=15 - i) for i in range(5)]))],
         at=T0 + timedelta(minutes=16),
         thresholds=THRESHOLDS,
         config=CONFIG,

@@ -130,7 +130,7 @@ def test_bad_cameras_are_named_and_the_good_ones_go_on(
         "http_401": status(401),
         "http_404": status(404),
         "http_5xx": status(500),
-        "timeout": drip(good, 8.0),
+        "too_slow": drip(good, 8.0),
         "broken_off": hang_up(good),
         "damaged_image": send(good[: len(good) // 2]),
         "not_an_image": send(b"<html>", "text/html"),

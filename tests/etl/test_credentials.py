@@ -50,6 +50,11 @@ def installation(tmp_path, monkeypatch):
         ("http://10.0.0.1/snap.jpg", "http://10.0.0.1/snap.jpg", None, None),
         ("http://admin:pw@10.0.0.1:8000/snap?ch=1", "http://10.0.0.1:8000/snap?ch=1", "admin", "pw"),
         ("rtsp://admin:p%40ss@cam.local:554/h264", "rtsp://cam.local:554/h264", "admin", "p@ss"),
+        ("rtsp://admin:p@ss@10.0.0.1/ch1/main?sub=1", "rtsp://10.0.0.1/ch1/main?sub=1", "admin", "p@ss"),
+        ("isapi://admin:pw@10.0.0.1:8000/7", "isapi://10.0.0.1:8000/7", "admin", "pw"),
+        ("onvif://admin:pw@10.0.0.1/Profile_1", "onvif://10.0.0.1/Profile_1", "admin", "pw"),
+        ("gb28181://31011600001180000001", "gb28181://31011600001180000001", None, None),
+        ("file:///srv/回放/a%401.jpg", "file:///srv/回放/a%401.jpg", None, None),
         ("http://admin:p@ss:w@10.0.0.1/", "http://10.0.0.1/", "admin", "p@ss:w"),
         ("http://admin@10.0.0.1/", "http://10.0.0.1/", "admin", None),
         ("http://admin:pw@[fd00::1]:80/", "http://[fd00::1]:80/", "admin", "pw"),
@@ -193,6 +198,32 @@ def test_credentials_are_sealed_from_columns_and_from_addresses(empty_url, folde
     assert "3 行的地址里有账号口令" in said
     assert "rows 3, 4, 5" in said
     assert "credentials of 4 camera(s) sealed, 4 of them new" in said
+
+
+def test_every_kind_of_address_is_taken_and_an_unknown_one_is_told_the_right_ones(empty_url, folder):
+    known = [
+        "http://10.0.0.1/a.jpg",
+        "HTTPS://10.0.0.2/a.jpg",
+        "isapi://viewer:url-S3cret@10.0.0.3/7",
+        "onvif://10.0.0.4",
+        "rtsp://viewer:url-S3cret@10.0.0.5/live",
+        "file:///srv/a.jpg",
+        "gb28181://31011600001180000001",
+    ]
+    unknown = ["ftp://viewer:url-S3cret@10.0.0.8/a.jpg", "10.0.0.9/a.jpg", "rtsps://10.0.0.10/live"]
+    rows = [(gb(n), f"机{n}", url, "", "", "") for n, url in enumerate([*known, *unknown], 1)]
+    result = folder.load(empty_url, rows)
+    assert (result.stored, result.rejected) == (7, 3)
+    with connect(empty_url) as connection:
+        stored_urls = connection.execute("SELECT snapshot_url FROM registry.camera ORDER BY gb_id").fetchall()
+        kept = connection.execute("SELECT * FROM staging.rejected ORDER BY row_no, id").fetchall()
+    assert [r["snapshot_url"] for r in stored_urls] == [u.replace("viewer:url-S3cret@", "") for u in known]
+    assert stored(empty_url, 5) == {"username": "viewer", "password": "url-S3cret"}
+    assert [r["reason_code"] for r in kept] == ["address_scheme"] * 3
+    said = json.dumps([kept, result.as_json()], ensure_ascii=False, default=str)
+    assert "url-S3cret" not in said
+    for form in ("http://, https://, isapi://", "gb28181://)", "ftp://", "rtsps://"):
+        assert form in said
 
 
 def test_the_same_again_changes_nothing_and_a_blank_takes_nothing_away(empty_url, folder):
