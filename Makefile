@@ -15,7 +15,7 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 # libatomic1: the browser driver of playwright is a program of its own that needs it.
 # mosquitto: the broker that messages over MQTT are tested against.
 TEST_PACKAGES := chromium fonts-noto-cjk libatomic1 mosquitto $(RTSP_PACKAGES)
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help demo test test-long lint environment system system-test lock screenshots clean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,16 @@ def look_at_cameras(
             missing = set(gb_ids) - set(watch.make_due(list(gb_ids)))
             if missing:
                 raise Refused(f"没有这些已接入的摄像机 / not connected: {', '.join(sorted(missing))}")
-        begun = []
+        begun: dict[str, Future[Observation | None]] = {}
         while claims := watch.claim(config.schedule.batch, only=gb_ids or None):
-            begun += [(claim.camera.gb_id, watch.start(claim)) for claim in claims]
+            is_over = all(claim.camera.gb_id in begun for claim in claims)
+            for claim in claims:
+                begun.setdefault(claim.camera.gb_id, watch.start(claim))
             watch.settle(PASS_LIMIT_S)
+            if is_over:
+                break  # due again already: one pass looks once
     # After the watch has closed: it still writes what was on its way.
-    looks = {gb_id: future.result() if future.done() else None for gb_id, future in begun}
+    looks = {gb_id: future.result() if future.done() else None for gb_id, future in begun.items()}
     rows = [_row(gb_id, look) for gb_id, look in sorted(looks.items()) if look is not None]
     written = {row["what"] for row in rows}
     return Pass(rows, held=sorted(set(gb_ids) - set(looks)), not_written=sorted(set(looks) - written))
