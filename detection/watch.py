@@ -314,7 +314,6 @@ def run_scanning(
     clock: Clock = utc_now,
 ) -> dict[str, Any]:
     """As `run`, with the given way of looking; closes it at the end."""
-    began = time.monotonic()
     with opened(url, scanning, config=config, evidence_folder=evidence_folder, clock=clock) as watch:
         log.info(
             "watch_started",
@@ -324,13 +323,16 @@ def run_scanning(
             scanning=type(scanning).__name__,
         )
         scheduler = ticker(watch, config)
+        began = time.monotonic()
         scheduler.start()
         try:
             stop.wait()
         finally:
+            # Scans that began before the end count; the time that they took after it does not.
+            seconds = time.monotonic() - began
             scheduler.shutdown(wait=True)
             watch.settle(STOP_LIMIT_S)
-        summary = watch.tally.as_json(time.monotonic() - began, _detect_s(scanning))
+        summary = watch.tally.as_json(seconds, _detect_s(scanning))
     log.info("watch_stopped", **summary)
     return summary
 

@@ -16,7 +16,14 @@ from geoapp.errors import Refused
 __all__ = ["open_store", "store_city", "stored_city"]
 
 # Tables that views or triggers fill by themselves, and the list of runs: no data of anybody's.
-_DERIVED = ("layer_version", "no_cell_piece", "no_cell_made_from", "load")
+_DERIVED = (
+    "layer_version",
+    "no_cell_piece",
+    "no_cell_made_from",
+    "load",
+    "connection_record",
+    "retention_policy",
+)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ LEFT JOIN LATERAL (
     ORDER BY r.class = 'any'
     LIMIT 1
 ) AS p ON true;
-COMMENT ON VIEW analysis.evidence_kept IS '在存画面与到期时间: frames that are kept, until when and why.';
+COMMENT ON VIEW analysis.evidence_kept IS '在存画面与到期时间; frames that are kept, until when and why.';
 COMMENT ON COLUMN analysis.evidence_kept.keep_until IS 'NULL = its incident is not closed yet. A legal hold (is_held) keeps it beyond this.';
 COMMENT ON COLUMN analysis.evidence_kept.not_kept IS 'Why there is no file (disk_full); NULL = the frame was kept.';
 
@@ -28,7 +28,7 @@ CREATE VIEW analysis.legal_hold AS
 SELECT h.id, h.incident_id, e.incident_no, e.town_code, h.reason, h.since, h.held_by, h.released_at, h.released_by, h.release_reason
 FROM watch.legal_hold AS h
 JOIN watch.incident AS e ON e.id = h.incident_id;
-COMMENT ON VIEW analysis.legal_hold IS '证据保全记录: what may not be deleted, by whom, why, since when, and until when.';
+COMMENT ON VIEW analysis.legal_hold IS '证据保全记录; what may not be deleted, by whom, why, since when, and until when.';
 
 CREATE VIEW analysis.evidence_deleted AS
 SELECT

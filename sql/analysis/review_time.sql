@@ -24,6 +24,7 @@ CREATE FUNCTION analysis.review_time_between(since timestamptz, until timestampt
     HAVING count(*) > 0
 $$;
 CREATE VIEW analysis.review_time AS SELECT * FROM analysis.review_time_between('-infinity', 'infinity');
+COMMENT ON FUNCTION analysis.review_time_between IS '某时段内的核实用时：按类别、值班员; time to verify between two moments by class and officer, as analysis.review_time.';
 COMMENT ON VIEW analysis.review_time IS '核实用时：按类别、值班员的中位数与 90 分位; time to verify by class and officer: median and 90th percentile, seconds.';
 COMMENT ON COLUMN analysis.review_time.class IS 'NULL = all classes together.';
 COMMENT ON COLUMN analysis.review_time.reviewed_by IS 'Login; NULL = all officers together, empty = nobody is named.';

@@ -939,7 +939,7 @@ def attacked(page: Any) -> bool:
 @pytest.mark.parametrize(
     ("login", "path", "shows"),
     [
-        ("committee", "/audit?lang=en&since=", True),
+        pytest.param("committee", "/audit?lang=en&since=", True, marks=pytest.mark.long),
         ("admin", "/accounts?lang=en", True),
         ("committee", "/account?lang=en", True),
         ("committee", "/cameras?lang=en", True),
@@ -973,7 +973,13 @@ def test_scripts_in_the_map_its_search_and_its_drawer(scripted: Site, open_page:
     assert page.locator("img[src=x]").count() == 0
 
 
-@pytest.mark.parametrize("name", ["lang", "theme", "next", "selected", "error", "login"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "next",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("lang", "theme", "selected", "error", "login")),
+    ],
+)
 def test_scripts_in_an_address_do_not_come_back(
     scripted: Site, open_page: Callable[..., Any], name: str
 ) -> None:

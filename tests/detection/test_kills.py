@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize(
     ("cameras", "epochs", "kills"),
     [
-        pytest.param(3, 2, 25, id="short"),
+        pytest.param(3, 2, 10, id="short"),
         pytest.param(4, 100, 100, id="ten-thousand", marks=[pytest.mark.long, pytest.mark.timeout(7200)]),
     ],
 )

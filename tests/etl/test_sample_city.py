@@ -491,7 +491,17 @@ def digest(url: str) -> str:
             "SELECT schemaname || '.' || tablename AS t FROM pg_tables WHERE schemaname IN"
             " ('territory', 'registry', 'duty', 'inspection', 'watch') AND schemaname || '.' || tablename <> ALL (%s)"
             " ORDER BY 1",
-            (["territory.layer_version", "territory.no_cell_made_from"],),
+            (
+                [
+                    "territory.layer_version",
+                    "territory.no_cell_made_from",
+                    # Since when something is on record, and the policy that a new database begins with.
+                    "watch.connection_record",
+                    "watch.camera_connection",
+                    "watch.camera_mode",
+                    "watch.retention_policy",
+                ],
+            ),
         ).fetchall()
         for table in tables:
             rows = connection.execute(
