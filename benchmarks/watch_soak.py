@@ -119,12 +119,15 @@ def light_fires(
 
 def hear(url: str, heard: dict[str, datetime], stop: threading.Event) -> None:
     """When each incident's opening was told to open maps."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("LISTEN geoapp_live")
+    with (
+        psycopg.connect(url, autocommit=True) as listening,
+        psycopg.connect(url, autocommit=True) as asking,
+    ):
+        listening.execute("LISTEN geoapp_live")
         while not stop.is_set():
-            for notice in connection.notifies(timeout=0.5):
+            for notice in listening.notifies(timeout=0.5):
                 at = datetime.now(UTC)
-                row = connection.execute(
+                row = asking.execute(
                     "SELECT payload ->> 'id' FROM watch.outbox WHERE id = %s AND payload ->> 'transition' = 'opened'",
                     (int(notice.payload),),
                 ).fetchone()
