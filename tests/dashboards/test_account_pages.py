@@ -430,6 +430,7 @@ def test_in_a_browser_an_admin_adds_and_disables_with_the_keyboard(
 
 
 @pytest.mark.browser
+@pytest.mark.long
 def test_on_a_phone_the_account_pages_are_not_wider_than_the_screen(open_page: Callable[..., Any]) -> None:
     for path, login, mark in (
         ("/account?lang=en", "duty_officer", ".account-page table"),

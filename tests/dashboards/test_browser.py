@@ -203,6 +203,7 @@ def test_an_old_screen_says_so_and_catches_up(open_page: Callable[..., Any], sit
     until(page, f"geoapp.city.markers.has('{made['id']}')", 10)
 
 
+@pytest.mark.long
 def test_the_address_brings_back_the_view(open_page: Callable[..., Any], site: Site) -> None:
     place = places(site, "yellow", 1)[0]
     page = open_page(

@@ -342,6 +342,7 @@ def test_in_a_browser_a_token_is_issued_shown_once_and_revoked(
 
 
 @pytest.mark.browser
+@pytest.mark.long
 def test_a_page_asks_for_nothing_that_is_refused_to_it(open_page: Callable[..., Any], site: Site) -> None:
     """Else everybody's visits would stand in the audit as refusals."""
     with site.connect() as owner:

@@ -114,6 +114,7 @@ def test_the_queue_is_worked_off_by_keys_and_never_loses_the_focus(
     until(page, "!document.querySelector('#review-keys').open")
 
 
+@pytest.mark.long
 def test_a_key_pressed_twice_judges_only_what_was_seen(
     officer: Callable[..., Any], lead: Callable[..., Made], site: Site
 ) -> None:
@@ -187,6 +188,7 @@ def test_two_officers_on_one_lead(officer: Callable[..., Any], lead: Callable[..
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_assigning_by_keys_is_on_record_and_shown(
     officer: Callable[..., Any], lead: Callable[..., Made], site: Site
 ) -> None:
@@ -240,6 +242,7 @@ def test_a_frame_that_is_missing_or_changed_says_so_and_each_look_is_on_record(
     }
 
 
+@pytest.mark.long
 def test_who_only_looks_finds_no_verdicts_and_a_firm_no_desk(
     officer: Callable[..., Any], open_page: Callable[..., Any], lead: Callable[..., Made]
 ) -> None:
@@ -254,6 +257,7 @@ def test_who_only_looks_finds_no_verdicts_and_a_firm_no_desk(
     assert firm.query_selector("#review") is None
 
 
+@pytest.mark.long
 def test_a_shift_is_handed_over_and_received(
     officer: Callable[..., Any], open_page: Callable[..., Any], lead: Callable[..., Made], site: Site
 ) -> None:

@@ -6,6 +6,7 @@ import email.policy
 import hashlib
 import hmac
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -301,6 +302,8 @@ class Broker:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         rows = [f"listener {self.port} 127.0.0.1", "persistence false"]
+        if os.geteuid() == 0:
+            rows.append("user root")  # else it becomes another account, which may not enter the tests' folder
         folder.chmod(0o755)
         if tls is not None:
             rows += [f"certfile {tls[0]}", f"keyfile {tls[1]}"]

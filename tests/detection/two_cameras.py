@@ -1,5 +1,6 @@
 """Two cameras that face each other over one yard, for tests of what they see together."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -43,8 +44,12 @@ def claim_of(connection: Connection, number: int, at: datetime) -> Claim:
         " FROM registry.camera AS c WHERE c.id = d.camera_id AND c.gb_id = %s",
         (at, gb_id(number)),
     )
-    (claim,) = claim_due(connection, owner="test", batch=1, lease_s=30.0, at=at, only=[gb_id(number)])
-    return claim
+    for _ in range(200):
+        claims = claim_due(connection, owner="test", batch=1, lease_s=30.0, at=at, only=[gb_id(number)])
+        if claims:
+            return claims[0]
+        time.sleep(0.01)  # the other writer's sync holds the row just now
+    raise AssertionError(f"camera {number} cannot be claimed")
 
 
 def look_of(
