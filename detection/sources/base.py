@@ -15,3 +15,11 @@ class FrameSource(Protocol):
     async def close(self) -> None:
         """Gives connections back."""
         ...
+
+
+class FailedLookError(Exception):
+    """Ends a source's talk with a device or platform; `unobserved` is what its `grab` answers."""
+
+    def __init__(self, unobserved: Unobserved) -> None:
+        super().__init__(unobserved.reason.value)
+        self.unobserved = unobserved

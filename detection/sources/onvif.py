@@ -17,6 +17,7 @@ import httpx
 
 from detection.config import FetchConfig, OnvifConfig
 from detection.sources import soap
+from detection.sources.base import FailedLookError
 from detection.sources.clock import offset_s
 from detection.sources.http_snapshot import HttpSnapshot, body_of, reason_of_status, unobserved_by
 from detection.sources.refusals import Refusals
@@ -39,11 +40,6 @@ class _Known:
     until: float
 
 
-class _FailedError(Exception):
-    def __init__(self, unobserved: Unobserved) -> None:
-        self.unobserved = unobserved
-
-
 class OnvifSource:
     """Snapshot addresses are kept for config.cache_s; the pictures come over the HTTP of `http`."""
 
@@ -61,7 +57,7 @@ class OnvifSource:
             async with asyncio.timeout(self._fetch.total_s):
                 known = await self._known_of(camera)
                 got = await self._http.grab(replace(camera, snapshot_url=known.snapshot_url))
-        except _FailedError as failed:
+        except FailedLookError as failed:
             return failed.unobserved
         except TimeoutError:
             return Unobserved(Reason.TIMEOUT, f"no picture within {self._fetch.total_s:g} s")
@@ -85,10 +81,10 @@ class OnvifSource:
             return known
         refused = self._refusals.standing(camera)
         if refused is not None:
-            raise _FailedError(refused)
+            raise FailedLookError(refused)
         try:
             known = await self._ask(camera, of)
-        except _FailedError as failed:
+        except FailedLookError as failed:
             if failed.unobserved.reason is Reason.UNAUTHORIZED:
                 self._refusals.note(camera)
             raise
@@ -113,20 +109,20 @@ class OnvifSource:
         services = await call(base + self._config.path, soap.GET_CAPABILITIES)
         media = _at_home(soap.text_of(services, "Media", "XAddr"), base)
         if media is None:
-            raise _FailedError(Unobserved(Reason.ONVIF_FAULT, "it names no media service"))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "it names no media service"))
         profile = unquote(parts.path.strip("/"))
         if not profile:
             profile = soap.first_profile(await call(media, soap.GET_PROFILES)) or ""
         if not profile:
-            raise _FailedError(Unobserved(Reason.ONVIF_FAULT, "it has no profile"))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "it has no profile"))
         answer = await call(media, soap.get_snapshot_uri(profile))
         snapshot = _at_home(soap.text_of(answer, "MediaUri", "Uri"), base)
         if snapshot is None:
-            raise _FailedError(Unobserved(Reason.ONVIF_FAULT, "it names no snapshot address"))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "it names no snapshot address"))
         return _Known(of, snapshot, offset, time.monotonic() + self._config.cache_s)
 
     async def _call(self, url: str, body: str, security: str | None) -> soap.Element:
-        """The body of an answer. Raises _FailedError with the reason."""
+        """The body of an answer. Raises FailedLookError with the reason."""
         request = self._http.client.build_request(
             "POST",
             url,
@@ -139,21 +135,21 @@ class OnvifSource:
         finally:
             await response.aclose()
         if isinstance(data, Unobserved):
-            raise _FailedError(data)
+            raise FailedLookError(data)
         answer = soap.parse(data)
         fault = None if answer is None else soap.fault_of(answer)
         if response.status_code == httpx.codes.UNAUTHORIZED or (fault and "NotAuthorized" in fault):
             # Without a security header nothing was refused: none was shown.
             reason = Reason.UNAUTHORIZED if security else Reason.HTTP_401
-            raise _FailedError(Unobserved(reason, "ONVIF: not authorized"))
+            raise FailedLookError(Unobserved(reason, "ONVIF: not authorized"))
         if fault is not None:
-            raise _FailedError(Unobserved(Reason.ONVIF_FAULT, fault[:100]))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, fault[:100]))
         if response.status_code != httpx.codes.OK:
-            raise _FailedError(
+            raise FailedLookError(
                 Unobserved(reason_of_status(response.status_code), f"HTTP {response.status_code}")
             )
         if answer is None:
-            raise _FailedError(Unobserved(Reason.ONVIF_FAULT, f"no SOAP answer, {len(data)} bytes"))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, f"no SOAP answer, {len(data)} bytes"))
         return answer
 
 

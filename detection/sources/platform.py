@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from detection.config import FetchConfig, PlatformConfig
+from detection.sources.base import FailedLookError
 from detection.sources.http_snapshot import HttpSnapshot, body_of, reason_of_status, unobserved_by
 from detection.sources.picture import checked
 from detection.types import Camera, Frame, Reason, Unobserved
@@ -33,11 +34,6 @@ __all__ = ["PlatformSource", "device_and_channel"]
 _MAX_JSON_BYTES = 1_000_000
 _TOKEN_HEADER = "access-token"
 _GB_ID = re.compile(r"\d{20}")
-
-
-class _FailedError(Exception):
-    def __init__(self, unobserved: Unobserved) -> None:
-        self.unobserved = unobserved
 
 
 class PlatformSource:
@@ -75,7 +71,7 @@ class PlatformSource:
         try:
             async with asyncio.timeout(self._fetch.total_s):
                 data = await self._picture(device, channel)
-        except _FailedError as failed:
+        except FailedLookError as failed:
             return failed.unobserved
         except TimeoutError:
             return Unobserved(Reason.TIMEOUT, f"no picture within {self._fetch.total_s:g} s")
@@ -87,7 +83,7 @@ class PlatformSource:
         """The HTTP client belongs to whoever made it."""
 
     async def _picture(self, device: str, channel: str) -> bytes:
-        """Raises _FailedError with the reason."""
+        """Raises FailedLookError with the reason."""
         status, body = await self._get(
             self._config.snap_path, {"deviceId": device, "channelId": channel}, _MAX_JSON_BYTES
         )
@@ -96,14 +92,14 @@ class PlatformSource:
             rf"(?:.*/)?{device}_{channel}_([\w-]+)\.jpg", name if isinstance(name, str) else ""
         )
         if taken is None:
-            raise _FailedError(Unobserved(Reason.PLATFORM_REFUSED, "it named no picture of this camera"))
+            raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, "it named no picture of this camera"))
         path = self._config.picture_path.format(device=device, channel=channel)
         status, body = await self._get(path, {"mark": taken[1]}, self._fetch.max_bytes)
         if status != httpx.codes.OK:
-            raise _FailedError(Unobserved(Reason.PLATFORM_REFUSED, f"HTTP {status} for the picture"))
+            raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, f"HTTP {status} for the picture"))
         data = checked(body, self._fetch)
         if isinstance(data, Unobserved):
-            raise _FailedError(data)
+            raise FailedLookError(data)
         return data
 
     async def _get(self, path: str, query: dict[str, str], max_bytes: int) -> tuple[int, bytes]:
@@ -116,7 +112,7 @@ class PlatformSource:
             await self._sign_in(token)
             status, body = await self._send(path, query, max_bytes, self._token)
             if _is_signed_out(status, body):
-                raise _FailedError(Unobserved(Reason.HTTP_403, "the platform's account may not see it"))
+                raise FailedLookError(Unobserved(Reason.HTTP_403, "the platform's account may not see it"))
         return status, body
 
     async def _sign_in(self, old: str) -> None:
@@ -125,7 +121,9 @@ class PlatformSource:
             if self._token != old:
                 return
             if time.monotonic() < self._refused_until:
-                raise _FailedError(Unobserved(Reason.UNAUTHORIZED, "the platform refused its account before"))
+                raise FailedLookError(
+                    Unobserved(Reason.UNAUTHORIZED, "the platform refused its account before")
+                )
             password = self._config.password.get_secret_value()
             # The API wants the MD5 of the password: the platform's choice, not ours.
             hashed = hashlib.md5(password.encode(), usedforsecurity=False).hexdigest()
@@ -139,11 +137,11 @@ class PlatformSource:
                 self._token = token
                 return
             if status >= 500:
-                raise _FailedError(Unobserved(reason_of_status(status), "the platform's login"))
+                raise FailedLookError(Unobserved(reason_of_status(status), "the platform's login"))
             if code is None and status == httpx.codes.OK:
-                raise _FailedError(Unobserved(Reason.PLATFORM_REFUSED, "its login answers something else"))
+                raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, "its login answers something else"))
             self._refused_until = time.monotonic() + self._fetch.unauthorized_pause_s
-            raise _FailedError(
+            raise FailedLookError(
                 Unobserved(Reason.UNAUTHORIZED, f"the platform refused its account, code {code}")
             )
 
@@ -161,7 +159,7 @@ class PlatformSource:
         finally:
             await response.aclose()
         if isinstance(body, Unobserved):
-            raise _FailedError(body)
+            raise FailedLookError(body)
         return response.status_code, body
 
 
@@ -182,17 +180,17 @@ def _json(body: bytes) -> Any:
 
 
 def _data_of(status: int, body: bytes) -> Any:
-    """What came, out of {"code": 0, "data": …} or bare. Raises _FailedError where the platform says that nothing came."""
+    """What came, out of {"code": 0, "data": …} or bare. Raises FailedLookError where the platform says that nothing came."""
     told = _json(body)
     if isinstance(told, dict) and told.get("code") == 0:
         return told.get("data")
     if isinstance(told, dict) and "code" in told:
         # Its own words (device offline, no stream) help whoever reads the log.
-        raise _FailedError(
+        raise FailedLookError(
             Unobserved(Reason.PLATFORM_REFUSED, f"code {told['code']}: {str(told.get('msg'))[:60]}")
         )
     if status != httpx.codes.OK:
-        raise _FailedError(Unobserved(Reason.PLATFORM_REFUSED, f"HTTP {status}"))
+        raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, f"HTTP {status}"))
     return told if isinstance(told, str) else body.decode("utf-8", "replace").strip()
 
 

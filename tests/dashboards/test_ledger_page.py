@@ -143,7 +143,6 @@ def test_a_day_is_a_grid_and_an_hour_tells_why(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
         "the page does not scroll sideways"
     )
-    page.screenshot(path=f"/tmp/ledger-{lang}-{theme}-{width}.png")
 
 
 def test_a_town_account_sees_its_own_town_only(
