@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detection.backends.base import Detector
+from detection.backends.base import Detector, boxes_in
 from detection.config import WatchConfig
-from detection.gate import decode
+from detection.gate import decode_in_detail
 from detection.sources.dispatch import open_source
 from detection.sources.files import frames_of_folder
+from detection.sources.picture import checked
 from detection.types import Observation, Unobserved
 from detection.watch import open_watch, utc_now
 from geoapp.errors import Refused
@@ -37,11 +38,12 @@ def look_at_folder(folder: Path, detector: Detector, config: WatchConfig) -> lis
     """A row for every picture: what, observed, reason, boxes above their thresholds. Raises Refused when empty."""
     rows: list[dict[str, Any]] = []
     for path, frame in frames_of_folder(folder, clock=utc_now):
-        image = decode(frame.data)
-        if isinstance(image, Unobserved):
-            rows.append({"what": path.name, "observed": False, "reason": image.reason.value, "boxes": []})
+        data = checked(frame.data, config.fetch)
+        picture = data if isinstance(data, Unobserved) else decode_in_detail(data, detector.input_px)
+        if isinstance(picture, Unobserved):
+            rows.append({"what": path.name, "observed": False, "reason": picture.reason.value, "boxes": []})
             continue
-        (boxes,) = detector.detect([image])
+        boxes = boxes_in(detector, picture)
         strong = [b.as_json() for b in boxes if b.score >= detector.thresholds[b.class_name]]
         rows.append({"what": path.name, "observed": True, "reason": None, "boxes": strong})
     return rows

@@ -15,11 +15,11 @@ from typing import Protocol
 
 import structlog
 
-from detection.backends.base import Detector, threads_at_once
+from detection.backends.base import Detector, boxes_in, threads_at_once
 from detection.config import WatchConfig
 from detection.gate import Gate
 from detection.sources.base import FrameSource
-from detection.types import Camera, Claim, Frame, Image, Observation, Observed, Reason, Unobserved
+from detection.types import Camera, Claim, Frame, Observation, Observed, Picture, Reason, Unobserved
 
 log = structlog.get_logger("watch")
 Clock = Callable[[], datetime]
@@ -56,7 +56,7 @@ class LocalScanning:
         executor: Executor | None = None,
     ) -> None:
         self._source, self._detector, self._clock = source, detector, clock
-        self._gate = Gate(config.gate)
+        self._gate = Gate(config.gate, detector.input_px)
         self._own_executor = executor is None
         self._executor = executor or ThreadPoolExecutor(config.schedule.workers, "examine")
         self._may_detect = threading.BoundedSemaphore(threads_at_once(detector))
@@ -124,18 +124,18 @@ class LocalScanning:
     def _observation(self, camera: Camera, asked_at: datetime, why: Unobserved) -> Observation:
         return Observation(camera.id, asked_at, self._clock(), why, self.model_hash)
 
-    def _detect(self, camera: Camera, image: Image | Unobserved) -> Observed | Unobserved:
-        if isinstance(image, Unobserved):
-            return image
+    def _detect(self, camera: Camera, picture: Picture | Unobserved) -> Observed | Unobserved:
+        if isinstance(picture, Unobserved):
+            return picture
         try:
             with self._may_detect:
                 began = time.perf_counter()
-                (boxes,) = self._detector.detect([image])
+                boxes = boxes_in(self._detector, picture)
                 self.detect_s += time.perf_counter() - began
         except Exception as fault:
             log.error("detector_failed", camera=camera.gb_id, fault=f"{type(fault).__name__}: {fault}"[:300])
             return Unobserved(Reason.DETECTOR_FAILED, type(fault).__name__)
-        return Observed(boxes, image.shape[1], image.shape[0])
+        return Observed(boxes, picture.width_px, picture.height_px)
 
 
 def _failed(claim: Claim, fault: Exception) -> None:

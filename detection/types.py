@@ -79,6 +79,15 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture, blue-green-red. width_px, height_px: as the camera sent it; the image may be a smaller one of it."""
+
+    image: Image
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """One detection. class_name is one of CLASSES, score 0..1, corners in pixels of the original picture."""
 
@@ -97,6 +106,14 @@ class Box:
     def area(self) -> float:
         """Square pixels."""
         return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
+
+    def scaled(self, by: float) -> Box:
+        """The box in a picture whose sides are `by` times as long."""
+        return (
+            self
+            if by == 1
+            else replace(self, x1=self.x1 * by, y1=self.y1 * by, x2=self.x2 * by, y2=self.y2 * by)
+        )
 
     def as_json(self) -> dict[str, object]:
         """For watch.observation.boxes: class, score, box [x1, y1, x2, y2] in pixels."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from detection.types import Box, Image
 
-FloatArray = NDArray[np.float32]
 PAD_GREY = 114
 # Two classes on the same flame are one thing seen twice: above this overlap the better score stays.
 CROSS_CLASS_IOU = 0.7
@@ -27,8 +26,8 @@ class Fit:
     height: int
 
 
-def letterbox(image: Image, width: int, height: int) -> tuple[FloatArray, Fit]:
-    """The picture scaled into (1, 3, height, width), red-green-blue, 0..1, grey where it does not reach."""
+def letterbox(image: Image, width: int, height: int) -> tuple[Image, Fit]:
+    """The picture scaled into (1, height, width, 3), blue-green-red, 0..255, grey where it does not reach."""
     h, w = image.shape[:2]
     scale = min(width / w, height / h)
     inner_w, inner_h = max(1, round(w * scale)), max(1, round(h * scale))
@@ -37,8 +36,7 @@ def letterbox(image: Image, width: int, height: int) -> tuple[FloatArray, Fit]:
     canvas[top : top + inner_h, left : left + inner_w] = cv2.resize(
         image, (inner_w, inner_h), interpolation=cv2.INTER_LINEAR
     )
-    planes = canvas[:, :, ::-1].transpose(2, 0, 1)[None]
-    return np.ascontiguousarray(planes, np.float32) / np.float32(255.0), Fit(scale, left, top, w, h)
+    return canvas[None], Fit(scale, left, top, w, h)
 
 
 def decode_yolo(

@@ -39,7 +39,7 @@ class UltralyticsDetector:
         self.thresholds = thresholds_of(weights, config)
         self._names = map_classes(names, weights.path)
         self._nms_iou = config.nms_iou
-        self._imgsz = weights.imgsz or int(self._model.model.args.get("imgsz", 640))
+        self.input_px = weights.imgsz or int(self._model.model.args.get("imgsz", 640))
         self.detect([np.full((360, 640, 3), 114, np.uint8)])
 
     def detect(self, images: Sequence[Image]) -> list[tuple[Box, ...]]:
@@ -47,7 +47,7 @@ class UltralyticsDetector:
         found = []
         for image in images:
             (result,) = self._model.predict(
-                image, imgsz=self._imgsz, conf=floor, iou=self._nms_iou, verbose=False, save=False
+                image, imgsz=self.input_px, conf=floor, iou=self._nms_iou, verbose=False, save=False
             )
             rows = result.boxes.data.cpu().numpy()
             boxes = [

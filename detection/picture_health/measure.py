@@ -53,8 +53,8 @@ class Measured:
     faint_cells: int
 
 
-def measure(image: Image) -> Measured:
-    """Measures a picture, blue-green-red."""
+def measure(image: Image, size: tuple[int, int] | None = None) -> Measured:
+    """Measures a picture, blue-green-red. size: its width and height, pixels, where the image is a smaller one of it."""
     # Nearest neighbour on purpose: averaging would hide the noise that tells a live picture from a frozen one.
     thumbnail = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_NEAREST)
     grey = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)
@@ -63,8 +63,8 @@ def measure(image: Image) -> Measured:
     _, spread = cv2.meanStdDev(grey)
     sharpness, edge_cells, faint_cells = _edges(image)
     return Measured(
-        width_px=image.shape[1],
-        height_px=image.shape[0],
+        width_px=image.shape[1] if size is None else size[0],
+        height_px=image.shape[0] if size is None else size[1],
         bright=_quantile(grey, 0.99),
         spread=float(spread[0, 0]),
         median=_quantile(grey, 0.5),

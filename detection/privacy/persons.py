@@ -39,7 +39,7 @@ class YoloPersons:
     def __init__(self, path: Path, home: Path) -> None:
         import openvino
 
-        from detection.backends.openvino import DESCRIPTION, exported_model
+        from detection.backends.openvino import DESCRIPTION, exported_model, model_of_pictures
 
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         folder = exported_model(Weights(path, digest, INPUT_PX, {}), home)
@@ -50,9 +50,9 @@ class YoloPersons:
         self.model_hash = digest
         self._row = 4 + number
         compiled = openvino.Core().compile_model(
-            str(folder / "model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+            model_of_pictures(folder), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
         )
-        _, _, self._height, self._width = compiled.input(0).shape
+        _, self._height, self._width, _ = compiled.input(0).shape
         self._request = compiled.create_infer_request()
         self._turn = threading.Lock()
 

@@ -16,6 +16,7 @@ from detection.sources.clock import offset_of_date
 from detection.sources.network_faults import reason_of_connect
 from detection.sources.picture import checked
 from detection.sources.refusals import Refusals
+from detection.sources.transport import Connections
 from detection.types import Camera, Credentials, Frame, Reason, Unobserved
 
 _STATUS = {401: Reason.HTTP_401, 403: Reason.HTTP_403, 404: Reason.HTTP_404}
@@ -49,7 +50,7 @@ class HttpSnapshot:
         self._refusals = Refusals(config.unauthorized_pause_s)
         self.client = httpx.AsyncClient(
             timeout=httpx.Timeout(config.total_s, connect=config.connect_s),
-            limits=httpx.Limits(max_connections=config.in_flight, max_keepalive_connections=config.in_flight),
+            transport=Connections(),
             follow_redirects=False,
             trust_env=False,
             headers={"User-Agent": "geoapp-watch", "Accept": "image/jpeg, image/png"},

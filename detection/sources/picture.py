@@ -5,10 +5,10 @@ from __future__ import annotations
 from detection.config import FetchConfig
 from detection.types import Reason, Unobserved
 
-__all__ = ["MAGIC", "checked", "size_in_header"]
+__all__ = ["JPEG", "MAGIC", "checked", "size_in_header"]
 
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-MAGIC = (_JPEG, _PNG)
+JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+MAGIC = (JPEG, _PNG)
 # Markers of a JPEG without a length: TEM, RST0..7, SOI.
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 # SOF0..15 carry the size; C4, C8 and CC are other things.

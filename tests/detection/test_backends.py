@@ -198,10 +198,10 @@ def test_letterbox_keeps_colours_and_shape() -> None:
     red = np.zeros((100, 200, 3), np.uint8)
     red[:, :, 2] = 255
     tensor, fit = letterbox(red, 320, 192)
-    assert tensor.shape == (1, 3, 192, 320)
+    assert tensor.shape == (1, 192, 320, 3)
     assert (fit.scale, fit.left, fit.top) == (1.6, 0, 16)
-    assert tensor[0, :, 96, 160].tolist() == [1.0, 0.0, 0.0], "red first"
-    assert tensor[0, :, 2, 2] == pytest.approx([114 / 255] * 3)
+    assert tensor[0, 96, 160].tolist() == [0, 0, 255], "red last, as OpenCV has it"
+    assert tensor[0, 2, 2].tolist() == [114] * 3
 
 
 @pytest.mark.skipif(not SHIPPED.is_file(), reason="the weights are not in this checkout")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from watching import (
     EAST,
@@ -11,16 +12,19 @@ from watching import (
     POSE,
     SRID,
     CameraServer,
+    RedDetector,
     Script,
     drip,
     hang_up,
+    jpeg,
     picture,
     send,
     status,
 )
 
+from detection.backends.base import boxes_in
 from detection.config import FetchConfig
-from detection.gate import decode
+from detection.gate import decode, decode_in_detail
 from detection.sources.files import FolderSource, frames_of_folder
 from detection.sources.http_snapshot import HttpSnapshot, safe_url
 from detection.types import Camera, Frame, Reason, Unobserved
@@ -134,6 +138,37 @@ def test_half_a_picture_is_none(data: bytes) -> None:
     result = decode(data)
     assert isinstance(result, Unobserved)
     assert result.reason is Reason.DAMAGED_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("size", "detail_px", "decoded"),
+    [
+        ((1920, 1080), 640, (960, 540)),
+        ((3840, 2160), 640, (960, 540)),
+        ((2560, 1440), 640, (640, 360)),
+        ((1279, 719), 640, (1279, 719)),
+        ((1281, 721), 640, (641, 361)),
+        ((1080, 1920), 640, (540, 960)),
+        ((1920, 1080), 0, (1920, 1080)),
+    ],
+)
+def test_a_large_jpeg_comes_out_no_smaller_than_the_model_sees(
+    size: tuple[int, int], detail_px: int, decoded: tuple[int, int]
+) -> None:
+    data = jpeg(np.full((size[1], size[0], 3), 90, np.uint8))
+    found = decode_in_detail(data, detail_px)
+    assert not isinstance(found, Unobserved)
+    assert (found.image.shape[1], found.image.shape[0]) == decoded
+    assert (found.width_px, found.height_px) == size
+
+
+def test_boxes_are_in_pixels_of_the_picture_as_sent() -> None:
+    image = np.full((1080, 1920, 3), 90, np.uint8)
+    image[400:600, 800:1200] = (0, 0, 255)
+    found = decode_in_detail(jpeg(image), 640)
+    assert not isinstance(found, Unobserved)
+    (box,) = boxes_in(RedDetector(), found)
+    assert box.corners == pytest.approx((800, 400, 1200, 600), abs=4)
 
 
 def test_padding_after_the_end_is_no_damage() -> None:

@@ -147,16 +147,24 @@ def test_a_connection_that_does_not_come_about() -> None:
 def test_a_connection_cut_before_the_answer() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
+    asked = []
+
     def cut() -> None:
-        client, _ = listener.accept()
-        client.recv(4096)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            asked.append(client.recv(4096))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
 
     threading.Thread(target=cut, daemon=True).start()
     answer = grab(camera(f"http://127.0.0.1:{listener.getsockname()[1]}/a"))
     listener.close()
     assert reason(answer) is Reason.BROKEN_OFF
+    # Once more, since a kept connection may have been closed by a healthy camera, and then no more.
+    assert len(asked) <= 2
 
 
 def test_half_a_picture_with_a_whole_length_is_damaged(server: CameraServer) -> None:

@@ -50,6 +50,7 @@ class RedDetector:
 
     model_hash = "a" * 64
     thresholds = THRESHOLDS
+    input_px = 0
 
     def detect(self, images: Sequence[Image]) -> list[tuple[Box, ...]]:
         return [self._see(image) for image in images]
