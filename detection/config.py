@@ -211,7 +211,8 @@ class ScheduleConfig(Strict):
     """Seconds, except batch (cameras a claim), burst (extra looks after a first hit), reserve and hours kept.
 
     reserve: the share of all scans at a time that is kept free for cameras of key risk areas, so that they are never late
-    because of the others. write_batch: results that are written in one transaction, at most.
+    because of the others. write_batch: results that are written in one transaction, at most;
+    write_every_s: fewer wait until so long after the last transaction, for others to join them.
     stall_s: a scan that is on its way longer than this means that the process hangs; it ends, to be started again.
     """
 
@@ -220,6 +221,7 @@ class ScheduleConfig(Strict):
     batch: int = Field(default=64, ge=1)
     reserve: float = Field(default=0.25, ge=0, lt=1)
     write_batch: int = Field(default=256, ge=1)
+    write_every_s: float = Field(default=0.1, ge=0)
     workers: int = Field(default=4, ge=1)
     burst: int = Field(default=4, ge=0)
     burst_s: float = Field(default=2.0, gt=0)

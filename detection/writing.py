@@ -7,6 +7,7 @@ evidence does not hold up a thousand others. Nothing here decides anything about
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,7 @@ class Writing:
         self._queue: deque[_Waiting] = deque()
         self._looking: set[int] = set()
         self._being_written = 0
+        self._written_at = 0.0
         self._frame_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -150,6 +152,7 @@ class Writing:
                 else:
                     self._give_up(batch[0], fault)
             with self._changed:
+                self._written_at = time.monotonic()
                 self._being_written = 0
                 self._changed.notify_all()
 
@@ -159,11 +162,18 @@ class Writing:
             while True:
                 if self._stopping:
                     return None
-                pause_s = self._outage.wait_s()
+                pause_s = self._outage.wait_s() or self._joining_s()
                 batch = [] if pause_s else self._take()
                 if batch:
                     return batch
                 self._changed.wait(pause_s or None)
+
+    def _joining_s(self) -> float:
+        """How long the waiting results may still wait for others: a commit each would cost more than the look."""
+        rules = self._config.schedule
+        if len(self._queue) >= rules.write_batch:
+            return 0.0
+        return max(0.0, self._written_at + rules.write_every_s - time.monotonic())
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
