@@ -57,7 +57,9 @@ def pictures(width_px: int, height_px: int) -> list[bytes]:
     out = []
     for seed in range(PICTURES):
         frame, _ = render(random_scene(seed), 60.0 * seed, [])
-        frame = cv2.resize(frame, (width_px, height_px), interpolation=cv2.INTER_AREA if width_px < 960 else cv2.INTER_CUBIC)
+        frame = cv2.resize(
+            frame, (width_px, height_px), interpolation=cv2.INTER_AREA if width_px < 960 else cv2.INTER_CUBIC
+        )
         noise = rng.normal(0, 3, frame.shape).astype(np.int16)
         noisy = np.clip(frame.astype(np.int16) + noise, 0, 255).astype(np.uint8)
         out.append(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
@@ -231,7 +233,10 @@ def main() -> None:
     finally:
         cluster.down()
         farm.kill()
-    text = json.dumps({"picture": options.picture, "kilobytes": round(statistics.mean(map(len, held)) / 1000)} | figures, indent=1)
+    text = json.dumps(
+        {"picture": options.picture, "kilobytes": round(statistics.mean(map(len, held)) / 1000)} | figures,
+        indent=1,
+    )
     print(text)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from etl.checks.values import blank
 from etl.frames import parse_frame
@@ -262,9 +262,7 @@ def verdict(found: list[Candidate]) -> Verdict:
             f"even in the best, {best.label}, only {share} of the points lie where they should; {LEAST_SHARE:.0%} are asked for",
         )
     tested = [(rival, *_apart(best, rival)) for rival in rivals]
-    doubts = [
-        (float(binom.sf(pro - 1, pro + contra, 0.5)), rival, pro, contra) for rival, pro, contra in tested
-    ]
+    doubts = [(float(bdtrc(pro - 1, pro + contra, 0.5)), rival, pro, contra) for rival, pro, contra in tested]
     doubt, rival, pro, contra = max(doubts, key=lambda one: one[0], default=(0.0, best, 0, 0))
     said = (
         f"{best.label} 与 {rival.label} 只在 {pro + contra} 处不同（{pro} 处支持前者，{contra} 处支持后者）",

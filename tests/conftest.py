@@ -8,14 +8,48 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from clones import AS_OF, CITY_TEMPLATE, SRID, clone, drop
 from psycopg import sql
 
+from geoapp.access import passwords
 from geoapp.database.cluster import DATABASE, PrivateCluster
 from geoapp.database.connection import connect
 from geoapp.database.migrations import migrate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[PasswordHasher]:
+    """Passwords are hashed with argon2id at its least cost: a thousand accounts would take minutes. Gives the real hasher."""
+    real, passwords._hasher = passwords._hasher, PasswordHasher(1, 8, 1)
+    yield real
+    passwords._hasher = real
+
+
+@pytest.fixture
+def real_hashes(quick_hashes: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes as an installation makes them."""
+    monkeypatch.setattr(passwords, "_hasher", quick_hashes)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_read_once() -> Iterator[None]:
+    """Every httpx client reads all certificates anew, a tenth of a second each, and no test needs one of them."""
+    from httpx._transports import default
+
+    made = httpx.create_ssl_context()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            default,
+            "create_ssl_context",
+            lambda verify=True, cert=None, trust_env=True: (
+                made if verify is True and cert is None else httpx.create_ssl_context(verify, cert, trust_env)
+            ),
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,10 @@ docs/benchmarks.md, "Fetching".
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import aiohttp
 import httpx
@@ -28,7 +30,6 @@ class Connections(httpx.AsyncBaseTransport):
     """
 
     def __init__(self) -> None:
-        self._verify = httpx.create_ssl_context(trust_env=False)
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -44,7 +45,9 @@ class Connections(httpx.AsyncBaseTransport):
                 headers=request.headers.multi_items(),
                 data=request.content or None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(sock_connect=limits.get("connect"), sock_read=limits.get("read")),
+                timeout=aiohttp.ClientTimeout(
+                    sock_connect=limits.get("connect"), sock_read=limits.get("read")
+                ),
             )
         return httpx.Response(
             response.status, headers=response.raw_headers, stream=_Body(response), request=request
@@ -58,7 +61,7 @@ class Connections(httpx.AsyncBaseTransport):
         # Made at the first request, since it belongs to the event loop that asks.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S, ssl=self._verify),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S, ssl=_trusted()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
@@ -79,6 +82,12 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         # A connection with an unread rest is closed, one that was read to the end is kept.
         self._response.release()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted, read once a process: it takes a tenth of a second."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @contextmanager

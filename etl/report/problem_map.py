@@ -1,16 +1,19 @@
 """The map of a report: the city's own ground, and where the problems lie. Nothing in it asks another machine."""
 
+from __future__ import annotations
+
 import html
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import folium
 import psycopg
-from branca.element import Element
 
 from geoapp.database.sql_files import read_sql
+
+if TYPE_CHECKING:
+    import folium
 
 __all__ = ["MOST_PLACES", "Places", "problem_map", "problem_places"]
 
@@ -61,6 +64,9 @@ def problem_map(connection: psycopg.Connection[dict[str, Any]], places: Places) 
     known = [row for row in places if row["lon"] is not None]
     if not ground and not known:
         return "", 0
+    import folium  # here, or each command would wait for it
+    from branca.element import Element
+
     drawn = folium.Map(tiles=None, prefer_canvas=True, control_scale=True, attribution_control=False)
     # folium's own links lead to content networks; Leaflet is put into the page instead.
     drawn.default_js, drawn.default_css = [], []
@@ -95,6 +101,8 @@ def _within(row: dict[str, Any], bounds: list[list[float]]) -> bool:
 
 
 def _layer(shapes: list[dict[str, Any]], properties: list[dict[str, str]], **options: Any) -> folium.GeoJson:
+    import folium
+
     features = [
         {"type": "Feature", "id": str(at), "geometry": shape, "properties": said}
         for at, (shape, said) in enumerate(zip(shapes, properties, strict=True))

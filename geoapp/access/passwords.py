@@ -16,7 +16,6 @@ from itertools import pairwise
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
-from pypinyin import lazy_pinyin
 
 from geoapp.access.common_passwords import COMMON
 from geoapp.errors import Refused
@@ -191,6 +190,8 @@ def _kinds(plain: str) -> int:
 
 def _own_words(login: str, name: str) -> list[str]:
     """What of the account may not be in its password: the login, the name, the name in pinyin."""
+    from pypinyin import lazy_pinyin  # its dictionary takes 0.4 s, and most commands set no password
+
     plain_name = "".join(_plain(name).casefold().split())
     words = [(login.casefold(), 3), (plain_name, 2), ("".join(lazy_pinyin(plain_name)), 4)]
     words += [(part, 3) for part in _plain(name).casefold().split()]

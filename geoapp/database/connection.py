@@ -1,15 +1,19 @@
 """Where the database is and how to reach it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
-from sqlalchemy import Engine, create_engine
 
 from geoapp.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 # A server that was just killed may take a moment to come back; a person should not wait longer than this.
 CONNECT_TIMEOUT_S = 5
@@ -57,6 +61,8 @@ def open_pool(
 
 def sqlalchemy_engine(url: str | None = None) -> Engine:
     """SQLAlchemy engine over psycopg 3 for the same database."""
+    from sqlalchemy import create_engine  # a third of a second that most commands need not wait
+
     plain = url or database_url()
     return create_engine(plain.replace("postgresql://", "postgresql+psycopg://", 1))
 

@@ -1,47 +1,58 @@
 """The schema, up and down: roles, Alembic for tables, then the definitions: views and functions of sql/analysis and
 sql/tiles, and who may do what on which rows (sql/access)."""
 
+from __future__ import annotations
+
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.script import Script, ScriptDirectory
 from psycopg import sql
-from sqlalchemy import Connection, text
 
 from geoapp.database.connection import connect, sqlalchemy_engine
 from geoapp.database.sql_files import definition_files, read_sql
 from geoapp.errors import Refused
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import Script
+    from sqlalchemy import Connection
+
+# Alembic is imported where it is used: every command reaches this module, and it takes three quarters of a second.
 REVISIONS = Path(__file__).parent / "revisions"
 # Two processes that start together must not migrate together; any constant that nothing else locks.
 MIGRATION_LOCK = 748_116_310
 
 
 def _configuration(connection: Connection, srid: int) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(REVISIONS))
+    config = _scripts()
     config.attributes["connection"] = connection
     config.attributes["srid"] = srid
     return config
 
 
-def _revisions() -> list[Script]:
-    """Every revision that this program knows, newest first."""
+def _scripts() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(REVISIONS))
-    return list(ScriptDirectory.from_config(config).walk_revisions())
+    return config
+
+
+def _revisions() -> list[Script]:
+    """Every revision that this program knows, newest first."""
+    from alembic.script import ScriptDirectory
+
+    return list(ScriptDirectory.from_config(_scripts()).walk_revisions())
 
 
 def head() -> str:
     """The newest revision that this program knows."""
-    config = Config()
-    config.set_main_option("script_location", str(REVISIONS))
-    found = ScriptDirectory.from_config(config).get_current_head()
+    from alembic.script import ScriptDirectory
+
+    found = ScriptDirectory.from_config(_scripts()).get_current_head()
     assert found is not None
     return found
 
@@ -72,6 +83,9 @@ def migrate(url: str, *, srid: int, to: str = "head") -> str | None:
     `srid` (EPSG code, metres) types the geometry columns at the first migration and may not change afterwards.
     Raises Refused when the database holds another zone, or a revision newer than this program.
     """
+    from alembic import command
+    from sqlalchemy import text
+
     _check_known(url)
     if to not in {"head", "base", *(r.revision for r in _revisions())}:
         known = ", ".join(reversed([r.revision for r in _revisions()]))

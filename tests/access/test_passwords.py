@@ -20,6 +20,8 @@ from geoapp.access.passwords import (
     verify_password,
 )
 
+pytestmark = pytest.mark.usefixtures("real_hashes")
+
 GOOD = [
     "Huoxian#88Mei",
     "correct horse battery staple",

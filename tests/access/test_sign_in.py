@@ -189,7 +189,7 @@ def test_the_web_process_sees_nothing_of_the_city_after_a_sign_in(web: Connectio
 
 
 def test_old_parameters_are_renewed_at_the_next_sign_in(web: Connection, owner: Connection) -> None:
-    old = PasswordHasher(1, 8, 1).hash(PASSWORD)
+    old = PasswordHasher(1, 16, 1).hash(PASSWORD)
     owner.execute("UPDATE access.account SET password_hash = %s WHERE login = 'li.ming'", (old,))
     attempt(web, password="wrong")
     assert hash_of(owner) == old

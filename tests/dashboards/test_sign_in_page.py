@@ -226,10 +226,11 @@ def test_whoever_must_change_the_password_goes_there_first(stranger: httpx.Clien
     assert answer.headers["location"] == "/account?lang=en"
 
 
+@pytest.mark.usefixtures("real_hashes")
 def test_a_sign_in_is_quick(stranger: httpx.Client) -> None:
-    """Seven over HTTP, argon2id included. The goal is 300 ms on a machine with nothing else to do."""
+    """Eight over HTTP, argon2id included. The goal is 300 ms on a machine with nothing else to do."""
     took = []
-    for _ in range(7):
+    for _ in range(8):  # the first also makes the hash anew
         fields = form_of(stranger) | {"login": "committee", "password": PASSWORD}
         started = time.perf_counter()
         assert stranger.post("/signin", data=fields).status_code == 303
