@@ -16,7 +16,7 @@ class ScanDue(Base):
 
     __tablename__ = "scan_due"
     __table_args__ = (
-        Index("scan_due_next_idx", "next_due_at"),
+        Index("scan_due_claim_idx", text("is_priority DESC"), "next_due_at"),
         {
             "schema": "watch",
             "comment": "One row per connected camera: when it is due next and who holds it. A completion must match lease_token (fencing).",
