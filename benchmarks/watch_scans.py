@@ -6,6 +6,9 @@ against the bare model, which is the limit.
 The pictures are rendered by the demo's camera farm, 1920 x 1080, JPEG, another one for each camera and moment. They are
 served by a process of its own, which shares the cores with the watch; the loop reads them from memory. One round runs all
 ways in an order drawn anew; the ratios are of the same round. fsync is on.
+
+All cameras are of one host and port, and HttpSnapshot is asked directly: the limit of 8 at a time for a host
+(fetch.per_host, kept by detection.sources.dispatch) is not in force here, only that of all cameras (fetch.in_flight).
 """
 
 import argparse

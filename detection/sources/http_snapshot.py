@@ -39,7 +39,10 @@ class _Answer:
 
 class HttpSnapshot:
     """Snapshots over HTTP. Proxies of the environment are ignored, and a redirect is followed within the camera's own host
-    and port only: its address is its own, and its account goes nowhere else. `clock` gives the time of capture and receipt."""
+    and port only: its address is its own, and its account goes nowhere else. `clock` gives the time of capture and receipt.
+
+    Used by itself it asks config.in_flight cameras at a time, however many of them stand at one host: per_host is kept by
+    detection.sources.dispatch, through which the watch asks."""
 
     def __init__(self, config: FetchConfig, *, clock: Callable[[], datetime]) -> None:
         self._config = config
