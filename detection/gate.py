@@ -56,12 +56,16 @@ def decode(data: bytes) -> Image | Unobserved:
     """The picture of a JPEG or PNG, blue-green-red. A half transmitted JPEG is damaged, not half a picture."""
     # OpenCV fills the missing half with grey and says nothing; the end marker is the proof that all came.
     if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-256:]:
-        return Unobserved(Reason.DAMAGED_IMAGE, f"JPEG without its end, {len(data)} bytes")
+        return Unobserved(
+            Reason.DAMAGED_IMAGE, f"JPEG 没有结尾，{len(data)} 字节 / JPEG without its end, {len(data)} bytes"
+        )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:
-        return Unobserved(Reason.DAMAGED_IMAGE, f"cannot be decoded, {len(data)} bytes")
+        return Unobserved(
+            Reason.DAMAGED_IMAGE, f"无法解码，{len(data)} 字节 / cannot be decoded, {len(data)} bytes"
+        )
     decoded: Image = image
     return decoded

@@ -80,7 +80,8 @@ class DispatchingSource:
     async def grab(self, camera: Camera) -> Frame | Unobserved:
         source = self._sources.get(scheme_of(camera.snapshot_url))
         if source is None:
-            return Unobserved(Reason.BAD_ADDRESS, f"none of {', '.join(f'{s}://' for s in self._sources)}")
+            known = ", ".join(f"{s}://" for s in self._sources)
+            return Unobserved(Reason.BAD_ADDRESS, f"只认 {known} / none of {known}")
         host = turn_of(camera.snapshot_url)
         if host is None:
             return Unobserved(Reason.BAD_ADDRESS)
@@ -88,7 +89,10 @@ class DispatchingSource:
             return await source.grab(camera)
         async with self._hosts.turn(host) as is_mine:
             if not is_mine:
-                return Unobserved(Reason.HOST_BUSY, "other cameras of its host took all turns")
+                return Unobserved(
+                    Reason.HOST_BUSY,
+                    "同一主机的其他摄像机占满了名额 / other cameras of its host took all turns",
+                )
             return await source.grab(camera)
 
     async def close(self) -> None:

@@ -67,9 +67,11 @@ class HttpSnapshot:
                 answer = self._without_asking(camera) or await self._download(camera, progress)
         except TimeoutError:
             if progress.kept_bytes:
-                detail = f"{progress.kept_bytes} bytes within {self._config.total_s:g} s"
-                return Unobserved(Reason.TOO_SLOW, detail)
-            return Unobserved(Reason.TIMEOUT, f"no picture within {self._config.total_s:g} s")
+                kept, limit = progress.kept_bytes, f"{self._config.total_s:g}"
+                return Unobserved(
+                    Reason.TOO_SLOW, f"{limit} 秒内只收到 {kept} 字节 / {kept} bytes within {limit} s"
+                )
+            return no_picture_within(self._config.total_s)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             return unobserved_by(fault)
         if isinstance(answer, Unobserved):
@@ -91,7 +93,9 @@ class HttpSnapshot:
         if isinstance(camera.credentials, Unobserved):
             return camera.credentials
         if camera.credentials is None and has_places(camera.snapshot_url):
-            return Unobserved(Reason.HTTP_401, "its address needs an account, and none is stored")
+            return Unobserved(
+                Reason.HTTP_401, "地址需要账号，但没有存 / its address needs an account, and none is stored"
+            )
         return self._refusals.standing(camera)
 
     async def _download(self, camera: Camera, progress: Progress) -> _Answer | Unobserved:
@@ -109,13 +113,16 @@ class HttpSnapshot:
             answer = await self._follow(flow, is_in_address, progress)
             if isinstance(answer, httpx.URL):
                 if not _is_same_camera(request.url, answer):
-                    return Unobserved(Reason.HTTP_REDIRECT, "to another host or port")
+                    return Unobserved(Reason.HTTP_REDIRECT, "转到别的主机或端口 / to another host or port")
                 url = str(answer)
                 continue
             if isinstance(answer, Unobserved) and answer.reason is Reason.UNAUTHORIZED:
                 self._refusals.note(camera)
             return answer
-        return Unobserved(Reason.TOO_MANY_REDIRECTS, f"more than {self._config.redirects}")
+        return Unobserved(
+            Reason.TOO_MANY_REDIRECTS,
+            f"超过 {self._config.redirects} 次 / more than {self._config.redirects}",
+        )
 
     async def _follow(
         self, flow: Flow, is_in_address: bool, progress: Progress
@@ -144,7 +151,10 @@ class HttpSnapshot:
         if response.status_code != httpx.codes.OK:
             reason = reason_of_status(response.status_code)
             if reason is Reason.HTTP_401 and asked_with_account:
-                return Unobserved(Reason.UNAUTHORIZED, "the stored user name or password was refused")
+                return Unobserved(
+                    Reason.UNAUTHORIZED,
+                    "所存的用户名或密码被拒绝 / the stored user name or password was refused",
+                )
             return Unobserved(reason, f"HTTP {response.status_code}")
         data = await body_of(response, self._config.max_bytes, progress)
         if isinstance(data, Unobserved):
@@ -161,14 +171,21 @@ async def body_of(
         parts.append(part)
         progress.kept_bytes += len(part)
         if progress.kept_bytes > max_bytes:
-            return Unobserved(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
+            return Unobserved(Reason.TOO_LARGE, f"超过 {max_bytes} 字节 / more than {max_bytes} bytes")
     return b"".join(parts)
+
+
+def no_picture_within(seconds: float) -> Unobserved:
+    """What a source answers when its time is over."""
+    return Unobserved(Reason.TIMEOUT, f"{seconds:g} 秒内没有画面 / no picture within {seconds:g} s")
 
 
 def unobserved_by(fault: httpx.HTTPError | httpx.InvalidURL) -> Unobserved:
     """Why a request failed. The text of the error is not kept: it may hold the address."""
     if isinstance(fault, httpx.PoolTimeout):
-        return Unobserved(Reason.HOST_BUSY, "as many cameras are asked as may be at a time")
+        return Unobserved(
+            Reason.HOST_BUSY, "同时查看的摄像机已达上限 / as many cameras are asked as may be at a time"
+        )
     if isinstance(fault, httpx.ConnectTimeout):
         return Unobserved(Reason.CONNECT_TIMEOUT)
     if isinstance(fault, httpx.TimeoutException):
