@@ -37,7 +37,9 @@ def section(board: Board, caller: Caller, lang: Language, zone: str) -> html.Sec
 
 def size(count: float) -> str:
     """Bytes as people read them: what is there is never 0 MB."""
-    if 0 < count < MB:
+    if count == 0:
+        return "0 MB"
+    if count < MB:
         return f"{number(max(count / KB, 1))} KB"
     return f"{number(count / MB, 1)} MB" if count < GB else f"{number(count / GB, 1)} GB"
 

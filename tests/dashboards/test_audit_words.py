@@ -26,6 +26,10 @@ TABLES = (
     "watch.incident_assignment",
     "watch.handover",
     "watch.handover_receipt",
+    "watch.legal_hold",
+    "watch.retention_policy",
+    "watch.camera_mode",
+    "watch.mask",
     "inspection.visit",
     "inspection.hazard",
     "territory.changeset",
@@ -149,7 +153,9 @@ def written_on_record() -> tuple[set[str], set[str]]:
 
 def test_every_action_and_subject_on_record_has_words(site: Site) -> None:
     actions, subjects = written_on_record()
-    assert {"look_at_evidence", "feed_add", "backup", "sign_out", "grid_propose"} <= actions, "the search finds them"
+    assert {"look_at_evidence", "feed_add", "backup", "sign_out", "grid_propose"} <= actions, (
+        "the search finds them"
+    )
     assert {"staging.feed", "path", "session", "database"} <= subjects
     with site.connect() as owner:
         rows = owner.execute(
