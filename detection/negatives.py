@@ -71,11 +71,11 @@ def _written(
             left_out += 1
             continue
         else:
-            found = _frame(evidence_folder / row["path"], row["sha256"])
-            if found is None:
+            content = _frame(evidence_folder / row["path"], row["sha256"])
+            if content is None:
                 missing.append(row["path"])
                 continue
-            _write(image, found)
+            _write(image, content)
             written += 1
         _write(labels / f"{name}.txt", b"")
         lines.append(json.dumps(_line(row), ensure_ascii=False))
