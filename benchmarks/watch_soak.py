@@ -3,7 +3,8 @@ and whether memory grows.
 
     python -m benchmarks.watch_soak --home FOLDER [--cameras 250] [--period 30] [--minutes 30] [--fires 60] [--json FILE]
 
-Cameras, pictures and server as in benchmarks.watch_scans (a process of its own on the same cores). The shipped model looks
+Cameras, pictures and server as in benchmarks.watch_scans (a process of its own on the same cores), and as there without a
+limit by host: all cameras are of one. The shipped model looks
 at every picture; a fire is a red patch that the benchmark's engine calls one in addition, so that what is measured is the
 machine around the model. `told`: seconds from a moment to the NOTIFY that open maps are fed by. fsync is on.
 """

@@ -29,6 +29,7 @@ from dashboards import (
     imports_page,
     imports_routes,
     ledger,
+    ledger_export,
     live,
     matrix,
     oidc,
@@ -106,8 +107,8 @@ def create_app(
     server.include_router(sign_in.router(signing_in))
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
-    # Before the layers: /export/audit.csv and /export/import/… are not a layer's.
-    for part in (own_account, accounts_routes, audit_page, imports_routes):
+    # Before the layers: /export/audit.csv, /export/ledger.csv and /export/import/… are not a layer's.
+    for part in (own_account, accounts_routes, audit_page, imports_routes, ledger_export):
         server.include_router(part.router(board))
     server.include_router(review_desk_routes.router(board))
     server.include_router(layer_router(pool))

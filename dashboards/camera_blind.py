@@ -7,6 +7,7 @@ import psycopg
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from psycopg_pool import PoolTimeout
 
+from dashboards import csv_download
 from dashboards.board import Board, Row, clock, number
 from dashboards.texts import Language, either, t, word
 
@@ -19,7 +20,13 @@ def section(lang: Language) -> html.Section:
     """The empty part of the page; `register` fills it and keeps it fresh."""
     return html.Section(
         [
-            html.H2(t("blind.title", lang)),
+            html.Div(
+                [
+                    html.H2(t("blind.title", lang)),
+                    csv_download.form("blind-file", "/export/blind_cameras.csv", lang),
+                ],
+                className="blind-head",
+            ),
             html.Div(id="blind-figures", className="blind-figures", role="status"),
             dmc.Group(
                 dmc.ChipGroup([], id="blind-filter", value="all", multiple=False),

@@ -117,7 +117,7 @@ def _frame(row: Row, lang: Language) -> html.Div:
     if not may("look_at_evidence"):
         return html.Div(t("drawer.evidence_not_for_role", lang), className="frame none")
     if row["evidence_not_kept"]:
-        return html.Div(t("drawer.evidence_not_kept", lang), className="frame none")
+        return html.Div(word("not_kept", row["evidence_not_kept"], lang), className="frame none")
     marks = [
         html.Div(
             html.Span(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import dash_mantine_components as dmc
@@ -9,7 +10,7 @@ import psycopg
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from psycopg_pool import PoolTimeout
 
-from dashboards import shell
+from dashboards import csv_download, shell
 from dashboards.board import Board, Row, number
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
@@ -64,6 +65,7 @@ def layout(state: ViewState, board: Board) -> html.Div:
                             **{"aria-label": t("ledger.in_town", lang)},
                         ),
                         html.Span(id="ledger-total", className="total"),
+                        csv_download.form("ledger-file", "/export/ledger.csv", lang),
                     ],
                     className="tools",
                 ),
@@ -279,6 +281,16 @@ def register(app: Dash, board: Board) -> None:
         except (psycopg.Error, PoolTimeout):
             return html.P(t("app.no_database", lang))
         return cell(found[0] if found else None, cameras, hour, page["zone"], lang)
+
+    # The file follows the page's choices; where the role has no button, nothing is asked of this callback.
+    @app.callback(
+        Output("ledger-file", "data-query"),
+        Input("ledger-day", "value"),
+        Input("ledger-kind", "value"),
+        Input("ledger-town", "value"),
+    )
+    def choose_file(day: str, kind: str, town: str | None) -> str:
+        return urlencode({"day": day, "kind": kind} | ({"town": town} if town else {}))
 
     app.clientside_callback(
         ClientsideFunction("geoapp", "ledgerGrid"),

@@ -11,7 +11,7 @@ from dashboards.texts import Language, t, word
 from geoapp.access.caller import Caller
 
 ROLES = {"committee", "admin"}
-GB, MB = 1e9, 1e6
+GB, MB, KB = 1e9, 1e6, 1e3
 ROOM = {"enough": "retention.room_enough", "low": "retention.room_low", "full": "retention.room_full"}
 
 
@@ -35,20 +35,31 @@ def section(board: Board, caller: Caller, lang: Language, zone: str) -> html.Sec
     )
 
 
+def size(count: float) -> str:
+    """Bytes as people read them: what is there is never 0 MB."""
+    if count == 0:
+        return "0 MB"
+    if count < MB:
+        return f"{number(max(count / KB, 1))} KB"
+    return f"{number(count / MB, 1)} MB" if count < GB else f"{number(count / GB, 1)} GB"
+
+
 def _figures(row: Row, lang: Language, zone: str) -> html.Ul:
+    """A list of figures; what somebody should see to is marked."""
     lines = [
-        t("retention.kept", lang, n=number(row["frames"]), mb=number(row["bytes"] / MB, 1)),
-        t("retention.deleted", lang, n=number(row["deleted"]), mb=number(row["deleted_bytes"] / MB, 1)),
+        t("retention.kept", lang, n=number(row["frames"]), size=size(row["bytes"])),
+        t("retention.deleted", lang, n=number(row["deleted"]), size=size(row["deleted_bytes"])),
         t("retention.held", lang, n=number(row["held"])),
     ]
+    bad = []
     if row["not_kept"]:
-        lines.append(t("retention.not_kept", lang, n=number(row["not_kept"])))
+        bad.append(t("retention.not_kept", lang, n=number(row["not_kept"])))
     if row["unfinished"]:
-        lines.append(t("retention.unfinished", lang, n=number(row["unfinished"])))
+        bad.append(t("retention.unfinished", lang, n=number(row["unfinished"])))
     if row["state"] is None:
         lines.append(t("retention.room_unknown", lang))
     else:
-        lines.append(
+        (lines if row["state"] == "enough" else bad).append(
             t(
                 ROOM[row["state"]],
                 lang,
@@ -58,7 +69,10 @@ def _figures(row: Row, lang: Language, zone: str) -> html.Ul:
                 at=clock(row["measured_at"], zone),
             )
         )
-    return html.Ul([html.Li(line) for line in lines], id="retention-figures")
+    return html.Ul(
+        [html.Li(line) for line in lines] + [html.Li(line, className="bad") for line in bad],
+        id="retention-figures",
+    )
 
 
 def _policy(rows: list[Row], lang: Language, zone: str) -> html.Table:
@@ -70,7 +84,7 @@ def _policy(rows: list[Row], lang: Language, zone: str) -> html.Table:
                 word("review", r["review"], lang)
                 + ("" if r["class"] == "any" else f" · {word('class', r['class'], lang)}"),
                 number(r["days"]),
-                f"{number(r['frames'])} · {number(r['bytes'] / MB, 1)} MB",
+                f"{number(r['frames'])} · {size(r['bytes'])}",
                 clock(r["next_until"], zone) if r["next_until"] else "—",
                 r[f"basis_{lang}"],
             ],

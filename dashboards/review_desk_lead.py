@@ -105,6 +105,7 @@ def lead(board: Board, incident: uuid.UUID, lang: Language, now: datetime) -> di
     city = board.city()
     zone = str(city["timezone"]) if city else "Asia/Shanghai"
     about: dict[str, Any] = {"id": incident, "now": now}
+    cameras = board.rows("review_cameras", **about)
     return {
         "id": incident,
         "no": row["incident_no"],
@@ -121,16 +122,19 @@ def lead(board: Board, incident: uuid.UUID, lang: Language, now: datetime) -> di
         "is_mine": bool(row["is_mine"]),
         "at": {"lat": row["lat"], "lon": row["lon"]},
         "newest": row["evidence_id"],
-        "frames": [_frame(f, lang, zone) for f in board.rows("review_frames", id=incident)],
-        "looks": [_look(x, lang, zone) for x in board.rows("review_looks", id=incident)],
-        "camera": _camera_words(row, lang, zone),
+        "frames": _frames(board.rows("review_frames", id=incident), lang, zone),
+        "no_frames": t("drawer.evidence_deleted", lang, n=number(row["frames_deleted"]))
+        if row["frames_deleted"]
+        else t("desk.frame_none", lang),
+        "looks": _looks(board.rows("review_looks", id=incident), lang, zone),
+        "notes": _camera_notes(cameras, row, lang, zone),
         "sections": [
             _basics(row, lang, zone),
             _permits(board.rows("review_permits", id=incident), row, lang, zone),
             _answering(board.rows("review_answering", **about), lang),
             _site(row, lang, zone),
             _hazards(board.rows("review_hazards", **about), row, lang, zone),
-            _cameras(board.rows("review_cameras", **about), lang, zone),
+            _cameras(cameras, lang, zone),
             _given(board.rows("review_assignments", id=incident), lang, zone),
         ],
     }
@@ -157,7 +161,13 @@ def _reviewed(row: Row, lang: Language, zone: str) -> str:
     return said + (f"：{why}" if why and lang == "zh" else f": {why}" if why else "")
 
 
-def _frame(f: Row, lang: Language, zone: str) -> dict[str, Any]:
+def _frames(rows: list[Row], lang: Language, zone: str) -> list[dict[str, Any]]:
+    """Frames in the order of time; the camera is named where several took them."""
+    several = len({f["camera_id"] for f in rows}) > 1
+    return [_frame(f, lang, zone, names_camera=several) for f in rows]
+
+
+def _frame(f: Row, lang: Language, zone: str, *, names_camera: bool) -> dict[str, Any]:
     boxes = boxes_of(f["boxes"], f["width_px"], f["height_px"]) if f["width_px"] and f["height_px"] else []
     for box in boxes:
         score = "" if box["score"] is None else f" {box['score']:.2f}"
@@ -169,9 +179,25 @@ def _frame(f: Row, lang: Language, zone: str) -> dict[str, Any]:
         "width": f["width_px"],
         "height": f["height_px"],
         "is_own": f["is_own"],
+        "camera": camera_name(f["camera_zh"], lang) if names_camera else "",
         "note": "" if f["is_own"] else t("desk.other_lead", lang, no=f["incident_no"]),
+        "not_kept": word("not_kept", f["not_kept"], lang) if f["not_kept"] else "",
         "boxes": boxes,
     }
+
+
+def camera_name(name_zh: str | None, lang: Language) -> str:
+    """A camera's name; a plain word for one that the reader does not see."""
+    return name_zh or t("desk.camera_beyond", lang)
+
+
+def _looks(rows: list[Row], lang: Language, zone: str) -> list[dict[str, Any]]:
+    """The looks of each camera that saw the lead, the camera that saw it first at the top."""
+    cameras: dict[int, dict[str, Any]] = {}
+    for x in rows:
+        one = cameras.setdefault(x["camera_id"], {"camera": camera_name(x["camera_zh"], lang), "looks": []})
+        one["looks"].append(_look(x, lang, zone))
+    return list(cameras.values())
 
 
 def _look(x: Row, lang: Language, zone: str) -> dict[str, str]:
@@ -186,20 +212,32 @@ def _look(x: Row, lang: Language, zone: str) -> dict[str, str]:
     return {"tone": "clear", "words": f"{at} · {t('look.clear', lang)}"}
 
 
-def _camera_words(row: Row, lang: Language, zone: str) -> dict[str, Any]:
-    notes = []
-    if row["camera_observed"] is False:
-        notes.append(
-            t(
-                "desk.camera_blind",
-                lang,
-                reason=word("reason", row["camera_reason"], lang),
-                at=clock(row["camera_last_observed_at"], zone),
-            )
+def _camera_notes(cameras: list[Row], row: Row, lang: Language, zone: str) -> list[str]:
+    """What stands against the cameras that saw it: blind now, no pose. Named where there are several."""
+    own = [c for c in cameras if c["is_its_own"]]
+    notes = [
+        t(
+            "desk.camera_blind",
+            lang,
+            camera=_which(c, own, lang),
+            reason=word("reason", c["reason"], lang),
+            at=clock(c["last_observed_at"], zone) if c["last_observed_at"] else t("drawer.never", lang),
         )
-    if row["camera_has_pose"] is False:
-        notes.append(t("desk.camera_no_pose", lang))
-    return {"name": row["camera_name_zh"] or t("desk.camera_beyond", lang), "notes": notes}
+        for c in own
+        if c["observed"] is False
+    ]
+    # Placed by another camera, it lies where that one saw it.
+    if row["placing_method"] == "camera_point":
+        notes += [
+            t("desk.camera_no_pose", lang, camera=_which(c, own, lang)) for c in own if c["has_pose"] is False
+        ]
+    return notes
+
+
+def _which(camera: Row, own: list[Row], lang: Language) -> str:
+    if len(own) == 1:
+        return t("desk.the_camera", lang)
+    return t("desk.camera_named", lang, name=camera_name(camera["name_zh"], lang))
 
 
 def _section(key: str, rows: list[Fact], lang: Language, empty: str = "", tone: str = "") -> dict[str, Any]:
@@ -335,16 +373,33 @@ def _cameras(rows: list[Row], lang: Language, zone: str) -> dict[str, Any]:
     out = [
         {
             "name": t("desk.its_own", lang) if r["is_its_own"] else t("desk.also_sees", lang),
-            "value": r["name_zh"],
-            "small": t("drawer.observed", lang)
-            if r["observed"]
-            else f"{t('drawer.unobserved', lang)} · {word('reason', r['reason'], lang)} · {clock(r['last_observed_at'], zone, year=False)}",
+            "value": camera_name(r["name_zh"], lang),
+            "small": " · ".join(x for x in (_when_seen(r, lang, zone), _camera_now(r, lang, zone)) if x),
             "tone": "" if r["observed"] else "blind",
-            "link": f"camera:{r['id']}",
+            "link": f"camera:{r['id']}" if r["is_in_use"] else "",
         }
         for r in rows
     ]
     return _section("cameras", out, lang, t("drawer.cameras_none", lang))
+
+
+def _when_seen(r: Row, lang: Language, zone: str) -> str:
+    if not r["is_its_own"]:
+        return ""
+    first, last = (clock(r[at], zone, day=False, seconds=True) for at in ("first_seen_at", "last_seen_at"))
+    return t("desk.seen_from_to", lang, first=first, last=last, score=f"{r['peak_score']:.2f}")
+
+
+def _camera_now(r: Row, lang: Language, zone: str) -> str:
+    """Whether it can be looked through now; "" for a camera of another area, of which nothing is known."""
+    if r["name_zh"] is None:
+        return ""
+    if not r["is_in_use"]:
+        return t("desk.camera_taken_down", lang)
+    if r["observed"]:
+        return t("drawer.observed", lang)
+    at = clock(r["last_observed_at"], zone, year=False) if r["last_observed_at"] else t("drawer.never", lang)
+    return f"{t('drawer.unobserved', lang)} · {word('reason', r['reason'], lang)} · {at}"
 
 
 def _given(rows: list[Row], lang: Language, zone: str) -> dict[str, Any]:

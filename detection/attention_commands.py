@@ -42,7 +42,13 @@ def mode(
     with connect(database_url(), autocommit=True) as connection:
         if value is None:
             rows = list_modes(connection, cameras or None, history=history)
-            _show(rows, ["gb_id", "name_zh", "class", "mode", "reason", "set_at", "set_by"], as_json)
+            columns = ["gb_id", "name_zh", "class", "mode", "reason", "set_at", "set_by"]
+            _show(
+                rows,
+                columns,
+                as_json,
+                "没有单独设置，按巡查配置 / nothing is set; the watch's settings hold.",
+            )
             return
         if not cameras:
             raise Refused(
@@ -77,7 +83,7 @@ def masks(
         "suppressed",
         "last_suppressed_at",
     ]
-    _show(rows, columns, as_json)
+    _show(rows, columns, as_json, "没有遮罩 / no masks.")
 
 
 @mask_app.command()
@@ -116,7 +122,12 @@ def negatives(
     configured = settings()
     where = folder or configured.home_path / "negatives"
     with connect(database_url(), autocommit=True) as connection:
-        done = write_negatives(connection, configured.evidence_path, where)
+        try:
+            done = write_negatives(connection, configured.evidence_path, where)
+        except OSError as fault:
+            raise Refused(
+                f"{fault.filename or where}: 写不了 / cannot be written: {fault.strerror}"
+            ) from None
     if as_json:
         typer.echo(json.dumps({"folder": str(where)} | asdict(done), ensure_ascii=False))
         return
@@ -141,9 +152,12 @@ def _decide(number: int, decision: str, days: float, as_json: bool) -> None:
         _console.print(f"遮罩 / mask {row['id']}: {row['state']}{until}")
 
 
-def _show(rows: list[dict[str, Any]], columns: list[str], as_json: bool) -> None:
+def _show(rows: list[dict[str, Any]], columns: list[str], as_json: bool, empty: str) -> None:
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, default=str))
+        return
+    if not rows:
+        _console.print(empty)
         return
     table = Table(*columns)
     for row in rows:

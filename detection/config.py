@@ -22,8 +22,8 @@ class Strict(BaseModel):
 class FetchConfig(Strict):
     """What every way of fetching keeps to. Limits in seconds and bytes; in_flight is how many cameras are asked at a time.
 
-    per_host: of them on one host (a recorder with 64 channels is one); a camera waits host_wait_s for its turn, which does
-    not count as its own time. max_pixels: a picture with more is refused by its header, before it is decoded. redirects:
+    per_host: of them at one host and port (a recorder with 64 channels is one, and so is each of several recorders that share
+    an address behind NAT); a camera waits host_wait_s for its turn, which does not count as its own time. max_pixels: a picture with more is refused by its header, before it is decoded. redirects:
     how many are followed, to the same host only.
     unauthorized_pause_s: a refused account is not tried again for so long (cameras lock an account after some wrong
     tries), unless it was changed meanwhile.
@@ -214,6 +214,7 @@ class ScheduleConfig(Strict):
     because of the others. write_batch: results that are written in one transaction, at most;
     write_every_s: fewer wait until so long after the last transaction, for others to join them.
     stall_s: a scan that is on its way longer than this means that the process hangs; it ends, to be started again.
+    delivery_days: how long it is kept who was told what (analysis.delivery), days; longer under a legal hold.
     """
 
     tick_s: float = Field(default=0.25, gt=0)
@@ -230,6 +231,7 @@ class ScheduleConfig(Strict):
     stall_s: float = Field(default=120.0, gt=0)
     retain_hours: float = Field(default=24.0, gt=1)
     notice_hours: float = Field(default=168.0, gt=1)
+    delivery_days: float = Field(default=400.0, ge=30)
 
 
 class NightConfig(Strict):
@@ -270,6 +272,23 @@ class EvidenceConfig(Strict):
     sweep_most: int = Field(default=2000, ge=1)
 
 
+class NegativesConfig(Strict):
+    """Frames of false alarms as pictures to learn from (geoapp detect negatives). gather: whether the watch brings the folder
+    up to date every hour. folder None: `negatives` beside the evidence. most_mb: of frames (10^6 bytes); the oldest go first.
+
+    What is switched off gathers nothing, and takes nothing out either: frames whose time is over stay in the folder until
+    the command is run again, or it is removed.
+    """
+
+    gather: bool = True
+    folder: Path | None = None
+    most_mb: float = Field(default=2000.0, ge=0)
+
+    def folder_beside(self, evidence_folder: Path) -> Path:
+        """Where the frames go."""
+        return self.folder or evidence_folder.parent / "negatives"
+
+
 class WatchConfig(Strict):
     fetch: FetchConfig = FetchConfig()
     sources: SourcesConfig = SourcesConfig()
@@ -284,6 +303,7 @@ class WatchConfig(Strict):
     night: NightConfig = NightConfig()
     spool: SpoolConfig = SpoolConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    negatives: NegativesConfig = NegativesConfig()
 
 
 def read_config(path: Path | None) -> WatchConfig:

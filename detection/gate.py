@@ -90,12 +90,16 @@ def decode_in_detail(data: bytes, detail_px: int) -> Picture | Unobserved:
 def _decoded(data: bytes, share: int) -> Image | Unobserved:
     # OpenCV fills the missing half with grey and says nothing; the end marker is the proof that all came.
     if data.startswith(JPEG) and b"\xff\xd9" not in data[-256:]:
-        return Unobserved(Reason.DAMAGED_IMAGE, f"JPEG without its end, {len(data)} bytes")
+        return Unobserved(
+            Reason.DAMAGED_IMAGE, f"JPEG 没有结尾，{len(data)} 字节 / JPEG without its end, {len(data)} bytes"
+        )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _SHARES[share])
     except cv2.error:
         image = None
     if image is None:
-        return Unobserved(Reason.DAMAGED_IMAGE, f"cannot be decoded, {len(data)} bytes")
+        return Unobserved(
+            Reason.DAMAGED_IMAGE, f"无法解码，{len(data)} 字节 / cannot be decoded, {len(data)} bytes"
+        )
     decoded: Image = image
     return decoded

@@ -34,11 +34,7 @@ def set_mode(
     if not 2 <= len(reason.strip()) <= 500:
         raise Refused("请说明原因（2 到 500 字）/ Say why, in 2 to 500 characters: --reason")
     with connection.transaction():
-        unknown = connection.execute(statement("unknown_cameras"), {"gb_ids": list(gb_ids)}).fetchall()
-        if unknown:
-            raise Refused(
-                "没有这些摄像机 / no such cameras: " + ", ".join(str(row["gb_id"]) for row in unknown)
-            )
+        _require_known(connection, gb_ids)
         rows = connection.execute(
             statement("new_camera_modes"),
             {
@@ -56,8 +52,18 @@ def set_mode(
 def list_modes(
     connection: Connection, gb_ids: Sequence[str] | None = None, *, history: bool = False
 ) -> list[dict[str, Any]]:
-    """What is set for cameras (None: all that have a setting), newest first; history: and what was set before."""
+    """What is set for cameras (None: all that have a setting), newest first; history: and what was set before.
+
+    Raises Refused for a camera that is not known: nothing set there is another answer.
+    """
+    _require_known(connection, gb_ids or ())
     return connection.execute(
         statement("camera_mode_list"),
         {"gb_ids": None if gb_ids is None else list(gb_ids), "history": history},
     ).fetchall()
+
+
+def _require_known(connection: Connection, gb_ids: Sequence[str]) -> None:
+    unknown = connection.execute(statement("unknown_cameras"), {"gb_ids": list(gb_ids)}).fetchall()
+    if unknown:
+        raise Refused("没有这些摄像机 / no such cameras: " + ", ".join(str(row["gb_id"]) for row in unknown))

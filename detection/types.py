@@ -135,7 +135,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Unobserved:
-    """Nobody could look, and why. Never the same as an empty picture. `detail` is for logs, without secrets."""
+    """Nobody could look, and why. Never the same as an empty picture.
+
+    detail: the numbers behind it for logs and screens, "中文 / English" (or what reads the same in both), without secrets;
+    words of a device only through detection.sources.foreign.
+    """
 
     reason: Reason
     detail: str = ""

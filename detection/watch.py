@@ -32,7 +32,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from detection.backends.base import Detector
 from detection.config import WatchConfig
+from detection.evidence import MB, measure_room
 from detection.lease import claim_due, make_due, release, statement, sync_cameras
+from detection.negatives import write_negatives
 from detection.outage import Outage
 from detection.retention import sweep
 from detection.scanning import Clock, LocalScanning, Scanning
@@ -41,12 +43,15 @@ from detection.sources.base import FrameSource
 from detection.tally import Tally
 from detection.types import Claim, Observation
 from detection.writing import Writing
+from geoapp.errors import Refused
 
 log = structlog.get_logger("watch")
 T = TypeVar("T")
 
 STOP_LIMIT_S = 8.0
 EXIT_STALLED = 75
+# Messages forgotten in one go: an hour later it goes on.
+FORGET_DELIVERIES = 20_000
 DEFAULT_ZONE = "Asia/Shanghai"
 
 
@@ -219,12 +224,17 @@ class Watch:
         return self._with_database(lambda c: make_due(c, gb_ids, at=self._clock())) or []
 
     def forget(self) -> None:
-        """Removes old observations (their counts stay), old notices, and evidence whose time is over."""
+        """Removes old observations (their counts stay), notices and deliveries, and evidence whose time is over; then brings
+        the folder of negatives up to date. What goes wrong with a disk is logged, and the rest goes on."""
         now, rules = self._clock(), self._config.schedule
         steps: list[tuple[bytes, Any]] = [
             (b"SELECT watch.drop_observations(%s)", (now - timedelta(hours=rules.retain_hours),)),
             (b"SELECT watch.forget_hours(%s)", (now,)),
             (statement("forgotten_notices"), {"before": now - timedelta(hours=rules.notice_hours)}),
+            (
+                statement("forgotten_deliveries"),
+                {"before": now - timedelta(days=rules.delivery_days), "most": FORGET_DELIVERIES},
+            ),
         ]
 
         def remove(connection: Connection) -> None:
@@ -243,6 +253,35 @@ class Watch:
                 log.error("evidence_not_swept", fault=str(fault)[:200])
 
         self._with_database(remove_evidence)
+        if self._config.negatives.gather:
+            self._with_database(self._gather_negatives)
+
+    def _gather_negatives(self, connection: Connection) -> None:
+        rules, evidence = self._config.negatives, self._config.evidence
+        folder = rules.folder_beside(self._evidence_folder)
+        try:
+            room = measure_room(folder, low_mb=evidence.low_mb, full_mb=evidence.full_mb)
+            # What is to be learned from must not take the room of what is to be proved.
+            done = write_negatives(
+                connection,
+                self._evidence_folder,
+                folder,
+                most_bytes=rules.most_mb * MB,
+                adds=room.state == "enough",
+            )
+        except (OSError, Refused) as fault:
+            log.error("negatives_not_gathered", fault=str(fault)[:200])
+            return
+        if done.written or done.removed or done.missing:
+            log.info(
+                "negatives_gathered",
+                written=done.written,
+                kept=done.kept,
+                removed=done.removed,
+                left_out=done.left_out,
+                missing=len(done.missing),
+                room=room.state,
+            )
 
     def stalled_s(self) -> float:
         """How long the oldest scan is on its way, seconds."""

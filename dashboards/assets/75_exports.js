@@ -1,4 +1,5 @@
-/* The export form: the file is fetched, so that a refusal is said on the page and not instead of it. */
+/* Forms that take out a file: it is fetched, so that a refusal is said on the page and not instead of it. The page of exports
+   has a form with fields; other pages a button (dashboards/csv_download.py) that asks what it is for when the server does. */
 (function () {
   "use strict";
 
@@ -15,21 +16,31 @@
     return both ? both[window.geoapp.lang === "en" ? 2 : 1] : text;
   }
 
-  async function fetchFile(form) {
-    const asked = new FormData(form), query = new URLSearchParams();
+  function address(form) {
+    const asked = new FormData(form), query = new URLSearchParams(form.dataset.query || "");
     const format = asked.get("format");
     for (const name of ["frame", "reason"]) if (asked.get(name)) query.set(name, asked.get(name).trim());
     if (["csv", "shp.zip"].includes(format)) query.set("encoding", asked.get("encoding"));
+    const path = asked.get("register") ? `/export/${asked.get("register")}.${format}` : form.getAttribute("action");
+    return `${path}?${query}`;
+  }
+
+  async function fetchFile(form) {
     const button = form.querySelector("[type=submit]");
     button.disabled = true;
     say(form, form.dataset.busy, "");
     try {
-      const answer = await fetch(`/export/${asked.get("register")}.${format}?${query}`);
-      if (!answer.ok) { say(form, half((await answer.json()).error || form.dataset.failed), "bad"); return; }
+      const answer = await fetch(address(form));
+      if (!answer.ok) {
+        say(form, half((await answer.json()).error || form.dataset.failed), "bad");
+        const why = form.querySelector("[data-why]");
+        if (why && answer.status === 422) { why.hidden = false; why.querySelector("input").focus(); }
+        return;
+      }
       const name = (answer.headers.get("Content-Disposition") || "").match(/filename="([^"]+)"/);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(await answer.blob());
-      link.download = name ? name[1] : `geoapp.${format}`;
+      link.download = name ? name[1] : "geoapp.csv";
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
       say(form, `${form.dataset.done} ${link.download}`, "good");

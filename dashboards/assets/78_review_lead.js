@@ -37,11 +37,17 @@
     });
   }
 
+  /* A frame that was never kept has its place and its reason; nothing is asked for, so nobody looked. */
+  function notKept(box, frame) {
+    box.classList.add("lost");
+    box.prepend(make("p", "lost-words", "", make("b", "", desk.texts.frame_not_kept), make("span", "", frame.not_kept)));
+  }
+
   function drawFrame() {
     const spot = $("desk-frame"), lead = desk.lead, x = desk.texts;
     if (!spot) return;
     const frames = lead.frames, frame = frames[desk.frame];
-    if (!frame) { spot.replaceChildren(make("div", "desk-picture none", x.frame_none)); return; }
+    if (!frame) { spot.replaceChildren(make("div", "desk-picture none", lead.no_frames)); return; }
     const box = make("div", "desk-picture");
     box.dataset.id = frame.id;
     box.style.setProperty("--ratio", frame.width && frame.height ? frame.width / frame.height : 16 / 9);
@@ -50,8 +56,9 @@
       for (const side of ["left", "top", "width", "height"]) mark.style[side] = `${b[side].toFixed(2)}%`;
       box.append(mark);
     }
-    image(box, frame.id, `${lead.title} ${frame.day}`);
-    const caption = make("p", "desk-caption", "", desk.button("‹", "before", "plain square"), make("span", "", [desk.fill(x.frame_of, { n: desk.frame + 1, all: frames.length }), frame.day, frame.note].filter(Boolean).join(" · ")), desk.button("›", "after", "plain square"));
+    if (frame.not_kept) notKept(box, frame);
+    else image(box, frame.id, [lead.title, frame.camera, frame.day].filter(Boolean).join(" "));
+    const caption = make("p", "desk-caption", "", desk.button("‹", "before", "plain square"), make("span", "", [desk.fill(x.frame_of, { n: desk.frame + 1, all: frames.length }), frame.camera, frame.day, frame.note].filter(Boolean).join(" · ")), desk.button("›", "after", "plain square"));
     caption.firstChild.disabled = desk.frame === 0;
     caption.lastChild.disabled = desk.frame === frames.length - 1;
     caption.firstChild.setAttribute("aria-label", x.key_frame);
@@ -72,22 +79,28 @@
       const thumb = desk.button("", "", `desk-thumb${frame.is_own ? "" : " other"}`);
       thumb.dataset.frame = i;
       thumb.dataset.id = frame.id;
-      thumb.title = [frame.day, frame.note].filter(Boolean).join(" · ");
+      thumb.title = [frame.camera, frame.day, frame.note, frame.not_kept].filter(Boolean).join(" · ");
+      if (frame.camera) thumb.append(make("b", "", frame.camera));
       thumb.append(make("small", "", frame.at));
-      image(thumb, frame.id, thumb.title);
+      if (frame.not_kept) { thumb.classList.add("lost"); thumb.append(make("span", "not-kept", desk.texts.thumb_not_kept)); }
+      else image(thumb, frame.id, thumb.title);
       box.append(thumb);
     }
     box.hidden = lead.frames.length < 2;
     return box;
   }
 
+  /* A row of looks for each camera; the names stand beside them where there are several. */
   function looks(lead) {
-    const x = desk.texts, box = make("div", "desk-looks"), row = make("div", "looks-row");
-    for (const look of lead.looks) { const tick = make("i", look.tone); tick.title = look.words; row.append(tick); }
-    const counts = { hit: 0, clear: 0, blind: 0 };
-    for (const look of lead.looks) counts[look.tone] += 1;
+    const x = desk.texts, box = make("div", "desk-looks"), counts = { hit: 0, clear: 0, blind: 0 };
+    box.append(make("small", "", x.looks));
+    for (const one of lead.looks) {
+      const row = make("div", "looks-row");
+      for (const look of one.looks) { const tick = make("i", look.tone); tick.title = look.words; row.append(tick); counts[look.tone] += 1; }
+      if (lead.looks.length > 1) { const name = make("span", "looks-camera", one.camera); name.title = one.camera; box.append(make("div", "looks-of", "", name, row)); } else box.append(row);
+    }
     const said = Object.entries(counts).filter(([, n]) => n).map(([tone, n]) => make("span", `looks-key ${tone}`, `${x[`look_${tone}`]} ${n}`));
-    box.append(make("small", "", x.looks), ...(lead.looks.length ? [row, make("div", "looks-said", "", ...said)] : [make("span", "looks-said", x.looks_none)]));
+    box.append(lead.looks.length ? make("div", "looks-said", "", ...said) : make("span", "looks-said", x.looks_none));
     return box;
   }
 
@@ -135,7 +148,7 @@
       const said = $("review-said") && desk.last === $("review-said").textContent ? desk.last : "";
       const frame = make("div", "desk-frame");
       frame.id = "desk-frame";
-      const notes = lead.camera.notes.map((text) => make("p", "desk-note", text));
+      const notes = lead.notes.map((text) => make("p", "desk-note", text));
       spot.replaceChildren(make("div", "desk-scroll", "", head(lead), frame, strip(lead), looks(lead), ...notes), actions());
       drawFrame();
       if (said) desk.say(said, "good");

@@ -50,7 +50,7 @@ def blurred_jpeg(
     image = decode(data)
     if isinstance(image, Unobserved):
         raise Refused(
-            f"画面无法解码，不能脱敏，不予导出 / the frame cannot be decoded, so not blurred: it does not leave ({image.detail})."
+            "画面无法解码，不能脱敏，不予导出 / the frame cannot be decoded, so not blurred: it does not leave."
         )
     persons = finder.persons(image)
     ready = blur(image, [p.corners for p in persons], mode, incident_boxes)

@@ -40,11 +40,11 @@ SOURCES: dict[str, Maker] = {
 
 
 class HostTurns:
-    """How many cameras of one host are asked at a time; the others of that host wait, those of other hosts do not."""
+    """How many cameras of one host and port are asked at a time; the others there wait, those elsewhere do not."""
 
     def __init__(self, config: FetchConfig) -> None:
         self._config = config
-        # Only hosts that are asked just now: the number asked and waiting, and the turns.
+        # Only those that are asked just now: the number asked and waiting, and the turns.
         self._asked: dict[str, int] = defaultdict(int)
         self._turns: dict[str, asyncio.Semaphore] = {}
 
@@ -80,15 +80,19 @@ class DispatchingSource:
     async def grab(self, camera: Camera) -> Frame | Unobserved:
         source = self._sources.get(scheme_of(camera.snapshot_url))
         if source is None:
-            return Unobserved(Reason.BAD_ADDRESS, f"none of {', '.join(f'{s}://' for s in self._sources)}")
-        host = _host_of(camera.snapshot_url)
+            known = ", ".join(f"{s}://" for s in self._sources)
+            return Unobserved(Reason.BAD_ADDRESS, f"只认 {known} / none of {known}")
+        host = turn_of(camera.snapshot_url)
         if host is None:
             return Unobserved(Reason.BAD_ADDRESS)
         if not host:
             return await source.grab(camera)
         async with self._hosts.turn(host) as is_mine:
             if not is_mine:
-                return Unobserved(Reason.HOST_BUSY, "other cameras of its host took all turns")
+                return Unobserved(
+                    Reason.HOST_BUSY,
+                    "同一主机的其他摄像机占满了名额 / other cameras of its host took all turns",
+                )
             return await source.grab(camera)
 
     async def close(self) -> None:
@@ -105,9 +109,19 @@ def open_source(config: WatchConfig, *, clock: Clock) -> DispatchingSource:
     return DispatchingSource(sources, http, config.fetch)
 
 
-def _host_of(address: str) -> str | None:
-    """The host, whatever the port: a recorder's web and its streams load one machine. Empty for files; None: no address."""
+# Where a scheme asks when its address names no port. A GB/T 28181 device is no host: the platform has a limit of its own.
+_PORTS = {"http": 80, "isapi": 80, "onvif": 80, "https": 443, "rtsp": 554}
+
+
+def turn_of(address: str) -> str | None:
+    """What a camera waits for: `host:port`. Empty for files; None: no address.
+
+    By port, since recorders behind one NAT address are told apart by it and each bears its own load. The price: a recorder
+    that is asked both for pictures and for streams counts as two.
+    """
     try:
-        return urlsplit(address).hostname or ""
+        parts = urlsplit(address)
+        port = parts.port or _PORTS.get(parts.scheme.lower(), 0)
     except ValueError:
         return None
+    return f"{parts.hostname}:{port}" if parts.hostname else ""

@@ -63,7 +63,10 @@ class FileSource:
     async def grab(self, camera: Camera) -> Frame | Unobserved:
         parts = urlsplit(camera.snapshot_url)
         if parts.scheme != "file" or parts.netloc or parts.path.strip("/") == "" or "%00" in parts.path:
-            return Unobserved(Reason.BAD_ADDRESS, "file:///folder or file:///picture.jpg")
+            return Unobserved(
+                Reason.BAD_ADDRESS,
+                "file:///folder 或 file:///picture.jpg / file:///folder or file:///picture.jpg",
+            )
         at = self._clock()
         turn = self._next.get(camera.id, 0)
         self._next[camera.id] = turn + 1
@@ -72,7 +75,8 @@ class FileSource:
             async with asyncio.timeout(self._fetch.total_s):
                 data = await asyncio.to_thread(self._read, Path(unquote(parts.path)), turn)
         except TimeoutError:
-            return Unobserved(Reason.TIMEOUT, f"not read within {self._fetch.total_s:g} s")
+            limit = f"{self._fetch.total_s:g}"
+            return Unobserved(Reason.TIMEOUT, f"{limit} 秒内没有读完 / not read within {limit} s")
         except OSError as fault:
             return Unobserved(Reason.FILE_MISSING, type(fault).__name__)
         return data if isinstance(data, Unobserved) else Frame(data, at, self._clock())
@@ -85,19 +89,23 @@ class FileSource:
         if path.is_dir():
             pictures = _pictures(path)
             if not pictures:
-                return Unobserved(Reason.FILE_MISSING, "a folder without pictures")
+                return Unobserved(Reason.FILE_MISSING, "文件夹里没有图片 / a folder without pictures")
             path = pictures[turn % len(pictures)]
         real = path.resolve(strict=True)
         if not real.is_relative_to(self._root.resolve()):
             return Unobserved(
-                Reason.BAD_ADDRESS, "outside the folder that file:// may read (sources.files.root)"
+                Reason.BAD_ADDRESS,
+                "不在 file:// 可读的文件夹内（sources.files.root） / outside the folder that file:// may read (sources.files.root)",
             )
         if not real.is_file():  # a pipe would be waited for
-            return Unobserved(Reason.NOT_AN_IMAGE, "no plain file")
+            return Unobserved(Reason.NOT_AN_IMAGE, "不是普通文件 / no plain file")
         with real.open("rb") as stream:
             data = stream.read(self._fetch.max_bytes + 1)
         if len(data) > self._fetch.max_bytes:
-            return Unobserved(Reason.TOO_LARGE, f"more than {self._fetch.max_bytes} bytes")
+            return Unobserved(
+                Reason.TOO_LARGE,
+                f"超过 {self._fetch.max_bytes} 字节 / more than {self._fetch.max_bytes} bytes",
+            )
         return checked(data, self._fetch)
 
 

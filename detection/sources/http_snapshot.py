@@ -40,7 +40,10 @@ class _Answer:
 
 class HttpSnapshot:
     """Snapshots over HTTP. Proxies of the environment are ignored, and a redirect is followed within the camera's own host
-    and port only: its address is its own, and its account goes nowhere else. `clock` gives the time of capture and receipt."""
+    and port only: its address is its own, and its account goes nowhere else. `clock` gives the time of capture and receipt.
+
+    Used by itself it asks config.in_flight cameras at a time, however many of them stand at one host: per_host is kept by
+    detection.sources.dispatch, through which the watch asks."""
 
     def __init__(self, config: FetchConfig, *, clock: Callable[[], datetime]) -> None:
         self._config = config
@@ -65,9 +68,11 @@ class HttpSnapshot:
                 answer = self._without_asking(camera) or await self._download(camera, progress)
         except TimeoutError:
             if progress.kept_bytes:
-                detail = f"{progress.kept_bytes} bytes within {self._config.total_s:g} s"
-                return Unobserved(Reason.TOO_SLOW, detail)
-            return Unobserved(Reason.TIMEOUT, f"no picture within {self._config.total_s:g} s")
+                kept, limit = progress.kept_bytes, f"{self._config.total_s:g}"
+                return Unobserved(
+                    Reason.TOO_SLOW, f"{limit} 秒内只收到 {kept} 字节 / {kept} bytes within {limit} s"
+                )
+            return no_picture_within(self._config.total_s)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             return unobserved_by(fault)
         if isinstance(answer, Unobserved):
@@ -89,7 +94,9 @@ class HttpSnapshot:
         if isinstance(camera.credentials, Unobserved):
             return camera.credentials
         if camera.credentials is None and has_places(camera.snapshot_url):
-            return Unobserved(Reason.HTTP_401, "its address needs an account, and none is stored")
+            return Unobserved(
+                Reason.HTTP_401, "地址需要账号，但没有存 / its address needs an account, and none is stored"
+            )
         return self._refusals.standing(camera)
 
     async def _download(self, camera: Camera, progress: Progress) -> _Answer | Unobserved:
@@ -107,13 +114,16 @@ class HttpSnapshot:
             answer = await self._follow(flow, is_in_address, progress)
             if isinstance(answer, httpx.URL):
                 if not _is_same_camera(request.url, answer):
-                    return Unobserved(Reason.HTTP_REDIRECT, "to another host or port")
+                    return Unobserved(Reason.HTTP_REDIRECT, "转到别的主机或端口 / to another host or port")
                 url = str(answer)
                 continue
             if isinstance(answer, Unobserved) and answer.reason is Reason.UNAUTHORIZED:
                 self._refusals.note(camera)
             return answer
-        return Unobserved(Reason.TOO_MANY_REDIRECTS, f"more than {self._config.redirects}")
+        return Unobserved(
+            Reason.TOO_MANY_REDIRECTS,
+            f"超过 {self._config.redirects} 次 / more than {self._config.redirects}",
+        )
 
     async def _follow(
         self, flow: Flow, is_in_address: bool, progress: Progress
@@ -142,7 +152,10 @@ class HttpSnapshot:
         if response.status_code != httpx.codes.OK:
             reason = reason_of_status(response.status_code)
             if reason is Reason.HTTP_401 and asked_with_account:
-                return Unobserved(Reason.UNAUTHORIZED, "the stored user name or password was refused")
+                return Unobserved(
+                    Reason.UNAUTHORIZED,
+                    "所存的用户名或密码被拒绝 / the stored user name or password was refused",
+                )
             return Unobserved(reason, f"HTTP {response.status_code}")
         data = await body_of(response, self._config.max_bytes, progress)
         if isinstance(data, Unobserved):
@@ -159,14 +172,21 @@ async def body_of(
         parts.append(part)
         progress.kept_bytes += len(part)
         if progress.kept_bytes > max_bytes:
-            return Unobserved(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
+            return Unobserved(Reason.TOO_LARGE, f"超过 {max_bytes} 字节 / more than {max_bytes} bytes")
     return b"".join(parts)
+
+
+def no_picture_within(seconds: float) -> Unobserved:
+    """What a source answers when its time is over."""
+    return Unobserved(Reason.TIMEOUT, f"{seconds:g} 秒内没有画面 / no picture within {seconds:g} s")
 
 
 def unobserved_by(fault: httpx.HTTPError | httpx.InvalidURL) -> Unobserved:
     """Why a request failed. The text of the error is not kept: it may hold the address."""
     if isinstance(fault, httpx.PoolTimeout):
-        return Unobserved(Reason.HOST_BUSY, "as many cameras are asked as may be at a time")
+        return Unobserved(
+            Reason.HOST_BUSY, "同时查看的摄像机已达上限 / as many cameras are asked as may be at a time"
+        )
     if isinstance(fault, httpx.ConnectTimeout):
         return Unobserved(Reason.CONNECT_TIMEOUT)
     if isinstance(fault, httpx.TimeoutException):

@@ -19,7 +19,14 @@ from detection.config import FetchConfig, OnvifConfig
 from detection.sources import soap
 from detection.sources.base import FailedLookError
 from detection.sources.clock import offset_s
-from detection.sources.http_snapshot import HttpSnapshot, body_of, reason_of_status, unobserved_by
+from detection.sources.foreign import foreign
+from detection.sources.http_snapshot import (
+    HttpSnapshot,
+    body_of,
+    no_picture_within,
+    reason_of_status,
+    unobserved_by,
+)
 from detection.sources.refusals import Refusals
 from detection.types import Camera, Credentials, Frame, Reason, Unobserved
 
@@ -60,7 +67,7 @@ class OnvifSource:
         except FailedLookError as failed:
             return failed.unobserved
         except TimeoutError:
-            return Unobserved(Reason.TIMEOUT, f"no picture within {self._fetch.total_s:g} s")
+            return no_picture_within(self._fetch.total_s)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             return unobserved_by(fault)
         if isinstance(got, Unobserved):
@@ -109,16 +116,20 @@ class OnvifSource:
         services = await call(base + self._config.path, soap.GET_CAPABILITIES)
         media = _at_home(soap.text_of(services, "Media", "XAddr"), base)
         if media is None:
-            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "it names no media service"))
+            raise FailedLookError(
+                Unobserved(Reason.ONVIF_FAULT, "设备没有给出媒体服务 / it names no media service")
+            )
         profile = unquote(parts.path.strip("/"))
         if not profile:
             profile = soap.first_profile(await call(media, soap.GET_PROFILES)) or ""
         if not profile:
-            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "it has no profile"))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "设备没有配置文件 / it has no profile"))
         answer = await call(media, soap.get_snapshot_uri(profile))
         snapshot = _at_home(soap.text_of(answer, "MediaUri", "Uri"), base)
         if snapshot is None:
-            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, "it names no snapshot address"))
+            raise FailedLookError(
+                Unobserved(Reason.ONVIF_FAULT, "设备没有给出抓图地址 / it names no snapshot address")
+            )
         return _Known(of, snapshot, offset, time.monotonic() + self._config.cache_s)
 
     async def _call(self, url: str, body: str, security: str | None) -> soap.Element:
@@ -141,15 +152,20 @@ class OnvifSource:
         if response.status_code == httpx.codes.UNAUTHORIZED or (fault and "NotAuthorized" in fault):
             # Without a security header nothing was refused: none was shown.
             reason = Reason.UNAUTHORIZED if security else Reason.HTTP_401
-            raise FailedLookError(Unobserved(reason, "ONVIF: not authorized"))
+            raise FailedLookError(Unobserved(reason, "ONVIF 未授权 / ONVIF: not authorized"))
         if fault is not None:
-            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, fault[:100]))
+            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, foreign(fault, 100)))
         if response.status_code != httpx.codes.OK:
             raise FailedLookError(
                 Unobserved(reason_of_status(response.status_code), f"HTTP {response.status_code}")
             )
         if answer is None:
-            raise FailedLookError(Unobserved(Reason.ONVIF_FAULT, f"no SOAP answer, {len(data)} bytes"))
+            raise FailedLookError(
+                Unobserved(
+                    Reason.ONVIF_FAULT,
+                    f"不是 SOAP 应答，{len(data)} 字节 / no SOAP answer, {len(data)} bytes",
+                )
+            )
         return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detection.config import FetchConfig
+from detection.sources.foreign import foreign
 from detection.types import Reason, Unobserved
 
 __all__ = ["JPEG", "MAGIC", "checked", "size_in_header"]
@@ -18,10 +19,16 @@ _FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 def checked(data: bytes, config: FetchConfig, *, kind: str = "") -> bytes | Unobserved:
     """The bytes, or why they are not decoded: no JPEG or PNG, or one that would fill the memory. kind: as the sender says."""
     if not data.startswith(MAGIC):
-        return Unobserved(Reason.NOT_AN_IMAGE, f"{kind[:60] or 'nothing'}, {len(data)} bytes")
+        # Of a content type only what it is: "text/html; charset=utf-8" would part the detail.
+        what = foreign(kind.partition(";")[0], 60)
+        return Unobserved(
+            Reason.NOT_AN_IMAGE,
+            f"{what or '未说明类型'}，{len(data)} 字节 / {what or 'no type said'}, {len(data)} bytes",
+        )
     size = size_in_header(data)
     if size is not None and size[0] * size[1] > config.max_pixels:
-        return Unobserved(Reason.TOO_MANY_PIXELS, f"{size[0]}x{size[1]} in {len(data)} bytes")
+        said = f"{size[0]}x{size[1]}"
+        return Unobserved(Reason.TOO_MANY_PIXELS, f"{said}，{len(data)} 字节 / {said} in {len(data)} bytes")
     return data
 
 

@@ -25,7 +25,14 @@ import httpx
 
 from detection.config import FetchConfig, PlatformConfig
 from detection.sources.base import FailedLookError
-from detection.sources.http_snapshot import HttpSnapshot, body_of, reason_of_status, unobserved_by
+from detection.sources.foreign import foreign
+from detection.sources.http_snapshot import (
+    HttpSnapshot,
+    body_of,
+    no_picture_within,
+    reason_of_status,
+    unobserved_by,
+)
 from detection.sources.picture import checked
 from detection.types import Camera, Frame, Reason, Unobserved
 
@@ -53,13 +60,17 @@ class PlatformSource:
             return Unobserved(Reason.PLATFORM_NOT_SET, "sources.platform.base_url")
         named = device_and_channel(camera)
         if named is None:
-            return Unobserved(Reason.BAD_ADDRESS, "gb28181://device[/channel], 20 digits each")
+            return Unobserved(
+                Reason.BAD_ADDRESS,
+                "gb28181://device[/channel]，各 20 位数字 / gb28181://device[/channel], 20 digits each",
+            )
         try:
             async with asyncio.timeout(self._fetch.host_wait_s):
                 await self._turns.acquire()
         except TimeoutError:
+            n = self._config.at_a_time
             return Unobserved(
-                Reason.HOST_BUSY, f"the platform is asked {self._config.at_a_time} times already"
+                Reason.HOST_BUSY, f"平台上已有 {n} 个请求 / the platform is asked {n} times already"
             )
         try:
             return await self._ask(*named)
@@ -74,7 +85,7 @@ class PlatformSource:
         except FailedLookError as failed:
             return failed.unobserved
         except TimeoutError:
-            return Unobserved(Reason.TIMEOUT, f"no picture within {self._fetch.total_s:g} s")
+            return no_picture_within(self._fetch.total_s)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             return unobserved_by(fault)
         return Frame(data, captured_at, self._clock())
@@ -92,11 +103,18 @@ class PlatformSource:
             rf"(?:.*/)?{device}_{channel}_([\w-]+)\.jpg", name if isinstance(name, str) else ""
         )
         if taken is None:
-            raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, "it named no picture of this camera"))
+            raise FailedLookError(
+                Unobserved(
+                    Reason.PLATFORM_REFUSED,
+                    "平台没有给出这台摄像机的画面 / it named no picture of this camera",
+                )
+            )
         path = self._config.picture_path.format(device=device, channel=channel)
         status, body = await self._get(path, {"mark": taken[1]}, self._fetch.max_bytes)
         if status != httpx.codes.OK:
-            raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, f"HTTP {status} for the picture"))
+            raise FailedLookError(
+                Unobserved(Reason.PLATFORM_REFUSED, f"取画面时 HTTP {status} / HTTP {status} for the picture")
+            )
         data = checked(body, self._fetch)
         if isinstance(data, Unobserved):
             raise FailedLookError(data)
@@ -112,7 +130,9 @@ class PlatformSource:
             await self._sign_in(token)
             status, body = await self._send(path, query, max_bytes, self._token)
             if _is_signed_out(status, body):
-                raise FailedLookError(Unobserved(Reason.HTTP_403, "the platform's account may not see it"))
+                raise FailedLookError(
+                    Unobserved(Reason.HTTP_403, "平台账号无权查看 / the platform's account may not see it")
+                )
         return status, body
 
     async def _sign_in(self, old: str) -> None:
@@ -122,7 +142,9 @@ class PlatformSource:
                 return
             if time.monotonic() < self._refused_until:
                 raise FailedLookError(
-                    Unobserved(Reason.UNAUTHORIZED, "the platform refused its account before")
+                    Unobserved(
+                        Reason.UNAUTHORIZED, "平台此前拒绝了账号 / the platform refused its account before"
+                    )
                 )
             password = self._config.password.get_secret_value()
             # The API wants the MD5 of the password: the platform's choice, not ours.
@@ -137,12 +159,19 @@ class PlatformSource:
                 self._token = token
                 return
             if status >= 500:
-                raise FailedLookError(Unobserved(reason_of_status(status), "the platform's login"))
+                raise FailedLookError(Unobserved(reason_of_status(status), "平台登录 / the platform's login"))
             if code is None and status == httpx.codes.OK:
-                raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, "its login answers something else"))
+                raise FailedLookError(
+                    Unobserved(
+                        Reason.PLATFORM_REFUSED, "平台登录的应答不合要求 / its login answers something else"
+                    )
+                )
             self._refused_until = time.monotonic() + self._fetch.unauthorized_pause_s
             raise FailedLookError(
-                Unobserved(Reason.UNAUTHORIZED, f"the platform refused its account, code {code}")
+                Unobserved(
+                    Reason.UNAUTHORIZED,
+                    f"平台拒绝了账号，代码 {foreign(code, 20)} / the platform refused its account, code {foreign(code, 20)}",
+                )
             )
 
     async def _send(self, path: str, query: dict[str, str], max_bytes: int, token: str) -> tuple[int, bytes]:
@@ -187,7 +216,9 @@ def _data_of(status: int, body: bytes) -> Any:
     if isinstance(told, dict) and "code" in told:
         # Its own words (device offline, no stream) help whoever reads the log.
         raise FailedLookError(
-            Unobserved(Reason.PLATFORM_REFUSED, f"code {told['code']}: {str(told.get('msg'))[:60]}")
+            Unobserved(
+                Reason.PLATFORM_REFUSED, f"code {foreign(told['code'], 20)}: {foreign(told.get('msg'), 60)}"
+            )
         )
     if status != httpx.codes.OK:
         raise FailedLookError(Unobserved(Reason.PLATFORM_REFUSED, f"HTTP {status}"))

@@ -28,6 +28,9 @@ class Refusals:
             return None
         what, until = refused
         if what == (camera.snapshot_url, camera.credentials) and time.monotonic() < until:
-            return Unobserved(Reason.UNAUTHORIZED, "refused before; tried again later, or when it is changed")
+            return Unobserved(
+                Reason.UNAUTHORIZED,
+                "此前被拒绝，稍后或更改后再试 / refused before, tried again later, or when it is changed",
+            )
         del self._until[camera.id]
         return None

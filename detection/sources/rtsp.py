@@ -65,7 +65,8 @@ class RtspSource:
                     host, port, camera.snapshot_url, account, self._fetch, clock=self._clock
                 )
         except TimeoutError:
-            return Unobserved(Reason.RTSP_SILENT, f"no description within {self._fetch.total_s:g} s")
+            limit = f"{self._fetch.total_s:g}"
+            return Unobserved(Reason.RTSP_SILENT, f"{limit} 秒内没有描述 / no description within {limit} s")
         if isinstance(described, Unobserved):
             if described.reason is Reason.UNAUTHORIZED:
                 self._refusals.note(camera)
@@ -88,11 +89,13 @@ class RtspSource:
             async with asyncio.timeout(self._fetch.host_wait_s):
                 await self._readers.acquire()
         except TimeoutError:
-            return Unobserved(Reason.READERS_BUSY, f"{self._config.readers} streams are read already")
+            n = self._config.readers
+            return Unobserved(Reason.READERS_BUSY, f"已在读取 {n} 路 / {n} streams are read already")
         try:
             self._abandoned = {thread for thread in self._abandoned if thread.is_alive()}
             if len(self._abandoned) >= self._config.abandoned:
-                return Unobserved(Reason.READERS_BUSY, f"{len(self._abandoned)} readers hang")
+                n = len(self._abandoned)
+                return Unobserved(Reason.READERS_BUSY, f"{n} 路读取卡住 / {n} readers hang")
             return await self._read_aside(address, left_s)
         finally:
             self._readers.release()
@@ -120,7 +123,8 @@ class RtspSource:
             async with asyncio.timeout(left_s):
                 return await done
         except TimeoutError:
-            return Unobserved(Reason.RTSP_NO_PICTURE, f"none within {self._fetch.total_s:g} s")
+            limit = f"{self._fetch.total_s:g}"
+            return Unobserved(Reason.RTSP_NO_PICTURE, f"{limit} 秒内没有画面 / none within {limit} s")
         finally:
             if done.cancelled():  # by the time-out, or with the look
                 self._abandoned.add(thread)
@@ -142,7 +146,7 @@ def _one_picture(address: str, ends: float, max_pixels: int) -> bytes | Unobserv
         )
         try:
             if not capture.isOpened():
-                return _failed(ends, "it was described, and could not be opened")
+                return _failed(ends, "有描述，但打不开 / it was described, and could not be opened")
             width, height = (
                 round(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
             )
@@ -152,11 +156,15 @@ def _one_picture(address: str, ends: float, max_pixels: int) -> bytes | Unobserv
         finally:
             capture.release()
         if not has_come:
-            return _failed(ends, "the stream ended before a picture")
+            return _failed(ends, "没有画面，码流就断了 / the stream ended before a picture")
         is_written, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        return data.tobytes() if is_written else Unobserved(Reason.RTSP_NO_PICTURE, "cannot be encoded")
+        return (
+            data.tobytes()
+            if is_written
+            else Unobserved(Reason.RTSP_NO_PICTURE, "无法编码 / cannot be encoded")
+        )
     except cv2.error as fault:
-        return Unobserved(Reason.RTSP_NO_PICTURE, f"OpenCV error {fault.code}")
+        return Unobserved(Reason.RTSP_NO_PICTURE, f"OpenCV 错误 {fault.code} / OpenCV error {fault.code}")
 
 
 def _failed(ends: float, detail: str) -> Unobserved:

@@ -62,7 +62,8 @@ async def describe(
         async with asyncio.timeout(config.connect_s):
             reader, writer = await asyncio.open_connection(host, port, limit=65_536)
     except TimeoutError:
-        return Unobserved(Reason.CONNECT_TIMEOUT, f"no connection within {config.connect_s:g} s")
+        limit = f"{config.connect_s:g}"
+        return Unobserved(Reason.CONNECT_TIMEOUT, f"{limit} 秒内没有连上 / no connection within {limit} s")
     except (OSError, UnicodeError) as fault:
         return Unobserved(reason_of_connect(fault))
     described: Described | None = None
@@ -81,9 +82,11 @@ async def describe(
         described = Described(peer, offset, writer)
         return described
     except (asyncio.IncompleteReadError, ConnectionError):
-        return Unobserved(Reason.BROKEN_OFF, "the connection ended before an answer")
+        return Unobserved(Reason.BROKEN_OFF, "没有应答，连接就断了 / the connection ended before an answer")
     except (ValueError, asyncio.LimitOverrunError):
-        return Unobserved(Reason.RTSP_REFUSED, "what answers there is no RTSP server")
+        return Unobserved(
+            Reason.RTSP_REFUSED, "应答的不是 RTSP 服务器 / what answers there is no RTSP server"
+        )
     finally:
         if described is None:
             writer.close()
@@ -113,7 +116,7 @@ async def _ask(
 def _why_not(answer: _Answer, *, is_account_shown: bool) -> Unobserved | None:
     if answer.status == 200:
         if re.search(rb"^m=video ", answer.body, re.MULTILINE) is None:
-            return Unobserved(Reason.RTSP_NO_STREAM, "no video in its description")
+            return Unobserved(Reason.RTSP_NO_STREAM, "描述中没有视频 / no video in its description")
         return None
     detail = f"RTSP {answer.status}"
     if answer.status == 401:

@@ -81,6 +81,7 @@ REGISTERS: dict[str, Register] = {
         Register("sites", "场所（一企一档）", "Sites", "registry.site", "id", "geom", personal=("contact_name", "contact_phone")),
         Register("key_risk_areas", "重点风险源区域", "Key risk areas", "registry.key_risk_area", "code", "geom", links=(_SITE,)),
         Register("cameras", "摄像机", "Cameras", "registry.camera", "gb_id", "geom", links=(_SITE,)),
+        Register("blind_cameras", "此刻看不到画面的摄像机", "Cameras that are blind now", "analysis.camera_blind", "gb_id", "geom"),
         Register("departments", "部门", "Departments", "duty.department", "code"),
         Register("duty_rules", "职责规则", "Duty rules", "duty.rule", "code"),
         Register("assignments", "责任分配", "Assignments", "duty.assignment", "id", personal=_PERSONAL, links=(_PERSON,)),

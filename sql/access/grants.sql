@@ -150,7 +150,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION watch.make_hour_partitions, watch.record_connections, watch.forget_hours TO geoapp_watch;
     -- It tells, too (geoapp tell): who is told is the owner's to say.
     GRANT UPDATE (planned_at) ON watch.outbox TO geoapp_watch;
-    GRANT INSERT, UPDATE ON watch.delivery TO geoapp_watch;
+    GRANT INSERT, UPDATE, DELETE ON watch.delivery TO geoapp_watch;
     GRANT UPDATE (next_try_at, failures, failing_since, last_answer, last_told_at, tokens, tokens_at, lease_owner, lease_until,
         lease_token) ON watch.receiver TO geoapp_watch;
     GRANT EXECUTE ON FUNCTION watch.told_incident TO geoapp_watch;

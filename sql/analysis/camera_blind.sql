@@ -111,13 +111,16 @@ CREATE FUNCTION analysis.camera_blind_at(moment timestamptz) RETURNS TABLE (
         GROUP BY s.camera_id
     ),
     live AS MATERIALIZED (
-        SELECT i.incident_no, i.camera_id, i.geom
+        SELECT i.id, i.incident_no, i.geom
         FROM watch.incident AS i
         WHERE i.state IN ('open', 'quiet') AND i.mode = 'alert' AND i.review <> 'false' AND i.first_seen_at <= moment
     ),
-    -- Incidents that it saw itself, and those in its sector that others did.
+    -- Incidents that it saw itself, alone or with others, and those in its sector that only others did.
     incident_of AS (
-        SELECT b.id, l.incident_no FROM live AS l JOIN blind AS b ON b.id = l.camera_id
+        SELECT b.id, l.incident_no
+        FROM live AS l
+        JOIN watch.incident_camera AS v ON v.incident_id = l.id
+        JOIN blind AS b ON b.id = v.camera_id
         UNION
         SELECT b.id, l.incident_no
         FROM live AS l

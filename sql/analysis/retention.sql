@@ -3,10 +3,13 @@
 CREATE VIEW analysis.evidence_kept AS
 WITH frame AS (
     SELECT
-        e.id AS evidence_id, e.incident_id, i.incident_no, i.class, i.review, i.state, i.town_code, i.camera_id, e.captured_at, e.bytes,
-        e.not_kept, greatest(i.last_seen_at, i.reviewed_at) AS counted_from
+        e.id AS evidence_id, e.incident_id, i.incident_no, i.class, i.review, i.state, i.town_code,
+        -- Several cameras may see an incident: the one that took this frame.
+        coalesce(o.camera_id, i.camera_id) AS camera_id, e.captured_at, e.bytes, e.not_kept,
+        greatest(i.last_seen_at, i.reviewed_at) AS counted_from
     FROM watch.evidence AS e
     JOIN watch.incident AS i ON i.id = e.incident_id
+    LEFT JOIN watch.incident_observation AS o ON o.incident_id = e.incident_id AND o.observation_id = e.observation_id
 )
 SELECT
     f.evidence_id, f.incident_id, f.incident_no, f.class, f.review, f.town_code, f.camera_id, f.captured_at, f.bytes, f.not_kept,

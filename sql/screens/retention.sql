@@ -1,7 +1,8 @@
 -- The policy of keeping frames, with what is kept under each line now, as the reader may see it.
 WITH kept AS (
-    SELECT p.review, p.class, count(k.evidence_id) AS frames, coalesce(sum(k.bytes) FILTER (WHERE k.not_kept IS NULL), 0)::bigint AS bytes,
-        min(k.keep_until) FILTER (WHERE NOT k.is_held) AS next_until
+    SELECT p.review, p.class, count(k.evidence_id) FILTER (WHERE k.not_kept IS NULL) AS frames,
+        coalesce(sum(k.bytes) FILTER (WHERE k.not_kept IS NULL), 0)::bigint AS bytes,
+        min(k.keep_until) FILTER (WHERE k.not_kept IS NULL AND NOT k.is_held) AS next_until
     FROM watch.retention_policy AS p
     LEFT JOIN analysis.evidence_kept AS k ON k.review = p.review
         AND (

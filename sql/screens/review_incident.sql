@@ -1,4 +1,4 @@
--- One lead on the desk: what it is, where, its site and camera, and who has it in hand.
+-- One lead on the desk: what it is, where, its site, and who has it in hand.
 SELECT
     e.id, e.incident_no, e.class, e.state, e.review, e.review_reason, w.false_cause, e.reviewed_by, e.reviewed_at,
     e.first_seen_at, e.last_seen_at, e.opened_at, e.closed_at, e.peak_score, e.observation_count,
@@ -11,13 +11,11 @@ SELECT
         SELECT max(v.done_at) FROM inspection.visit AS v
         WHERE v.site_id = s.id AND v.kind <> 'self_check' AND v.outcome <> 'unknown' AND v.done_at <= %(now)s
     ) AS last_check_at,
-    c.observed AS camera_observed, c.reason AS camera_reason, c.last_observed_at AS camera_last_observed_at,
-    c.sector IS NOT NULL AS camera_has_pose,
+    (SELECT count(*) FROM watch.deletion AS d WHERE d.incident_id = e.id AND d.deleted_at IS NOT NULL) AS frames_deleted,
     h.login AS held_by, h.name_zh AS holder_zh, h.name_en AS holder_en, h.since AS held_since, h.db_role = access.caller() AS is_mine
 FROM analysis.event AS e
 JOIN watch.incident AS w ON w.id = e.id
 LEFT JOIN registry.site AS s ON s.id = e.site_id
 LEFT JOIN duty.rule AS r ON r.code = s.rule_code
-LEFT JOIN analysis.camera_at(%(now)s) AS c ON c.id = e.camera_id
 LEFT JOIN watch.incident_hold AS h ON h.incident_id = e.id AND h.held_until > %(now)s
 WHERE e.id = %(id)s

@@ -374,6 +374,7 @@ SQL = "' OR 1=1; DROP TABLE access.audit; --"
         "/lens/risk.json?as_of={}", "/towns.json?as_of={}", "/features/incident.geojson?since={}", "/identify?lon={}&lat=30",
         "/export/audit.csv?login={}", "/export/audit.csv?action={}", "/export/audit.csv?subject={}", "/export/audit.csv?town={}",
         "/export/audit.csv?text={}", "/export/audit.csv?since={}", "/export/audit.csv?until={}", "/export/audit.csv?before={}",
+        "/export/ledger.csv?day={}", "/export/ledger.csv?day=2026-11-01&kind={}", "/export/ledger.csv?day=2026-11-01&town={}",
         "/?lang={}", "/?theme={}", "/audit?login={}", "/account?lang={}", "/signin?next={}", "/signin?lang={}", "/evidence/x.jpg?why={}",
     ],
 )  # fmt: skip

@@ -1,13 +1,17 @@
 """The audit in words: what was done to an account, and its fields and values, in both languages."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from screens import Site
 from test_account_pages import numbers, records_of
 
+import dashboards
 from dashboards.audit_page import field_word
+from dashboards.texts import catalogue
 from geoapp.access.account_changes import change_account, disable, enable
 from geoapp.access.accounts import add_account
 from geoapp.database.connection import connect
@@ -22,6 +26,10 @@ TABLES = (
     "watch.incident_assignment",
     "watch.handover",
     "watch.handover_receipt",
+    "watch.legal_hold",
+    "watch.retention_policy",
+    "watch.camera_mode",
+    "watch.mask",
     "inspection.visit",
     "inspection.hazard",
     "territory.changeset",
@@ -117,3 +125,46 @@ def test_the_filter_finds_the_deed_and_the_bare_change(site: Site, word: str, co
     assert row is not None
     assert list(row["after"]) == [column]
     assert (json.dumps(row["after"][column]) == "null") == (word == "account_enabled")
+
+
+# --- nothing on record without a word ----------------------------------------------------------------------------------
+
+ROOT = Path(dashboards.__file__).parents[1]
+# access.record('sign_out', 'session', …) in Python or SQL; record(connection, "backup", …), record_batch(…) in Python.
+BY_SQL = re.compile(r"access\.(?:write_)?record\(\s*'([a-z_]+)'(?:,\s*'([a-z_.]+)')?")
+BY_PYTHON = re.compile(r"\b_?record(?:_batch)?\(\s*[\w.]+,\s*\"([a-z_]+)\"(?:,\s*\"([a-z_.]+)\")?")
+LATER_SUBJECT = re.compile(r"access\.(?:write_)?record\(\s*%s,\s*'([a-z_.]+)'")
+
+
+def written_on_record() -> tuple[set[str], set[str]]:
+    """Actions and subjects that the program's own texts write."""
+    actions, subjects = set(), set()
+    for room in ("geoapp", "etl", "layers", "detection", "dashboards", "sql"):
+        for path in (ROOT / room).rglob("*"):
+            if path.suffix not in (".py", ".sql") or path.name.endswith(".down.sql"):
+                continue
+            text = path.read_text(encoding="utf-8")
+            for action, subject in BY_SQL.findall(text) + BY_PYTHON.findall(text):
+                actions.add(action)
+                subjects |= {subject} - {""}
+            subjects |= set(LATER_SUBJECT.findall(text))
+    return actions, subjects
+
+
+def test_every_action_and_subject_on_record_has_words(site: Site) -> None:
+    actions, subjects = written_on_record()
+    assert {"look_at_evidence", "feed_add", "backup", "sign_out", "grid_propose"} <= actions, (
+        "the search finds them"
+    )
+    assert {"staging.feed", "path", "session", "database"} <= subjects
+    with site.connect() as owner:
+        rows = owner.execute(
+            "SELECT DISTINCT g.tgrelid::regclass::text AS name FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid"
+            " JOIN pg_proc AS p ON p.oid = g.tgfoid WHERE p.pronamespace = 'access'::regnamespace AND p.proname LIKE 'audit%%row'"
+            " AND NOT c.relispartition"
+        ).fetchall()
+    tables = {row["name"] for row in rows}
+    assert {"watch.incident", "access.account", "watch.receiver"} <= tables
+    nameless = {s for s in subjects | tables if f"audit_subject.{s.replace('.', '_', 1)}" not in catalogue()}
+    wordless = {a for a in actions if f"audit_action.{a}" not in catalogue()}
+    assert (nameless, wordless) == (set(), set())

@@ -14,7 +14,7 @@ from dashboards import camera_blind
 FAULTS = [
     ("frozen", "同一画面 7200 秒 / same picture for 7200 s"),
     ("blurred", "清晰度 0.31，平时 0.62 / sharpness 0.31, usually 0.62"),
-    ("timeout", "no whole picture within 5 s"),
+    ("timeout", "5 秒内没有画面 / no picture within 5 s"),
     ("covered", "48 格中 2 格有轮廓，平时 41 / outlines in 2 of 48 fields, usually 41"),
     ("frozen", "同一画面 300 秒 / same picture for 300 s"),
 ]

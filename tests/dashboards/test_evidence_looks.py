@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,13 +15,15 @@ import psycopg
 import pytest
 from psycopg import sql
 from screens import Site, open_incident
+from test_account_pages import body_of
 from test_matrix_http import DRAWER, callback
 from test_web import asked
 
-from dashboards import evidence
+from dashboards import evidence, retention_panel
 from detection.config import EvidenceConfig
 from detection.retention import sweep
 from detection.types import Box, Image
+from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 
 PERSON = (40.0, 60.0, 90.0, 200.0)
@@ -298,3 +301,35 @@ def test_the_committee_holds_and_releases_in_its_own_name_and_others_do_not(
         ).fetchone()
         assert changed == {"days": 45, "changed_by": "admin"}
         owner.execute("UPDATE watch.retention_policy SET days = 30 WHERE review = 'false' AND class = 'any'")
+
+
+def test_the_retention_panel_counts_what_is_there_and_marks_what_needs_a_hand(site: Site) -> None:
+    with site.connect() as owner:
+        kept = open_incident(owner, site.home)
+        lost = open_incident(owner, site.home)
+        owner.execute(
+            "UPDATE watch.evidence SET path = NULL, sha256 = NULL, not_kept = 'disk_full' WHERE incident_id = %s",
+            (lost["id"],),
+        )
+        owner.execute("UPDATE watch.evidence SET bytes = 345000 WHERE incident_id = %s", (kept["id"],))
+        counted = owner.execute(
+            "SELECT count(*) FILTER (WHERE not_kept IS NULL) AS kept, count(not_kept) AS lost FROM watch.evidence"
+        ).fetchone()
+    assert counted is not None
+    shown = body_of(site.client("committee"), "/audit", "?lang=en")
+    assert f"Frames kept: {counted['kept']}, " in shown
+    assert f"Frames not kept because the disk was full: {counted['lost']}" in shown
+    marked = re.findall(r'"children": "([^"]+)", "className": "bad"', shown)
+    assert f"Frames not kept because the disk was full: {counted['lost']}" in marked
+    assert not [text for text in marked if text.startswith("Frames kept")]
+    with site.connect() as owner:
+        rows = owner.execute(read_sql("screens/retention").encode()).fetchall()
+    assert sum(r["frames"] for r in rows) == counted["kept"], "what was not kept is not counted as kept"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 MB"), (1, "1 KB"), (345_000, "345 KB"), (1_250_000, "1.2 MB"), (2.5e9, "2.5 GB")],
+)
+def test_sizes_in_words(count: float, words: str) -> None:
+    assert retention_panel.size(count) == words

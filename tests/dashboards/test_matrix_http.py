@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import cv2
@@ -114,6 +114,11 @@ class Desk:
         yield "/features/incident.geojson?since=2000-01-01T00:00:00Z"
         yield from ("/review/queue.json", "/review/shift.json?since=2000-01-01T00:00:00Z")
         yield "/export/audit.csv?since=&reason=matrix"
+        yesterday = date.today() - timedelta(days=1)
+        yield from (
+            f"/export/ledger.csv?day={yesterday}&kind={kind}&reason=matrix"
+            for kind in ("camera", "site", "town")
+        )
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
         yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
         yield from (f"/layers/{name}.json" for name in LAYERS)

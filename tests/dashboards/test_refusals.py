@@ -39,6 +39,8 @@ def counted(site: Site, name: str) -> float:
         ("GET", "/export/audit.csv?reason=想看看"),
         ("GET", "/accounts"),
         ("GET", "/export/site.gpkg?reason=想看看"),
+        ("GET", "/export/blind_cameras.csv?reason=想看看"),
+        ("GET", "/export/ledger.csv?day=2026-11-01&reason=想看看"),
     ],
 )
 def test_a_role_that_may_not_is_on_record_and_counted(site: Site, method: str, path: str) -> None:

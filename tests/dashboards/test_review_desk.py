@@ -108,10 +108,17 @@ def desk(running: Desk) -> Desk:
         "handover_receipt",
         "handover",
         "evidence",
+        "incident_observation",
+        "observation",
+        "deletion",
         "outbox",
     ):
         running.owner.execute(f"DELETE FROM watch.{table}".encode())
     running.owner.execute("DELETE FROM watch.incident")
+    # Cameras that a test put up.
+    running.owner.execute(
+        "DELETE FROM registry.camera WHERE id <> ALL (%s)", (list(running.cameras.values()),)
+    )
     return running
 
 
@@ -435,7 +442,7 @@ def test_a_lead_says_what_is_known_and_what_is_not(desk: Desk) -> None:
     assert any(r["name"] == "Grid worker" for r in parts["answering"]["rows"])
     assert (lead["frames"], lead["newest"], lead["looks"]) == ([], None, [])
     other = desk.get("officer_b", f"/review/lead/{desk.incident(TOWN_B)}.json?lang=en").json()
-    assert any("no pose" in note for note in other["camera"]["notes"])
+    assert any("no pose" in note for note in other["notes"])
 
 
 def test_a_permit_is_shown_with_whether_it_holds_there_and_then(desk: Desk) -> None:
@@ -499,8 +506,109 @@ def test_frames_come_in_the_order_of_time_with_those_of_the_same_camera_around(d
     assert told["frames"][1]["boxes"][0] | {} == {
         "name": "fire", "score": 0.9, "left": 10.0, "top": 10.0, "width": 10.0, "height": 10.0, "label": "Fire 0.90",
     }  # fmt: skip
-    assert [x["tone"] for x in told["looks"]] == ["clear", "blind", "hit"]
-    assert "timed out" in told["looks"][1]["words"]
+    (only,) = told["looks"]
+    assert [x["tone"] for x in only["looks"]] == ["clear", "blind", "hit"]
+    assert "timed out" in only["looks"][1]["words"]
+    assert {f["camera"] for f in told["frames"]} == {""}, "one camera needs no name"
+
+
+def add_frame(desk: Desk, incident: str, camera: int, at: datetime, not_kept: str | None = None) -> None:
+    """A frame of an incident, taken by a camera that looked just then."""
+    look = uuid.uuid4()
+    desk.owner.execute(
+        "INSERT INTO watch.incident_observation (incident_id, observation_id, score, camera_id, captured_at)"
+        " VALUES (%s, %s, 0.8, %s, %s)",
+        (incident, look, camera, at),
+    )
+    desk.owner.execute(
+        "INSERT INTO watch.evidence (incident_id, observation_id, sha256, path, bytes, width_px, height_px, captured_at,"
+        " received_at, boxes, not_kept) VALUES (%s, %s, %s, %s, 1, 640, 360, %s, %s, '[]', %s)",
+        (incident, look, *((None, None) if not_kept else ("0" * 64, "x.jpg")), at, at, not_kept),
+    )
+
+
+def seen_by_another(desk: Desk, incident: str, camera: int) -> None:
+    desk.owner.execute(
+        "INSERT INTO watch.incident_camera (incident_id, camera_id, box, looks, looked_at, first_seen_at, last_seen_at, peak_score)"
+        " VALUES (%s, %s, '{0,0,10,10}', '{true}', %s, %s, %s, 0.85)",
+        (incident, camera, [NOW], NOW + timedelta(seconds=5), NOW + timedelta(seconds=65)),
+    )
+
+
+def test_each_camera_that_saw_a_lead_is_shown_with_its_frames_and_looks(desk: Desk) -> None:
+    first = desk.cameras[TOWN_A]
+    second = add_camera(desk.owner, 650, 120, None)
+    desk.owner.execute("UPDATE registry.camera SET name_zh = '东门机' WHERE id = %s", (second,))
+    lead = desk.incident(class_="fire")
+    seen_by_another(desk, lead, second)
+    # Ten frames of the first camera must not push out the only one of the second.
+    for seconds in range(10):
+        add_frame(desk, lead, first, NOW + timedelta(seconds=10 + seconds))
+    add_frame(desk, lead, second, NOW + timedelta(seconds=5))
+    # What the second camera saw before, as another lead, is shown too; what a third saw of that lead is not.
+    before = desk.incident(class_="smoke", seen=NOW - timedelta(minutes=5))
+    seen_by_another(desk, before, second)
+    for camera in (second, desk.cameras[TOWN_B]):
+        add_frame(desk, before, camera, NOW - timedelta(minutes=5))
+    for camera in (first, second):
+        desk.owner.execute(
+            "INSERT INTO watch.observation (id, camera_id, captured_at, received_at, observed, reason, boxes)"
+            " VALUES (gen_random_uuid(), %s, %s, %s, %s, %s, '[]')",
+            (camera, NOW, NOW, camera == first, None if camera == first else "timeout"),
+        )
+    told = desk.get("officer", f"/review/lead/{lead}.json?lang=zh").json()
+    own = [f for f in told["frames"] if f["is_own"]]
+    assert own[0]["camera"] == "东门机", "the earliest of all"
+    assert [f["camera"] for f in own].count("东门机") == 1
+    assert len(own) == 1 + 7 + 1, "the newest seven, and the first one of either camera"
+    assert [f["camera"] for f in told["frames"] if not f["is_own"]] == ["东门机"]
+    by_camera = {x["camera"]: [look["tone"] for look in x["looks"]] for x in told["looks"]}
+    assert by_camera["东门机"] == ["blind"]
+    assert len(by_camera) == 2
+    cameras = next(s for s in told["sections"] if s["key"] == "cameras")["rows"]
+    assert [r["name"] for r in cameras] == ["发现者", "发现者"]
+    assert cameras[1]["value"] == "东门机"
+    assert "0.85" in cameras[1]["small"]
+    assert [note for note in told["notes"] if "没有姿态" in note and "东门机" in note]
+
+
+def test_a_camera_of_another_area_that_saw_a_lead_is_not_named_and_not_left_out(desk: Desk) -> None:
+    lead = desk.incident(class_="fire")
+    seen_by_another(desk, lead, desk.cameras[TOWN_B])
+    add_frame(desk, lead, desk.cameras[TOWN_B], NOW)
+    add_frame(desk, lead, desk.cameras[TOWN_A], NOW + timedelta(seconds=1))
+    told = desk.get("officer", f"/review/lead/{lead}.json?lang=en").json()
+    rows = next(s for s in told["sections"] if s["key"] == "cameras")["rows"]
+    assert [(r["value"], r["link"]) for r in rows[1:]] == [("A camera outside your area", "")]
+    assert told["frames"][0]["camera"] == "A camera outside your area"
+    whole = desk.get("committee", f"/review/lead/{lead}.json?lang=en").json()
+    assert "A camera outside your area" not in str(whole)
+
+
+def test_a_frame_that_was_not_kept_has_its_place_and_its_reason(desk: Desk) -> None:
+    lead = desk.incident(class_="fire")
+    add_frame(desk, lead, desk.cameras[TOWN_A], NOW)
+    for seconds in range(1, 10):
+        add_frame(desk, lead, desk.cameras[TOWN_A], NOW + timedelta(seconds=seconds), "disk_full")
+    told = desk.get("officer", f"/review/lead/{lead}.json?lang=en").json()
+    assert [bool(f["not_kept"]) for f in told["frames"]] == [False] + [True] * 7
+    assert "disk was full" in told["frames"][-1]["not_kept"]
+    assert told["newest"] == told["frames"][0]["id"], "the desk opens with a frame that can be seen"
+    zh = desk.get("officer", f"/review/lead/{lead}.json").json()
+    assert "存储空间已满" in zh["frames"][-1]["not_kept"]
+
+
+def test_a_lead_whose_frames_were_deleted_does_not_say_that_there_were_none(desk: Desk) -> None:
+    lead = desk.incident(class_="fire")
+    assert "No frame was kept" in desk.get("officer", f"/review/lead/{lead}.json?lang=en").json()["no_frames"]
+    desk.owner.execute(
+        "INSERT INTO watch.deletion (evidence_id, incident_id, incident_no, town_code, sha256, path, bytes, captured_at, review,"
+        " class, days, basis_zh, basis_en, begun_at, deleted_at, was_missing)"
+        " SELECT gen_random_uuid(), i.id, i.incident_no, i.town_code, repeat('0', 64), 'x.jpg', 1, i.first_seen_at, 'unreviewed',"
+        " i.class, 180, '依据', 'basis', now(), now(), false FROM watch.incident AS i WHERE i.id = %s",
+        (lead,),
+    )
+    assert "deleted" in desk.get("officer", f"/review/lead/{lead}.json?lang=en").json()["no_frames"]
 
 
 # --- handover -----------------------------------------------------------------------------------------------------------

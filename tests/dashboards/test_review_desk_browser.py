@@ -309,3 +309,7 @@ def test_nothing_is_cut_off(
         assert box["x"] + box["width"] <= width + 1, name
     box = shown_at(page, ".verdict.confirmed")
     assert box["y"] + box["height"] <= height  # what an officer says stays in reach
+    # A city's long name is cut short beside the live pill; it never lies under it.
+    page.evaluate("document.querySelector('.title span').textContent = '某某某某新区安全生产一张图指挥平台'")
+    title, pill = shown_at(page, ".title"), shown_at(page, "#live-pill")
+    assert title["x"] + title["width"] <= pill["x"] or title["y"] >= pill["y"] + pill["height"]

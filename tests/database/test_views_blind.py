@@ -124,12 +124,22 @@ def test_incidents_that_nobody_can_follow(town: Connection) -> None:
     add_incident(town, other, None, AS_OF - HOUR, x=100, y=100)
     for state, review in (("closed", "unreviewed"), ("open", "false"), ("candidate", "unreviewed")):
         add_incident(town, camera, None, AS_OF - HOUR, x=100, y=100, state=state, review=review)
+    # Begun by another camera, far from its sector, and seen by this one too; and one that it has no part in.
+    shared = add_incident(town, other, None, AS_OF - HOUR, x=800, y=800)
+    town.execute(
+        "INSERT INTO watch.incident_camera (incident_id, camera_id, box, looks, looked_at, first_seen_at, last_seen_at, peak_score)"
+        " VALUES (%s, %s, '{0,0,10,10}', '{true}', ARRAY[%s::timestamptz], %s, %s, 0.8)",
+        (shared, camera, AS_OF - HOUR, AS_OF - HOUR, AS_OF - HOUR),
+    )
+    alone = add_incident(town, other, None, AS_OF - HOUR, x=850, y=850)
     row = blind(town)[camera]
     numbers = town.execute(
         "SELECT array_agg(incident_no ORDER BY incident_no) AS n FROM watch.incident WHERE state = 'open' AND review = 'unreviewed'"
+        " AND id <> %s",
+        (alone,),
     ).fetchone()
     assert numbers is not None
-    assert row["incident_count"] == 2
+    assert row["incident_count"] == 3
     assert row["incident_nos"] == numbers["n"]
 
 

@@ -1,5 +1,6 @@
 """What the watch pays attention to: modes of cameras, masks from rejections, and the negatives that training takes."""
 
+import fcntl
 import json
 import time
 from datetime import timedelta
@@ -264,6 +265,32 @@ def test_negatives_follow_the_reviews(lamp: Connection, tmp_path: Path) -> None:
     reject(lamp, None, "confirmed")
     assert write_negatives(lamp, tmp_path, folder).removed == 1
     assert not list((folder / "images").glob("*.jpg"))
+
+
+def test_negatives_have_a_bound_and_one_writer(lamp: Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "negatives"
+    nothing = write_negatives(lamp, tmp_path, folder, adds=False)
+    assert (nothing.written, nothing.left_out) == (0, 2)
+    sizes = [r["bytes"] for r in lamp.execute("SELECT bytes FROM watch.evidence ORDER BY captured_at")]
+    newest = write_negatives(lamp, tmp_path, folder, most_bytes=sizes[-1])
+    assert (newest.written, newest.left_out) == (1, 1)
+    (image,) = (folder / "images").glob("*.jpg")
+    row = lamp.execute("SELECT id FROM watch.evidence ORDER BY captured_at DESC LIMIT 1").fetchone()
+    assert row is not None
+    assert image.stem == str(row["id"]), "the newest one"
+    assert write_negatives(lamp, tmp_path, folder).written == 1
+    none = write_negatives(lamp, tmp_path, folder, most_bytes=0)
+    assert (none.removed, none.left_out, list((folder / "images").glob("*"))) == (2, 2, [])
+    with (folder / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Refused, match="another process"):
+            write_negatives(lamp, tmp_path, folder)
+
+
+def test_a_frame_that_was_not_kept_is_no_negative(lamp: Connection, tmp_path: Path) -> None:
+    lamp.execute("UPDATE watch.evidence SET path = NULL, sha256 = NULL, not_kept = 'disk_full'")
+    done = write_negatives(lamp, tmp_path, tmp_path / "negatives")
+    assert (done.written, done.missing) == (0, ())
 
 
 def test_a_frame_that_shows_a_real_fire_as_well_is_no_negative(ground: Connection, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Lock
@@ -10,7 +11,7 @@ import pytest
 from watching import EAST, NORTH, SRID, CameraServer, gb_id, picture, send
 
 from detection.config import FetchConfig, WatchConfig, read_config
-from detection.sources.dispatch import SOURCES, open_source
+from detection.sources.dispatch import SOURCES, open_source, turn_of
 from detection.types import Camera, Frame, Reason, Unobserved
 from detection.watch import utc_now
 from geoapp.errors import Refused
@@ -124,6 +125,54 @@ def test_a_recorder_is_asked_so_many_times_at_once_and_others_do_not_wait(server
     assert [reason(a) for a in answers[:8]] == [None] * 8, "waiting for a turn is not the camera's own time"
     assert reason(answers[8]) is None
     assert other_took[0] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("address", "turn"),
+    [
+        ("http://203.0.113.5:8001/a.jpg", "203.0.113.5:8001"),
+        ("http://203.0.113.5:8002/a.jpg", "203.0.113.5:8002"),
+        ("http://10.0.0.7/a.jpg", "10.0.0.7:80"),
+        ("isapi://10.0.0.7/12", "10.0.0.7:80"),
+        ("ONVIF://10.0.0.7", "10.0.0.7:80"),
+        ("https://Recorder.example/a.jpg", "recorder.example:443"),
+        ("rtsp://10.0.0.7/live", "10.0.0.7:554"),
+        ("rtsp://[fe80::1]:5540/live", "fe80::1:5540"),
+        ("file:///pictures/a.jpg", ""),
+        ("http://10.0.0.7:99999/a.jpg", None),
+    ],
+)
+def test_whom_a_camera_waits_for(address: str, turn: str | None) -> None:
+    assert turn_of(address) == turn
+
+
+def test_recorders_behind_one_address_are_told_apart_by_their_ports(server: CameraServer) -> None:
+    slow = Recorder(0.4)
+    server.scripts["channel"] = slow
+    took: list[float] = []
+
+    async def ask(other: CameraServer) -> list[Frame | Unobserved]:
+        source = open_source(WatchConfig(fetch=FetchConfig(per_host=1)), clock=utc_now)
+
+        async def neighbour() -> Frame | Unobserved:
+            began = time.monotonic()
+            answer = await source.grab(camera(other.url("channel"), 99))
+            took.append(time.monotonic() - began)
+            return answer
+
+        try:
+            return await asyncio.gather(
+                *(source.grab(camera(server.url("channel"), n)) for n in range(3)), neighbour()
+            )
+        finally:
+            await source.close()
+
+    with closing(CameraServer()) as other:
+        other.scripts["channel"] = send(GOOD)
+        answers = asyncio.run(ask(other))
+    assert [reason(a) for a in answers] == [None] * 4
+    assert slow.most == 1
+    assert took[0] < 0.4
 
 
 def test_a_host_that_never_has_a_turn_is_said_and_forgets_nothing(server: CameraServer) -> None:

@@ -515,6 +515,49 @@ def test_without_receivers_old_notices_go(city: Connection) -> None:
     assert len(city.execute(forget, {"before": later(1000)}).fetchall()) == 1
 
 
+def test_what_was_told_is_forgotten_whole_and_never_under_a_legal_hold(
+    city: Connection, watch_url: str
+) -> None:
+    add(city, "desk", "webhook", "http://127.0.0.1:9/")
+    to = row(city, "SELECT id FROM watch.receiver")["id"]
+    held, free = happen(city), happen(city)
+    city.execute("DELETE FROM watch.delivery")
+    city.execute(
+        "INSERT INTO watch.legal_hold (incident_id, reason, held_by) VALUES (%s, '行政处罚调查', 'test')",
+        (held,),
+    )
+
+    def told(name: str, day: float, state: str, incident: Any = None, into: int | None = None) -> int:
+        made = row(
+            city,
+            "INSERT INTO watch.delivery (receiver_id, message_key, topic, subject, transition, happened_at, state, next_try_at,"
+            " due_since, incident_id, joined_into, delivered_at) VALUES (%s, gen_random_uuid(), 'incident', %s, 'opened', %s, %s, %s,"
+            " %s, %s, %s, %s) RETURNING id",
+            to, name, AT + timedelta(days=day), state, AT, AT, incident, into, AT if state == "delivered" else None,
+        )  # fmt: skip
+        return int(made["id"])
+
+    told("free", -10, "delivered", free)
+    told("refused", -10, "refused")
+    told(
+        "joined, whole message old", -10, "joined", None, told("joined, whole message old", -11, "delivered")
+    )
+    told("a part is young", 1, "joined", None, told("a part is young", -10, "delivered"))
+    told("waits", -10, "waiting")
+    told("held", -10, "delivered", held)
+    told("held by a part", -10, "joined", held, told("held by a part", -10, "given_up"))
+    told("young", 1, "delivered")
+    left = ("a part is young", "held", "held by a part", "waits", "young")
+    forget = read_sql("watch/forgotten_deliveries").encode()
+    # As the watch itself, with its rights.
+    with connect(watch_url, autocommit=True) as watch:
+        gone = [len(watch.execute(forget, {"before": AT, "most": 2}).fetchall()) for _ in range(4)]
+    assert sum(gone) == 4
+    assert gone[2:] == [0, 0]
+    found = city.execute("SELECT DISTINCT subject FROM watch.delivery ORDER BY 1").fetchall()
+    assert tuple(r["subject"] for r in found) == left
+
+
 def test_the_watchs_login_may_not_add_or_change_receivers(city: Connection, watch_url: str) -> None:
     add(city, "desk", "webhook", "http://127.0.0.1:9/")
     with connect(watch_url, autocommit=True) as watch:

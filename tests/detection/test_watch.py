@@ -29,6 +29,7 @@ from watching import (
     gb_id,
     hang_up,
     jpeg,
+    look,
     notices,
     picture,
     send,
@@ -36,7 +37,7 @@ from watching import (
 )
 from worker import CONFIG
 
-from detection.config import FetchConfig, ScheduleConfig, SpoolConfig, WatchConfig
+from detection.config import FetchConfig, NegativesConfig, ScheduleConfig, SpoolConfig, WatchConfig
 from detection.sources.http_snapshot import HttpSnapshot
 from detection.types import Box, Image
 from detection.watch import open_watch, run, utc_now
@@ -404,7 +405,12 @@ def test_old_rows_are_forgotten_but_no_evidence(
     evidence = value(ground, "SELECT count(*) FROM watch.evidence")
     later = utc_now() + timedelta(days=8)
     with open_watch(
-        watch_url, source, RedDetector(), config=CONFIG, evidence_folder=tmp_path, clock=lambda: later
+        watch_url,
+        source,
+        RedDetector(),
+        config=CONFIG,
+        evidence_folder=tmp_path / "evidence",
+        clock=lambda: later,
     ) as watch:
         watch.forget()
     left = "SELECT count(*) FROM watch.observation WHERE boxes = '[]'"
@@ -412,6 +418,50 @@ def test_old_rows_are_forgotten_but_no_evidence(
     assert value(ground, "SELECT count(*) FROM watch.outbox") == 0
     assert value(ground, "SELECT count(*) FROM watch.evidence") == evidence > 0
     assert value(ground, "SELECT sum(observed) FROM watch.observation_hour") == counted
+
+
+def test_the_watch_gathers_negatives_and_forgets_who_was_told(
+    ground: Connection, watch_url: str, tmp_path: Path
+) -> None:
+    """Rejections reach the folder by themselves, within its bound; a folder that cannot be written stops nothing."""
+    add_camera(ground, 1, "http://127.0.0.1:1/none.jpg")
+    evidence = tmp_path / "evidence"
+    now = utc_now()
+    for seconds in (0, 10):
+        look(ground, now + timedelta(seconds=seconds), [fire_at(12.0, 22.0)], evidence)
+    ground.execute("UPDATE watch.incident SET review = 'false', false_cause = 'lamp_sun'")
+    hear = ground.execute(
+        "INSERT INTO watch.receiver (name, kind, address, topics, per_minute, added_at, added_by, next_try_at, tokens_at)"
+        " VALUES ('desk', 'webhook', 'http://127.0.0.1:9/', '{incident}', 60, now(), 'test', now(), now()) RETURNING id"
+    ).fetchone()
+    assert hear is not None
+    for key, days in (("old", 401), ("new", 399)):
+        ground.execute(
+            "INSERT INTO watch.delivery (receiver_id, message_key, topic, subject, transition, happened_at, state, next_try_at,"
+            " due_since, delivered_at) VALUES (%s, gen_random_uuid(), 'incident', %s, 'opened', %s, 'delivered', now(), now(), now())",
+            (hear["id"], key, now - timedelta(days=days)),
+        )
+
+    def forget(**negatives: Any) -> None:
+        config = CONFIG.model_copy(update={"negatives": NegativesConfig(**negatives)})
+        source = HttpSnapshot(CONFIG.fetch, clock=utc_now)
+        with open_watch(watch_url, source, RedDetector(), config=config, evidence_folder=evidence) as watch:
+            watch.forget()
+
+    def gathered(folder: Path = tmp_path / "negatives") -> int:
+        return len(list(folder.glob("images/*.jpg")))
+
+    forget(gather=False)
+    assert gathered() == 0
+    assert value(ground, "SELECT string_agg(subject, ' ') FROM watch.delivery") == "new"
+    forget(folder=tmp_path / "elsewhere", most_mb=0)
+    assert gathered(tmp_path / "elsewhere") == 0
+    (tmp_path / "file").write_text("no folder")
+    with structlog.testing.capture_logs() as logged:
+        forget(folder=tmp_path / "file")
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["negatives_not_gathered"]
+    forget()
+    assert gathered() == value(ground, "SELECT count(*) FROM watch.evidence") > 0
 
 
 def test_one_pass_without_a_clockwork(
