@@ -94,7 +94,10 @@ def choice(name: str, label: str, options: list[Any], value: str, hint: str = ""
 
 def check(name: str, label: str, hint: str = "", **more: Any) -> html.Div:
     """A yes or no; sent as "on" where it is yes."""
-    return field(dmc.Checkbox(name=name, label=label, description=hint or None, size="sm", **more), name)
+    box = dmc.Checkbox(
+        label=label, description=hint or None, size="sm", attributes={"input": {"name": name}}, **more
+    )
+    return field(box, name)
 
 
 def reason(lang: Language) -> html.Div:

@@ -140,7 +140,7 @@ def content(query: str | None, board: Board, page: dict[str, Any], at: datetime)
         html.P(t("modes.count", lang, n=number(in_all)), className="total"),
     ]
     if sets and cameras:
-        cameras_part.append(setting_form(listed, pages, asked, in_all, lang))
+        cameras_part.append(setting_form(listed, pages, asked, cameras[0]["own_in_all"], lang))
     else:
         cameras_part += [listed, pages]
     return [
@@ -232,12 +232,13 @@ def _camera(r: Row, lang: Language, *, ticks: bool) -> Any:
     ]
     if not r["has_pose"]:
         name.append(html.Span(t("modes.no_pose", lang), className="tag state-blind"))
-    if not ticks:
+    if not r["is_own"]:
+        name.append(html.Span(t("modes.next_door", lang), className="tag"))
+    if not ticks or not r["is_own"]:
         return html.Div(name)
     box = dmc.Checkbox(
-        name="camera",
-        value=str(r["camera_id"]),
         size="sm",
+        attributes={"input": {"name": "camera", "value": str(r["camera_id"])}},
         **{"aria-label": t("modes.tick", lang, name=r["camera_name_zh"])},
     )
     return html.Div([box, html.Div(name)], className="ticked")
@@ -289,12 +290,12 @@ def _found(by_mode: dict[str, dict[str, Any]], lang: Language) -> Any:
             yield t(f"modes.boxes_{why}", lang, n=number(by_mode[why]["found"]))
 
 
-def setting_form(listed: Any, pages: Any, asked: Filter, in_all: int, lang: Language) -> html.Form:
+def setting_form(listed: Any, pages: Any, asked: Filter, own: int, lang: Language) -> html.Form:
     """The table with its ticks, and what is set for those ticked or for all that the filter finds."""
     every = {"value": "", "label": t("modes.every_class", lang)}
     which = [
         {"value": "chosen", "label": t("modes.which_chosen", lang)},
-        {"value": "filtered", "label": t("modes.which_filtered", lang, n=number(in_all))},
+        {"value": "filtered", "label": t("modes.which_filtered", lang, n=number(own))},
     ]
     return html.Form(
         [
@@ -328,7 +329,7 @@ def setting_form(listed: Any, pages: Any, asked: Filter, in_all: int, lang: Lang
             listed,
             pages,
             *[forms.hidden(name, value) for name, value in asked.fields.items()],
-            forms.hidden("in_all", str(in_all)),
+            forms.hidden("in_all", str(own)),
         ],
         action="/modes/set",
         method="post",

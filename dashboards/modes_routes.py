@@ -74,8 +74,9 @@ def modes_set(board: Board, sent: Sent) -> JSONResponse:
     with acting(board.pool) as connection:
         if by_filter:
             values = asked.parameters | {"since": now - LOOK_BACK, "at": now, "most": MOST + 1, "skip": 0}
-            rows = connection.execute(read_sql("screens/mode_cameras").encode(), values).fetchall()
-            if len(rows) > MOST:
+            found = connection.execute(read_sql("screens/mode_cameras").encode(), values).fetchall()
+            rows = [row for row in found if row["is_own"]]
+            if len(found) > MOST:
                 return forms.refused(t("modes.too_many", lang, n=MOST))
             # What is set is what the page said it would be.
             if str(len(rows)) != sent.text("in_all"):

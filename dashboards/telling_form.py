@@ -96,17 +96,17 @@ def _fields(kind: Kind, towns: list[Row], lang: Language) -> list[Any]:
             every,
             id=named("transitions"),
         ),
-        forms.text("min_score", t("telling.min_score", lang), "0 – 1", id=named("min_score"), inputMode="decimal"),
+        forms.text("min_score", t("telling.min_score", lang), "0 – 1", id=named("min_score"), attributes={"input": {"inputMode": "decimal"}}),
         forms.number(
             "per_minute", t("telling.per_minute", lang), PER_MINUTE[kind], 1, PER_MINUTE_MOST, id=named("per_minute")
         ),
-        forms.text("give_up_h", t("telling.give_up_h", lang), id=named("give_up_h"), inputMode="decimal"),
+        forms.text("give_up_h", t("telling.give_up_h", lang), id=named("give_up_h"), attributes={"input": {"inputMode": "decimal"}}),
     ]  # fmt: skip
     return [
         forms.text("name", t("telling.name", lang), t("telling.name_hint", lang), id=named("name"), autoComplete="off"),
         forms.text(
             "address", t("telling.address", lang), t(f"telling.address_{kind}", lang), id=named("address"),
-            placeholder=EXAMPLES[kind], autoComplete="off", inputMode="url",
+            placeholder=EXAMPLES[kind], autoComplete="off", attributes={"input": {"inputMode": "url"}},
         ),
         *(mail if kind == "email" else []),
         *secrets,

@@ -170,12 +170,12 @@ CREATE POLICY own_hold_left ON watch.incident_hold AS RESTRICTIVE FOR DELETE TO 
 CREATE POLICY own_cameras_set ON watch.camera_mode AS RESTRICTIVE FOR INSERT TO geoapp_planner, geoapp_committee, geoapp_admin
 WITH CHECK ((SELECT m.scope FROM access.my_account AS m) = 'district' OR EXISTS (
     SELECT FROM registry.camera AS c WHERE c.id = camera_id
-        AND ARRAY[c.town_code, left(c.cell_code, 12)] && (SELECT access.areas_of_caller())::text[]
+        AND ARRAY[c.town_code, left(c.cell_code, 9) || '000', left(c.cell_code, 12)] && (SELECT access.areas_of_caller())::text[]
 ));
 CREATE POLICY own_cameras_masked ON watch.mask AS RESTRICTIVE FOR UPDATE TO geoapp_planner, geoapp_committee, geoapp_admin
 USING ((SELECT m.scope FROM access.my_account AS m) = 'district' OR EXISTS (
     SELECT FROM registry.camera AS c WHERE c.id = camera_id
-        AND ARRAY[c.town_code, left(c.cell_code, 12)] && (SELECT access.areas_of_caller())::text[]
+        AND ARRAY[c.town_code, left(c.cell_code, 9) || '000', left(c.cell_code, 12)] && (SELECT access.areas_of_caller())::text[]
 ));
 -- An admin writes no message but a test, and of those that were told or not only asks for what nobody took, once more.
 CREATE POLICY tests_only ON watch.delivery AS RESTRICTIVE FOR INSERT TO geoapp_admin

@@ -1,6 +1,7 @@
 """The page of modes: what it shows of cameras and masks, who sets what, and what is refused."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -190,19 +191,24 @@ def test_another_towns_camera_is_not_set_even_where_it_is_seen(site: Site, mine:
     planner = site.client("planner")
     form = {"which": "chosen", "set_mode": "measure", "reason": "不归我管"}
     assert planner.post("/modes/set", data={**form, "camera": str(other["id"])}).status_code == 404
-    # Next door, but looking at a key risk area of the own town: seen, and for others to set.
+    # Next door, but looking into the own town: seen, and for others to set.
     with site.connect() as owner:
         owner.execute(
-            "INSERT INTO registry.camera_reach (camera_id, key_risk_area_id) SELECT %s, a.id FROM registry.key_risk_area AS a"
-            " JOIN registry.site AS s ON s.id = a.site_id WHERE s.town_code = %s LIMIT 1",
-            (other["id"], site.people.town),
+            "INSERT INTO registry.camera_reach (camera_id, community_code) VALUES (%s, %s)",
+            (other["id"], site.people.community_code),
         )
     try:
-        assert other["gb_id"] in shown(planner, f"?lang=en&text={other['gb_id']}")
+        page = shown(planner, f"?lang=en&text={other['gb_id']}")
+        assert other["gb_id"] in page
+        assert "next door" in page
+        assert f"Tick {other['name_zh']}" not in page
         assert planner.post("/modes/set", data={**form, "camera": str(other["id"])}).status_code == 403
     finally:
         with site.connect() as owner:
-            owner.execute("DELETE FROM registry.camera_reach WHERE camera_id = %s", (other["id"],))
+            owner.execute(
+                "DELETE FROM registry.camera_reach WHERE camera_id = %s AND community_code = %s",
+                (other["id"], site.people.community_code),
+            )
     assert set(modes_of(site, other["id"]).values()) == {"default"}
 
 
@@ -234,8 +240,14 @@ def test_what_was_found_is_shown_with_its_reviews_and_unseen_is_not_clear(
     assert "nothing found" in page
     assert "not known" not in page
     # Those with the most false alarms come first.
-    first = shown(client).index('"data-camera"')
-    assert shown(client)[first:].startswith(f'"data-camera": "{mine["id"]}"')
+    with site.connect() as owner:
+        wanted = owner.execute(
+            "SELECT f.camera_id::text AS id FROM analysis.found_by_camera(now() - interval '30 days', now()) AS f"
+            " GROUP BY 1 HAVING sum(f.false_alarms) > 0 ORDER BY sum(f.false_alarms) DESC"
+        ).fetchall()
+    rows = re.findall(r'"data-camera": "(\d+)"', shown(client))
+    assert str(mine["id"]) in rows[: len(wanted)]
+    assert set(rows[: len(wanted)]) == {r["id"] for r in wanted}
 
 
 def test_a_mask_is_seen_with_its_review_and_decided(site: Site, mine: dict[str, Any]) -> None:

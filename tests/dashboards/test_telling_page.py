@@ -91,6 +91,9 @@ def test_the_page_is_for_admins(site: Site, admin: Any, role: str) -> None:
     ):
         assert client.post(f"/telling/{path}", data=FORM).status_code == 403, path
     assert admin.get("/telling", headers=HTML).status_code == 200
+    page = callback(admin, "page.children", {"address.pathname": "/telling"}, {"address.search": "?lang=en"})
+    assert page.count('"receiver-') > 60
+    assert 'href": "/telling' in page
 
 
 def test_a_receiver_is_added_and_its_secret_is_in_no_answer(site: Site, admin: Any) -> None:
