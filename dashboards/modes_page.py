@@ -135,9 +135,16 @@ def content(query: str | None, board: Board, page: dict[str, Any], at: datetime)
         by_class = board.rows("mode_classes", cameras=ids, since=at - LOOK_BACK, at=at)
         listed = camera_table(cameras, by_class, lang, zone, ticks=sets)
     pages = pager(asked.page, in_all, CAMERAS_A_PAGE, kept, "page", lang)
+    masks_in_all = waiting[0]["in_all"] if waiting else 0
     cameras_part: list[Any] = [
-        html.H2(t("modes.cameras", lang), id="cameras"),
-        html.P(t("modes.count", lang, n=number(in_all)), className="total"),
+        html.H2(
+            [
+                t("modes.cameras", lang),
+                " ",
+                html.Span(t("modes.count", lang, n=number(in_all)), className="total"),
+            ],
+            id="cameras",
+        )
     ]
     if sets and cameras:
         cameras_part.append(setting_form(listed, pages, asked, cameras[0]["own_in_all"], lang))
@@ -145,8 +152,20 @@ def content(query: str | None, board: Board, page: dict[str, Any], at: datetime)
         cameras_part += [listed, pages]
     return [
         filters(asked, towns, held, lang),
+        html.Nav(
+            [
+                html.A(f"{t(key, lang)} {number(n)}", href=to)
+                for key, to, n in (
+                    ("modes.masks_waiting", "#masks-waiting", masks_in_all),
+                    ("modes.cameras", "#cameras", in_all),
+                    ("modes.masks_active", "#masks-active", len(active)),
+                )
+            ],
+            className="page-links",
+            **{"aria-label": t("modes.on_this_page", lang)},
+        ),
         mode_masks.waiting_section(waiting, caller, lang, zone),
-        pager(asked.masks, waiting[0]["in_all"] if waiting else 0, MASKS_A_PAGE, kept, "masks", lang),
+        pager(asked.masks, masks_in_all, MASKS_A_PAGE, kept, "masks", lang),
         *cameras_part,
         mode_masks.active_section(active, caller, lang, zone),
     ]

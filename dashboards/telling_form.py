@@ -14,11 +14,11 @@ from geoapp.watch.telling.register import PER_MINUTE, TOPICS
 from geoapp.watch.telling.words import CLASSES, TRANSITIONS
 
 EXAMPLES: dict[Kind, str] = {
-    "webhook": "https://ops.example.org/geoapp",
-    "wecom": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send",
-    "dingtalk": "https://oapi.dingtalk.com/robot/send",
-    "mqtt": "mqtts://broker.example.org/geoapp/incidents",
-    "email": "smtp://mail.example.org:587",
+    "webhook": "https://example.org/geoapp",
+    "wecom": "https://example.org/cgi-bin/webhook/send",
+    "dingtalk": "https://example.org/robot/send",
+    "mqtt": "mqtts://example.org:8883/geoapp/incidents",
+    "email": "smtp://example.org:587",
 }
 DEFAULTS: dict[str, Any] = {
     "recipients": "", "sender": "", "language": "zh", "topics": ["incident"], "classes": [], "transitions": [],

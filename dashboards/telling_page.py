@@ -26,6 +26,7 @@ LISTED = 50
 BUSY_MS, QUIET_MS = 2_000, 15_000
 # Something due this long that nobody has taken up: perhaps nothing that tells is running.
 LATE_S = 30.0
+JOINS: dict[Language, str] = {"zh": "、", "en": ", "}
 TONES = {"ok": "seen", "failing": "bad", "paused": "blind", "never": "blind"}
 OUTCOME_TONES = {"delivered": "seen", "waiting": "running", "refused": "bad", "given_up": "bad"}
 NOT_TAKEN = ("refused", "given_up")
@@ -164,7 +165,7 @@ def receiver_card(r: Row, lang: Language, zone: str) -> html.Section:
     """One receiver."""
     facts = [
         ("telling.address", html.Code(r["address"])),
-        *([("telling.recipients", "、".join(r["recipients"]))] if r["recipients"] else []),
+        *([("telling.recipients", JOINS[lang].join(r["recipients"]))] if r["recipients"] else []),
         *([("telling.sender", r["sender"])] if r["sender"] else []),
         ("telling.secrets", _secrets(r, lang)),
         ("telling.told_of", told_of(r, lang)),
@@ -229,12 +230,14 @@ def receiver_card(r: Row, lang: Language, zone: str) -> html.Section:
 
 def _secrets(r: Row, lang: Language) -> str:
     known = [word("receiver_secret", name, lang) for name in r["secrets"]]
-    return t("telling.sealed", lang, names="、".join(known)) if known else t("telling.no_secrets", lang)
+    return (
+        t("telling.sealed", lang, names=JOINS[lang].join(known)) if known else t("telling.no_secrets", lang)
+    )
 
 
 def told_of(r: Row, lang: Language) -> str:
     """What a receiver hears of, in words."""
-    join = "、" if lang == "zh" else ", "
+    join = JOINS[lang]
 
     def listed(kind: str, values: list[str] | None) -> str:
         return (
@@ -247,7 +250,11 @@ def told_of(r: Row, lang: Language) -> str:
         listed("telling_topic", r["topics"]),
         t("telling.of_class", lang, what=listed("class", r["classes"])),
         t("telling.of_step", lang, what=listed("telling_step", r["transitions"])),
-        t("telling.of_town", lang, what=join.join(r["towns"]) if r["towns"] else t("telling.all", lang)),
+        t(
+            "telling.of_town",
+            lang,
+            what=join.join(r[f"towns_{lang}"]) if r["towns"] else t("telling.all", lang),
+        ),
     ]
     if r["min_score"] > 0:
         parts.append(t("telling.from_score", lang, score=number(r["min_score"], 2)))
@@ -260,7 +267,9 @@ def when(r: Row, lang: Language) -> str:
     """Cooldown, quiet hours, pace and patience, in words."""
     parts = [t("telling.cooldown_said", lang, n=number(r["cooldown_s"]))]
     if r["quiet_from"] is not None:
-        passing = "、".join(word("class", c, lang) for c in r["quiet_passes"]) or t("telling.nothing", lang)
+        passing = JOINS[lang].join(word("class", c, lang) for c in r["quiet_passes"]) or t(
+            "telling.nothing", lang
+        )
         parts.append(
             t(
                 "telling.quiet_said",
@@ -271,7 +280,7 @@ def when(r: Row, lang: Language) -> str:
             )
         )
     parts.append(t("telling.pace_said", lang, n=number(r["per_minute"])))
-    parts.append(t("telling.give_up_said", lang, n=number(r["give_up_after_s"] / 3600, 1)))
+    parts.append(t("telling.give_up_said", lang, n=f"{r['give_up_after_s'] / 3600:g}"))
     parts.append(t("telling.language_said", lang, what=t(f"telling.language_{r['language']}", lang)))
     return " · ".join(parts)
 
