@@ -31,7 +31,7 @@ def dialogs(lang: Language) -> list[html.Dialog]:
         forms.dialog(
             f"mask-{name}",
             t(f"modes.{name}", lang),
-            t(f"modes.{name}_note", lang),
+            word("mask_note", name, lang),
             forms.form(held, "", lang, t(f"modes.{name}", lang), in_dialog=True),
             with_who=True,
         )

@@ -306,7 +306,7 @@ def _found(by_mode: dict[str, dict[str, Any]], lang: Language) -> Any:
             yield line + (t("modes.permitted", lang, n=number(n["permitted"])) if n["permitted"] else "")
     for why in ("measure", "mask"):
         if why in by_mode:
-            yield t(f"modes.boxes_{why}", lang, n=number(by_mode[why]["found"]))
+            yield t(f"mode_boxes.{why}", lang, n=number(by_mode[why]["found"]))
 
 
 def setting_form(listed: Any, pages: Any, asked: Filter, own: int, lang: Language) -> html.Form:

@@ -34,7 +34,7 @@ def dialogs(towns: list[Row], lang: Language) -> list[html.Dialog]:
         forms.dialog(
             f"receiver-{name}",
             t(f"telling.{name}", lang),
-            t(f"telling.{name}_note", lang),
+            word("receiver_note", name, lang),
             forms.form(
                 [forms.reason(lang)],
                 "",
@@ -84,7 +84,7 @@ def _fields(kind: Kind, towns: list[Row], lang: Language) -> list[Any]:
         forms.choice(
             "language",
             t("telling.language", lang),
-            [{"value": v, "label": t(f"telling.language_{v}", lang)} for v in ("zh", "en")],
+            [{"value": v, "label": word("receiver_language", v, lang)} for v in ("zh", "en")],
             "zh",
             id=named("language"),
         ),
@@ -105,7 +105,7 @@ def _fields(kind: Kind, towns: list[Row], lang: Language) -> list[Any]:
     return [
         forms.text("name", t("telling.name", lang), t("telling.name_hint", lang), id=named("name"), autoComplete="off"),
         forms.text(
-            "address", t("telling.address", lang), t(f"telling.address_{kind}", lang), id=named("address"),
+            "address", t("telling.address", lang), word("receiver_address", kind, lang), id=named("address"),
             placeholder=EXAMPLES[kind], autoComplete="off", attributes={"input": {"inputMode": "url"}},
         ),
         *(mail if kind == "email" else []),

@@ -281,7 +281,7 @@ def when(r: Row, lang: Language) -> str:
         )
     parts.append(t("telling.pace_said", lang, n=number(r["per_minute"])))
     parts.append(t("telling.give_up_said", lang, n=f"{r['give_up_after_s'] / 3600:g}"))
-    parts.append(t("telling.language_said", lang, what=t(f"telling.language_{r['language']}", lang)))
+    parts.append(word("receiver_language", r["language"], lang))
     return " · ".join(parts)
 
 
@@ -339,14 +339,14 @@ def _buttons(r: Row, lang: Language) -> list[Any]:
 def filters(fields: dict[str, str], receivers: list[Row], lang: Language, theme: str) -> html.Form:
     """The form whose fields are the address: looking again is an ordinary GET."""
 
-    def choice(name: str, options: list[dict[str, str]]) -> dmc.Select:
+    def choice(name: str, label: str, options: list[dict[str, str]]) -> dmc.Select:
         value = fields[name]
         extra = (
             [{"value": value, "label": value}] if value and value not in {o["value"] for o in options} else []
         )
         return dmc.Select(
             name=name,
-            label=t(f"telling.by_{name}", lang),
+            label=t(label, lang),
             data=[{"value": "", "label": t("audit.any", lang)}, *options, *extra],
             value=value,
             allowDeselect=False,
@@ -357,8 +357,14 @@ def filters(fields: dict[str, str], receivers: list[Row], lang: Language, theme:
     states = group("delivery_state", lang)
     return html.Form(
         [
-            choice("receiver", [{"value": r["receiver"], "label": r["receiver"]} for r in receivers]),
-            choice("state", [{"value": key, "label": words} for key, words in states.items()]),
+            choice(
+                "receiver",
+                "telling.by_receiver",
+                [{"value": r["receiver"], "label": r["receiver"]} for r in receivers],
+            ),
+            choice(
+                "state", "telling.outcome", [{"value": key, "label": words} for key, words in states.items()]
+            ),
             dmc.TextInput(
                 name="incident",
                 label=t("telling.by_incident", lang),
