@@ -32,6 +32,8 @@ from dashboards import (
     ledger_export,
     live,
     matrix,
+    modes_page,
+    modes_routes,
     oidc,
     overview,
     own_account,
@@ -41,6 +43,8 @@ from dashboards import (
     shell,
     sign_in,
     source,
+    telling_page,
+    telling_routes,
 )
 from dashboards.asked import gate_hosts
 from dashboards.board import Board
@@ -108,7 +112,9 @@ def create_app(
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
     # Before the layers: /export/audit.csv, /export/ledger.csv and /export/import/… are not a layer's.
-    for part in (own_account, accounts_routes, audit_page, imports_routes, ledger_export):
+    for part in (
+        own_account, accounts_routes, audit_page, imports_routes, ledger_export, modes_routes, telling_routes,
+    ):  # fmt: skip
         server.include_router(part.router(board))
     server.include_router(review_desk_routes.router(board))
     server.include_router(layer_router(pool))
@@ -148,6 +154,8 @@ def create_app(
         "/exports": exports_page.layout,
         "/imports": imports_page.layout,
         "/review": review_desk.layout,
+        "/modes": modes_page.layout,
+        "/telling": telling_page.layout,
     }
 
     @app.callback(Output("page", "children"), Input("address", "pathname"), State("address", "search"))
@@ -167,14 +175,19 @@ def create_app(
         Output("mantine", "forceColorScheme"),
         Input("address", "pathname"),
     )
-    overview.register(app, board)
-    search.register(app, board)
-    matrix.register(app, board)
-    cameras.register(app, board)
-    ledger.register(app, board)
-    accounts_routes.register(app, board)
-    audit_page.register(app, board)
-    imports_page.register(app, board)
+    for one in (
+        overview,
+        search,
+        matrix,
+        cameras,
+        ledger,
+        accounts_routes,
+        audit_page,
+        imports_page,
+        modes_page,
+        telling_page,
+    ):
+        one.register(app, board)
     review_desk.register(app)
     _serve_pages(server, app, set(pages), pool)
     server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))

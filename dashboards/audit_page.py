@@ -41,6 +41,16 @@ WORDS = {
     ("watch.incident", "class"): "class",
     ("watch.incident", "state"): "state",
     ("watch.incident", "review"): "review",
+    ("watch.camera_mode", "class"): "class",
+    ("watch.camera_mode", "mode"): "mode",
+    ("watch.mask", "class"): "class",
+    ("watch.mask", "state"): "mask_state",
+    ("watch.mask", "cause"): "cause",
+    ("watch.receiver", "kind"): "receiver_kind",
+    ("watch.receiver", "topics"): "telling_topic",
+    ("watch.receiver", "classes"): "class",
+    ("watch.receiver", "transitions"): "telling_step",
+    ("watch.receiver", "quiet_passes"): "class",
 }
 # As to_jsonb writes a timestamptz.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")

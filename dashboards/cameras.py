@@ -11,6 +11,7 @@ from dashboards import camera_blind, shell
 from dashboards.board import Board, Row, clock, number
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
+from geoapp.access.caller import current_caller
 
 
 def layout(state: ViewState, board: Board) -> html.Div:
@@ -24,7 +25,14 @@ def layout(state: ViewState, board: Board) -> html.Div:
             [
                 html.H1(t("cameras.title", lang)),
                 html.P(t("cameras.lead", lang), className="lead"),
-                html.P(html.A(t("ledger.link", lang), href=f"/ledger{shell.keep(state)}")),
+                html.P(
+                    [
+                        html.A(t(key, lang), href=f"{to}{shell.keep(state)}")
+                        for to, key in (("/ledger", "ledger.link"), ("/modes", "modes.link"))
+                        if shell.may_open(to, current_caller())
+                    ],
+                    className="page-links",
+                ),
                 camera_blind.section(lang),
                 html.H2(t("cameras.everyone", lang)),
                 html.Div(

@@ -28,10 +28,12 @@ def text(name: str, label: str, hint: str = "", **more: Any) -> html.Div:
     return field(dmc.TextInput(name=name, label=label, description=hint or None, size="sm", **more), name)
 
 
-def password(name: str, label: str, purpose: str, hint: str = "") -> html.Div:
+def password(name: str, label: str, purpose: str, hint: str = "", **more: Any) -> html.Div:
     """A password with a switch to see it; purpose: the browser's word, current-password or new-password."""
     return field(
-        dmc.PasswordInput(name=name, label=label, description=hint or None, autoComplete=purpose, size="sm"),
+        dmc.PasswordInput(
+            name=name, label=label, description=hint or None, autoComplete=purpose, size="sm", **more
+        ),
         name,
     )
 
@@ -57,7 +59,7 @@ def several(
     )
 
 
-def number(name: str, label: str, value: int, least: int, most: int, hint: str = "") -> html.Div:
+def number(name: str, label: str, value: int, least: int, most: int, hint: str = "", **more: Any) -> html.Div:
     """A whole number."""
     box = dmc.NumberInput(
         name=name,
@@ -69,6 +71,31 @@ def number(name: str, label: str, value: int, least: int, most: int, hint: str =
         allowDecimal=False,
         allowNegative=False,
         size="sm",
+        **more,
+    )
+    return field(box, name)
+
+
+def choice(name: str, label: str, options: list[Any], value: str, hint: str = "", **more: Any) -> html.Div:
+    """A choice of one."""
+    box = dmc.Select(
+        name=name,
+        label=label,
+        description=hint or None,
+        data=options,
+        value=value,
+        allowDeselect=False,
+        size="sm",
+        comboboxProps={"zIndex": 3000, "withinPortal": False},
+        **more,
+    )
+    return field(box, name)
+
+
+def check(name: str, label: str, hint: str = "", **more: Any) -> html.Div:
+    """A yes or no; sent as "on" where it is yes."""
+    box = dmc.Checkbox(
+        label=label, description=hint or None, size="sm", attributes={"input": {"name": name}}, **more
     )
     return field(box, name)
 
@@ -135,6 +162,20 @@ def opener(
     more = {} if fill is None else data(fill=json.dumps(fill, ensure_ascii=False))
     return html.Button(
         words, type="button", className=className, **data(dialog=dialog_id, action=action, who=who), **more
+    )
+
+
+def at_once(words: str, action: str, lang: Language, className: str = "plain") -> html.Form:
+    """A button that does its deed at once, and what came of it where it is refused."""
+    return html.Form(
+        [
+            html.Button(words, type="submit", className=className),
+            html.P(hidden=True, className="message", role="alert", **data(message="1")),
+        ],
+        action=action,
+        method="post",
+        className="at-once",
+        **data(ask="1", failed=t("access.failed", lang)),
     )
 
 

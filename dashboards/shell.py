@@ -17,6 +17,7 @@ USED_BY = {
     "/review": {"committee", "duty_officer", "inspector"},
     "/matrix": {"committee", "planner", "analyst", "duty_officer", "inspector", "admin"},
     "/cameras": {"committee", "planner", "analyst", "duty_officer", "admin"},
+    "/modes": {"committee", "planner", "analyst", "duty_officer", "admin"},
 }
 # Areas in which a page has something to show: the matrix is of whole towns.
 USED_IN = {"/matrix": {"district", "town"}}
@@ -26,6 +27,7 @@ NEEDED_ACTION = {
     "/accounts": "manage_accounts",
     "/exports": "export",
     "/imports": "read_imports",
+    "/telling": "keep_receivers",
 }
 
 
@@ -112,6 +114,8 @@ def is_used(path: str, caller: Caller | None) -> bool:
 
 def may_open(path: str, caller: Caller | None) -> bool:
     """Whether the page is open to this caller."""
+    if path == "/modes" and caller is not None and caller.scope == "site":  # the watch's business, no firm's
+        return False
     return caller is None or path not in NEEDED_ACTION or caller.may(NEEDED_ACTION[path])
 
 
@@ -141,6 +145,10 @@ def user_menu(state: ViewState, path: str, city: Row | None, caller: Caller) -> 
     entries = [("/account", "access.own_account")]
     if may_open("/accounts", caller):
         entries.append(("/accounts", "access.accounts"))
+    if caller.may("set_mode"):
+        entries.append(("/modes", "modes.link"))
+    if may_open("/telling", caller):
+        entries.append(("/telling", "access.telling"))
     if may_open("/imports", caller):
         entries.append(("/imports", "access.imports"))
     if may_open("/exports", caller):

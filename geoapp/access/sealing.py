@@ -40,6 +40,7 @@ __all__ = [
     "keys_in_use",
     "put_secret",
     "put_secrets",
+    "replace_secrets",
     "rotate",
     "seal",
     "secret_of",
@@ -192,6 +193,38 @@ def put_secrets(
             ],
         )
     return {subject_id for subject_id, _ in places}
+
+
+def replace_secrets(
+    connection: Connection, kind: str, subject_id: str, given: Mapping[str, str | SecretStr], by: str | None
+) -> None:
+    """Seals and stores secrets of one subject without reading what is stored, in the caller's transaction.
+
+    For whoever may set secrets and not read them: an admin. by: who set it; None = the database's own name of the caller.
+    Raises as `put_secret` does.
+    """
+    texts = {f: v.get_secret_value() if isinstance(v, SecretStr) else v for f, v in given.items()}
+    for field, text in texts.items():
+        _refuse_unsealable(text, _context(kind, subject_id, field))
+    if not texts:
+        return
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_ROTATION_LOCK,))
+    held = keys(connection)
+    connection.execute(
+        "DELETE FROM access.secret WHERE subject_kind = %s AND subject_id = %s AND field = ANY(%s)",
+        (kind, subject_id, list(texts)),
+    )
+    for field, text in texts.items():
+        sealed = seal(text, _context(kind, subject_id, field), under=held)
+        connection.execute(
+            "INSERT INTO access.secret (subject_kind, subject_id, field, key_id, sealed) VALUES (%s, %s, %s, %s, %s)",
+            (kind, subject_id, field, *sealed),
+        )
+    if by is not None:
+        connection.execute(
+            "UPDATE access.secret SET set_by = %s WHERE subject_kind = %s AND subject_id = %s AND field = ANY(%s)",
+            (by, kind, subject_id, list(texts)),
+        )
 
 
 def is_sealable(text: str) -> bool:

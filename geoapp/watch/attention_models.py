@@ -16,6 +16,7 @@ class IncidentCamera(Base):
     __tablename__ = "incident_camera"
     __table_args__ = (
         Index("incident_camera_live_idx", "camera_id", postgresql_where=text("(ended_at IS NULL)")),
+        Index("incident_camera_seen_idx", "camera_id", text("last_seen_at DESC")),
         {
             "schema": "watch",
             "comment": "What a camera sees of an incident. One that several cameras see goes quiet only when each of them that can be looked through shows it empty.",

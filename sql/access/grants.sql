@@ -105,10 +105,21 @@ BEGIN
     GRANT INSERT (incident_id, department_code, person_id, note) ON watch.incident_assignment TO geoapp_duty_officer;
     GRANT INSERT (note, shift_from) ON watch.handover TO geoapp_duty_officer;
     GRANT INSERT (handover_id) ON watch.handover_receipt TO geoapp_duty_officer;
-    -- Telling: what became of each message; addresses (some are people's) are the admin's.
+    -- How cameras count and where they are masked: those who plan and those who decide. The triggers write who and when.
+    GRANT INSERT (camera_id, class, mode, reason, set_at, set_by) ON watch.camera_mode TO geoapp_planner, geoapp_committee, geoapp_admin;
+    GRANT UPDATE (state, until, decided_at, decided_by) ON watch.mask TO geoapp_planner, geoapp_committee, geoapp_admin;
+    -- Telling: what became of each message; addresses (some are people's) are the admin's, who keeps the receivers, asks for a
+    -- test and for what was not taken once more. The secrets an admin may set and not read: the teller alone opens them.
     GRANT SELECT ON watch.delivery TO geoapp_committee, geoapp_duty_officer, geoapp_admin;
     GRANT SELECT (id, name, kind, added_at, paused_at, removed_at) ON watch.receiver TO geoapp_committee, geoapp_duty_officer;
-    GRANT SELECT ON watch.receiver TO geoapp_admin;
+    GRANT SELECT, INSERT (name, kind, address, recipients, sender, language, topics, classes, transitions, towns, min_score,
+        only_confirmed, cooldown_s, quiet_from, quiet_to, quiet_passes, per_minute, give_up_after_s, added_at, added_by, next_try_at,
+        tokens, tokens_at),
+        UPDATE (address, recipients, sender, language, topics, classes, transitions, towns, min_score, only_confirmed, cooldown_s,
+        quiet_from, quiet_to, quiet_passes, per_minute, give_up_after_s, paused_at, paused_by, removed_at, removed_by, next_try_at)
+        ON watch.receiver TO geoapp_admin;
+    GRANT INSERT (receiver_id, message_key, topic, subject, transition, happened_at, next_try_at, due_since),
+        UPDATE (state, waits_for, next_try_at, due_since) ON watch.delivery TO geoapp_admin;
     GRANT INSERT (site_id, kind, done_at, person_id, outcome) ON inspection.visit TO geoapp_inspector, geoapp_enterprise;
     GRANT INSERT (site_id, class, is_unlicensed_work, title_zh, title_en, found_at, found_by, deadline, state),
         UPDATE (class, deadline, state, closed_at) ON inspection.hazard TO geoapp_inspector;

@@ -166,6 +166,23 @@ CREATE POLICY shadow_unreviewed ON watch.incident AS RESTRICTIVE FOR UPDATE TO g
 CREATE POLICY own_hold_kept ON watch.incident_hold AS RESTRICTIVE FOR UPDATE TO geoapp_duty_officer
 USING (db_role = access.caller() OR held_until <= clock_timestamp());
 CREATE POLICY own_hold_left ON watch.incident_hold AS RESTRICTIVE FOR DELETE TO geoapp_duty_officer USING (db_role = access.caller());
+-- A camera that looks into the own area from next door is seen, and not set: how it counts is for those where it stands.
+CREATE POLICY own_cameras_set ON watch.camera_mode AS RESTRICTIVE FOR INSERT TO geoapp_planner, geoapp_committee, geoapp_admin
+WITH CHECK ((SELECT m.scope FROM access.my_account AS m) = 'district' OR EXISTS (
+    SELECT FROM registry.camera AS c WHERE c.id = camera_id
+        AND ARRAY[c.town_code, left(c.cell_code, 9) || '000', left(c.cell_code, 12)] && (SELECT access.areas_of_caller())::text[]
+));
+CREATE POLICY own_cameras_masked ON watch.mask AS RESTRICTIVE FOR UPDATE TO geoapp_planner, geoapp_committee, geoapp_admin
+USING ((SELECT m.scope FROM access.my_account AS m) = 'district' OR EXISTS (
+    SELECT FROM registry.camera AS c WHERE c.id = camera_id
+        AND ARRAY[c.town_code, left(c.cell_code, 9) || '000', left(c.cell_code, 12)] && (SELECT access.areas_of_caller())::text[]
+));
+-- An admin writes no message but a test, and of those that were told or not only asks for what nobody took, once more.
+CREATE POLICY tests_only ON watch.delivery AS RESTRICTIVE FOR INSERT TO geoapp_admin
+WITH CHECK (topic = 'test' AND transition = 'test' AND starts_with(subject, 'test:') AND state = 'waiting');
+CREATE POLICY told_again ON watch.delivery AS RESTRICTIVE FOR UPDATE TO geoapp_admin
+USING (state IN ('refused', 'given_up') AND topic <> 'test') WITH CHECK (state = 'waiting');
+CREATE POLICY removed_stays ON watch.receiver AS RESTRICTIVE FOR UPDATE TO geoapp_admin USING (removed_at IS NULL) WITH CHECK (true);
 CREATE POLICY enterprise_submits ON inspection.hazard AS RESTRICTIVE FOR UPDATE TO geoapp_enterprise
 USING (state IN ('assigned', 'fixing', 'rejected', 'submitted')) WITH CHECK (state IN ('fixing', 'submitted'));
 

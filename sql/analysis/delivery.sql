@@ -23,3 +23,51 @@ COMMENT ON COLUMN analysis.delivery.state IS 'waiting | delivered | refused (the
 COMMENT ON COLUMN analysis.delivery.waits_for IS 'cooldown | quiet_hours | earlier (a message about the same is on its way) | retry; NULL = due, or settled.';
 COMMENT ON COLUMN analysis.delivery.took_s IS 'Seconds from the change to the receiver''s answer.';
 COMMENT ON COLUMN analysis.delivery.first_hit_to_told_s IS 'Seconds from the first look that saw the incident to the receiver''s answer.';
+
+-- Receivers with their state and what waits for them; addresses are read by admins only.
+CREATE FUNCTION analysis.receiver_at(moment timestamptz) RETURNS TABLE (
+    receiver_id bigint, receiver text, kind text, state text, waiting bigint, waiting_since timestamptz, overdue_s double precision,
+    delivered_day bigint, not_taken_day bigint, last_told_at timestamptz, failing_since timestamptz, failures integer,
+    next_try_at timestamptz, last_answer text, tested_at timestamptz, test_state text, test_answer text
+) LANGUAGE sql STABLE AS $$
+    SELECT
+        r.id, r.name, r.kind,
+        CASE
+            WHEN r.paused_at IS NOT NULL THEN 'paused' WHEN r.failures > 0 THEN 'failing' WHEN r.last_told_at IS NULL THEN 'never'
+            ELSE 'ok'
+        END,
+        w.waiting, w.since,
+        -- Something is due, nothing forbids it, and nobody has taken it up: seconds. NULL = nothing is late.
+        CASE
+            WHEN r.paused_at IS NULL AND (r.lease_until IS NULL OR r.lease_until < moment)
+                AND greatest(w.due_at, r.next_try_at) < moment
+                THEN extract(epoch FROM moment - greatest(w.due_at, r.next_try_at))::double precision
+        END,
+        y.delivered, y.not_taken, r.last_told_at, r.failing_since, r.failures,
+        CASE WHEN w.waiting > 0 THEN greatest(w.due_at, r.next_try_at) END,
+        r.last_answer, t.happened_at, t.state, t.last_answer
+    FROM watch.receiver AS r
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting, min(d.happened_at) AS since, min(d.next_try_at) AS due_at
+        FROM watch.delivery AS d
+        WHERE d.receiver_id = r.id AND d.state = 'waiting'
+    ) AS w
+    CROSS JOIN LATERAL (
+        SELECT
+            count(*) FILTER (WHERE d.state = 'delivered') AS delivered,
+            count(*) FILTER (WHERE d.state IN ('refused', 'given_up')) AS not_taken
+        FROM watch.delivery AS d
+        WHERE d.receiver_id = r.id AND d.happened_at > moment - interval '1 day' AND d.topic <> 'test'
+    ) AS y
+    LEFT JOIN LATERAL (
+        SELECT d.happened_at, d.state, d.last_answer
+        FROM watch.delivery AS d
+        WHERE d.receiver_id = r.id AND d.subject >= 'test' AND d.subject < 'tesu'
+        ORDER BY d.happened_at DESC
+        LIMIT 1
+    ) AS t ON true
+    WHERE r.removed_at IS NULL
+$$;
+COMMENT ON FUNCTION analysis.receiver_at(timestamptz) IS '推送接收方：状态、等待、最近一天结果、最近一次测试; receivers with their state, what waits, the last day and the last test.';
+CREATE VIEW analysis.receiver AS SELECT * FROM analysis.receiver_at(now());
+COMMENT ON VIEW analysis.receiver IS '推送接收方当前状态; receivers as of now.';

@@ -12,6 +12,11 @@ SELECT
         )
         WHEN a.subject = 'registry.site' THEN (SELECT s.name_zh FROM registry.site AS s WHERE s.id = n.number)
         WHEN a.subject = 'registry.camera' THEN (SELECT c.name_zh FROM registry.camera AS c WHERE c.id = n.number)
+        WHEN a.subject = 'watch.camera_mode'
+            THEN (SELECT c.name_zh FROM registry.camera AS c WHERE c.id = (coalesce(a.after, a.before) ->> 'camera_id')::bigint)
+        WHEN a.subject = 'watch.mask' THEN (
+            SELECT c.name_zh FROM watch.mask AS m JOIN registry.camera AS c ON c.id = m.camera_id WHERE m.id = n.number
+        )
     END AS subject_name,
     CASE
         WHEN a.subject = 'access.account_area'
@@ -37,6 +42,14 @@ CROSS JOIN LATERAL (
         WHEN a.subject = 'access.account' AND a.action = 'insert' THEN 'account_added'
         WHEN a.subject = 'access.token' AND a.action = 'insert' THEN 'token_made'
         WHEN a.subject = 'access.token' AND a.action = 'update' AND a.after ? 'revoked_at' THEN 'token_revoked'
+        WHEN a.subject = 'watch.receiver' AND a.action = 'insert' THEN 'receiver_added'
+        WHEN a.subject = 'watch.receiver' AND a.action = 'update' AND a.after ? 'removed_at' THEN 'receiver_removed'
+        WHEN a.subject = 'watch.receiver' AND a.action = 'update' AND a.after ? 'paused_at'
+            THEN CASE WHEN a.after ->> 'paused_at' IS NULL THEN 'receiver_resumed' ELSE 'receiver_paused' END
+        WHEN a.subject = 'watch.camera_mode' AND a.action = 'insert' THEN 'mode_set'
+        WHEN a.subject = 'watch.mask' AND a.action = 'update' AND a.after ? 'state'
+            THEN CASE a.after ->> 'state' WHEN 'active' THEN 'mask_accepted' WHEN 'refused' THEN 'mask_refused' WHEN 'ended' THEN 'mask_ended'
+                ELSE a.action END
         ELSE a.action
     END AS deed
 ) AS d

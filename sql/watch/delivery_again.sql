@@ -5,4 +5,5 @@ WHERE d.receiver_id = %(receiver_id)s
     AND d.state IN ('refused', 'given_up')
     AND d.topic <> 'test'
     AND d.happened_at >= %(since)s
+    AND (%(ids)s::bigint[] IS NULL OR d.id = ANY (%(ids)s))
 RETURNING d.id;

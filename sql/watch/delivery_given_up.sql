@@ -4,7 +4,12 @@ WITH late AS (
     FROM watch.delivery AS d
     JOIN watch.receiver AS r ON r.id = d.receiver_id
     WHERE d.state = 'waiting'
-        AND (d.due_since + make_interval(secs => r.give_up_after_s) <= %(at)s::timestamptz OR r.removed_at IS NOT NULL)
+        -- A test that comes hours later tells nobody anything: ten minutes.
+        AND (
+            d.due_since + make_interval(secs => CASE WHEN d.topic = 'test' THEN least(r.give_up_after_s, 600) ELSE r.give_up_after_s END)
+                <= %(at)s::timestamptz
+            OR r.removed_at IS NOT NULL
+        )
         AND (r.lease_until IS NULL OR r.lease_until < %(at)s::timestamptz)
     ORDER BY d.id
     FOR UPDATE OF d SKIP LOCKED

@@ -42,6 +42,8 @@ ACTIONS = {
     "review_incident": "review an incident",
     "take_incident": "take an incident in hand",
     "assign_incident": "give an incident to a department or a person",
+    "set_mode": "set how a camera's boxes count",
+    "decide_mask": "accept a mask of a camera",
     "propose_changeset": "propose a change of cells",
     "review_changeset": "approve another's change of cells",
     "review_own_changeset": "approve one's own change of cells",
@@ -55,6 +57,9 @@ ACTIONS = {
     "export": "take a site out (export)",
     "change_parameter": "change a constant of the formulas",
     "read_imports": "read rows of imports",
+    "read_receiver": "read where messages are sent to",
+    "keep_receivers": "add a receiver of messages",
+    "ask_test": "ask for a test message",
     "manage_accounts": "make an account",
     "read_session": "read another's sessions (address, browser)",
     "end_sessions": "end another's sessions",
@@ -79,6 +84,8 @@ EXPECTED = {
     "review_incident": "rr rr rr yn rr rr rr rr",
     "take_incident": "rr rr rr yn rr rr rr rr",
     "assign_incident": "rr rr rr yn rr rr rr rr",
+    "set_mode": "yr yr rr rr rr rr yy yy",
+    "decide_mask": "yn yn rr rr rr rr yy yy",
     "propose_changeset": "rr yr rr rr rr rr rr rr",
     "review_changeset": "yn rn rr rr rr rr rr yy",
     "review_own_changeset": "rn rn rr rr rr rr rr rr",
@@ -92,6 +99,9 @@ EXPECTED = {
     "export": "yn yn yn rr rr yn rr yy",
     "change_parameter": "rr rr rr rr rr rr yy rr",
     "read_imports": "rr rr rr rr rr rr yy rr",
+    "read_receiver": "rr rr rr rr rr rr yy rr",
+    "keep_receivers": "rr rr rr rr rr rr yy rr",
+    "ask_test": "rr rr rr rr rr rr yy rr",
     "manage_accounts": "rr rr rr rr rr rr yy rr",
     "read_session": "nn nn nn nn nn nn yy nn",
     "end_sessions": "nn nn nn nn nn nn yy nn",
@@ -110,6 +120,7 @@ ONLY_EXPORTED = ("read_site_contact", "read_certificate_holder")
 OVER_HTTP = {
     "read_site_contact": "yn nn nn rr rr yn rr yy",
     "read_certificate_holder": "yn nn nn rr rr yn rr yy",
+    "set_mode": "yn yn rr rr rr rr yy yy",
     "propose_changeset": "rr yn rr rr rr rr rr rr",
     "review_changeset": "yn rr rr rr rr rr rr yy",
     "review_own_changeset": "rn rr rr rr rr rr rr rr",
@@ -192,6 +203,7 @@ class Place:
     camera: int
     incident: UUID
     evidence: UUID
+    mask: int
     hazard: int
     certificate: int
     changeset: int
@@ -249,6 +261,12 @@ def make_place(owner: Connection, town: str, number: int) -> Place:
         " received_at, boxes) VALUES (%s, %s, %s, %s, 1, 1, 1, now(), now(), '[]') RETURNING id",
         (incident, observation, "0" * 64, f"frames/{number}.jpg"),
     )
+    mask = _id(
+        owner,
+        "INSERT INTO watch.mask (camera_id, class, polygon, cause, incident_id, proposed_at, proposed_by)"
+        " VALUES (%s, 'smoke', '[[0, 0], [1, 0], [1, 1]]', 'steam', %s, now(), '') RETURNING id",
+        (camera, incident),
+    )
     hazard = _id(
         owner,
         "INSERT INTO inspection.hazard (site_id, class, title_zh, found_at, found_by, state)"
@@ -284,7 +302,7 @@ def make_place(owner: Connection, town: str, number: int) -> Place:
     token = _id(owner, "SELECT id FROM access.token WHERE account_id = %s", (colleague,))
     owner.execute("SELECT access.record('test', 'matrix', %s, %s)", (str(number), town))
     return Place(
-        town, site, camera, incident, evidence, hazard, certificate, changeset, person, colleague, token
+        town, site, camera, incident, evidence, mask, hazard, certificate, changeset, person, colleague, token
     )
 
 
@@ -317,6 +335,10 @@ def make_world(owner: Connection) -> World:
     )
     from access.signed_in import caller  # here, so that the table is printed without a test's path
 
+    owner.execute(
+        "INSERT INTO watch.receiver (name, kind, address, per_minute, added_at, added_by, next_try_at, tokens_at)"
+        " VALUES ('matrix', 'webhook', 'https://matrix-receiver.test/', 60, now(), '', now(), now())"
+    )
     callers = {}
     for role in ROLES:
         held = role.removeprefix("district_")

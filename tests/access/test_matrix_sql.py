@@ -48,6 +48,10 @@ STATEMENTS = {
     " SELECT e.id, now(), now() + interval '1 minute' FROM analysis.event AS e WHERE e.id = %(incident)s",
     "assign_incident": "INSERT INTO watch.incident_assignment (incident_id, department_code)"
     " SELECT e.id, (SELECT min(d.code) FROM duty.department AS d) FROM analysis.event AS e WHERE e.id = %(incident)s",
+    "set_mode": "INSERT INTO watch.camera_mode (camera_id, class, mode, reason, set_at, set_by)"
+    " VALUES (%(camera)s, 'smoke', 'shadow', '试运行', now(), '')",
+    "decide_mask": "UPDATE watch.mask SET state = 'active', until = now() + interval '1 day', decided_at = now(), decided_by = ''"
+    " WHERE id = %(mask)s",
     "propose_changeset": "INSERT INTO territory.changeset (title, town_code) VALUES ('拆分', %(town)s)",
     "review_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
     "review_own_changeset": "UPDATE territory.changeset SET state = 'approved' WHERE id = %(changeset)s",
@@ -63,6 +67,11 @@ STATEMENTS = {
     "export": "SELECT access.record_export('site', 'csv', count(*)) FROM registry.site WHERE id = %(site)s HAVING count(*) > 0",
     "change_parameter": "UPDATE analysis.parameter SET value = value WHERE name = 'sliver_m2'",
     "read_imports": "SELECT id FROM staging.batch",
+    "read_receiver": "SELECT address FROM watch.receiver",
+    "keep_receivers": "INSERT INTO watch.receiver (name, kind, address, per_minute, added_at, added_by, next_try_at, tokens_at)"
+    " VALUES ('new', 'webhook', 'https://new.test/', 60, now(), '', now(), now())",
+    "ask_test": "INSERT INTO watch.delivery (receiver_id, message_key, topic, subject, transition, happened_at, next_try_at, due_since)"
+    " SELECT r.id, gen_random_uuid(), 'test', 'test:1', 'test', now(), now(), now() FROM watch.receiver AS r WHERE r.name = 'matrix'",
     "manage_accounts": "INSERT INTO access.account (login, name_zh, roles, scope, db_role)"
     " VALUES ('matrix.new', '新', '{analyst}', 'district', 'geoapp_matrix.new_abcdef')",
     "read_session": "SELECT ip, user_agent FROM access.session WHERE account_id = %(colleague)s",

@@ -30,6 +30,7 @@ TABLES = (
     "watch.retention_policy",
     "watch.camera_mode",
     "watch.mask",
+    "watch.receiver",
     "inspection.visit",
     "inspection.hazard",
     "territory.changeset",

@@ -43,7 +43,19 @@ from layers.registry import LAYERS, LENSES
 
 Connection = psycopg.Connection[dict[str, Any]]
 HTML = {"Accept": "text/html"}
-PAGES = ("/", "/review", "/matrix", "/cameras", "/account", "/accounts", "/audit", "/exports", "/imports")
+PAGES = (
+    "/",
+    "/review",
+    "/matrix",
+    "/cameras",
+    "/account",
+    "/accounts",
+    "/audit",
+    "/exports",
+    "/imports",
+    "/modes",
+    "/telling",
+)
 PAGE = {"page-state.data": {"lang": "zh", "zone": "Asia/Shanghai"}}
 AUDIT = {"audit-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
 PASSWORD_HASH = "$argon2id$v=19$m=8,t=1,p=1$cGxhbnRlZC1zYWx0$cGxhbnRlZC1oYXNo"
@@ -151,6 +163,10 @@ class Desk:
         )
         yield "audit-found.children", {"address.search": "?since="}, AUDIT
         yield IMPORTS, {"address.search": "?lang=zh", "imports-poll.n_intervals": 1}, IMPORTS_STATE
+        for page in (1, 2, 3):
+            yield "modes-found.children", {"address.search": f"?lang=zh&page={page}"}, MODES
+        yield "modes-found.children", {"address.search": "?lang=zh&text=矩阵摄像机"}, MODES
+        yield TELLING, {"address.search": "?lang=zh", "telling-poll.n_intervals": 1}, TELLING_STATE
         for typed in ("矩阵", "planted", "31011601421320990"):
             yield "search.data", {"search.searchValue": typed}, PAGE
             yield (
@@ -182,6 +198,12 @@ IMPORTS = (
 IMPORTS_STATE = {
     "imports-seen.data": None,
     "imports-page.data": {"lang": "zh", "zone": "Asia/Shanghai", "kept": "?lang=zh"},
+}
+MODES = {"modes-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
+TELLING = "..telling-list.children...telling-log.children...telling-poll.interval...telling-seen.data.."
+TELLING_STATE = {
+    "telling-seen.data": None,
+    "telling-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"},
 }
 DRAWER = "..drawer.children...fly-to.data.."
 
@@ -409,6 +431,56 @@ def assign_incident(desk: Desk, client: httpx.Client, role: str, place: Place) -
     return {outcome(client.post(f"/incidents/{place.incident}/assign", json=body))}
 
 
+def set_mode(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    form = {"which": "chosen", "camera": str(place.camera), "set_mode": "shadow", "reason": f"矩阵 {role}"}
+    said = outcome(client.post("/modes/set", data=form))
+    now = desk.owner.execute(
+        "SELECT set_by FROM watch.camera_mode WHERE camera_id = %s AND reason = %s",
+        (place.camera, form["reason"]),
+    ).fetchone()
+    desk.owner.execute("DELETE FROM watch.camera_mode WHERE camera_id = %s", (place.camera,))
+    assert now == ({"set_by": desk.world.callers[role].login} if said == "yes" else None)
+    return {said}
+
+
+def decide_mask(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    desk.owner.execute(
+        "UPDATE watch.mask SET state = 'proposed', decided_at = NULL, decided_by = NULL WHERE id = %s",
+        (place.mask,),
+    )
+    said = outcome(client.post(f"/modes/masks/{place.mask}/accept", data={"days": "1", "reason": "矩阵"}))
+    now = desk.owner.execute("SELECT state FROM watch.mask WHERE id = %s", (place.mask,)).fetchone()
+    assert now == {"state": "active" if said == "yes" else "proposed"}
+    return {said}
+
+
+def read_receiver(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    said = outcome(client.get("/telling", headers=HTML))
+    shown = callback(
+        client, TELLING, {"address.search": "?lang=zh", "telling-poll.n_intervals": 1}, TELLING_STATE
+    )
+    assert ("matrix-receiver.test" in shown) == (said == "yes")
+    return {said}
+
+
+def keep_receivers(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    form = {
+        "name": "added", "kind": "webhook", "address": "https://added.test/", "topics": "incident", "min_score": "0", "cooldown_s": "300",
+        "per_minute": "60", "give_up_h": "6", "reason": "矩阵",
+    }  # fmt: skip
+    said = outcome(client.post("/telling/add", data=form))
+    made = desk.owner.execute("DELETE FROM watch.receiver WHERE name = 'added'").rowcount
+    assert (made == 1) == (said == "yes")
+    return {said, outcome(client.post("/telling/matrix/resume"))}
+
+
+def ask_test(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    said = outcome(client.post("/telling/matrix/test"))
+    made = desk.owner.execute("DELETE FROM watch.delivery WHERE topic = 'test'").rowcount
+    assert (made == 1) == (said == "yes")
+    return {said}
+
+
 def propose_changeset(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
     return {outcome(client.post("/changesets", json={"title": "拆分", "town_code": place.town}))}
 
@@ -553,7 +625,7 @@ WAYS: dict[str, Way] = {
     way.__name__: way
     for way in (
         read_site, read_camera, read_incident, read_evidence, review_incident, take_incident, assign_incident,
-        propose_changeset, review_changeset,
+        propose_changeset, review_changeset, set_mode, decide_mask, read_receiver, keep_receivers, ask_test,
         review_own_changeset, assign_duty, record_self_check, record_patrol, submit_hazard, manage_accounts, read_audit,
         read_person, export, read_imports, end_sessions, revoke_token, read_site_contact, read_certificate_holder,
     )

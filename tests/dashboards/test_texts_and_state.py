@@ -37,6 +37,13 @@ VALUES = {
     "cause",
     "hazard_class",
     "shift_basis",
+    "waits_for",
+    "telling_topic",
+    "telling_step",
+    "receiver_kind",
+    "receiver_state",
+    "delivery_state",
+    "mask_state",
 }
 
 

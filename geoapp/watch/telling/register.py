@@ -1,9 +1,13 @@
-"""Receivers: entered, paused, removed; what an operator asks for, checked."""
+"""Receivers: entered, changed, tried, paused, removed; what is asked for, checked. `geoapp tell` and the page of telling use it.
+
+by: who sits at the command line; None = an account, whom the database itself names.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -19,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from geoapp.access.sealing import forget_secrets, put_secrets
+from geoapp.access.sealing import forget_secrets, replace_secrets
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 from geoapp.watch.telling.mqtt import topic_of
@@ -149,51 +153,122 @@ def checked(given: Mapping[str, Any]) -> Asked:
 
 
 def add_receiver(
-    connection: Connection, asked: Asked, secrets: Mapping[str, SecretStr], *, at: datetime, by: str
+    connection: Connection,
+    asked: Asked,
+    secrets: Mapping[str, SecretStr],
+    *,
+    at: datetime,
+    by: str | None,
 ) -> int:
     """Enters a receiver with its sealed secrets, in the caller's transaction; its id. It is told of what happens from `at` on.
 
     Raises Refused for a name that is taken, an unknown town, and secrets that are missing or too many.
     """
+    _refuse_secrets(asked, secrets, held=())
+    _refuse_towns(connection, asked)
+    # Names of those that were removed may be used again; two that are added at once meet at the index.
+    row = connection.execute(
+        read_sql("watch/added_receiver").encode(), {**_values(asked), "at": at, "by": by or ""}
+    ).fetchone()
+    if row is None:
+        raise Refused(f"已有接收方 {asked.name} / There is a receiver {asked.name} already.")
+    replace_secrets(connection, SEALED_AS, str(row["id"]), secrets, by)
+    return int(row["id"])
+
+
+def change_receiver(
+    connection: Connection,
+    asked: Asked,
+    secrets: Mapping[str, SecretStr],
+    *,
+    held: Sequence[str],
+    at: datetime,
+    by: str | None,
+) -> None:
+    """Gives the receiver of this name and kind what is asked for, in the caller's transaction; it is tried again at once.
+
+    secrets: only those that are set anew. held: names of those that are sealed now. What was sealed for one address goes to
+    no other: with a new address all of them are forgotten, and those that are needed must be among `secrets`. Raises Refused
+    as add_receiver does, and where there is no such receiver.
+    """
+    _refuse_towns(connection, asked)
+    row = _change(
+        connection,
+        "SELECT id, kind, address FROM watch.receiver WHERE name = %(name)s AND removed_at IS NULL FOR UPDATE",
+        {"name": asked.name},
+    )
+    if row["kind"] != asked.kind:
+        raise Refused(
+            f"{asked.name} 是 {row['kind']}，种类不能改 / is a {row['kind']}; its kind stays: remove it and add another."
+        )
+    stays = row["address"] == _values(asked)["address"]
+    _refuse_secrets(asked, secrets, held=held if stays else ())
+    connection.execute(
+        read_sql("watch/changed_receiver").encode(), {**_values(asked), "id": row["id"], "at": at}
+    )
+    replace_secrets(connection, SEALED_AS, str(row["id"]), secrets, by)
+
+
+def _refuse_secrets(asked: Asked, secrets: Mapping[str, SecretStr], *, held: Sequence[str]) -> None:
     known = SECRETS[asked.kind]
-    missing = [name for name, is_optional in known.items() if not is_optional and name not in secrets]
+    missing = [
+        name
+        for name, is_optional in known.items()
+        if not is_optional and name not in secrets and name not in held
+    ]
     if missing:
         raise Refused(f"缺少 / {asked.kind} needs: {', '.join(missing)}")
     if unknown := sorted(set(secrets) - set(known)):
         raise Refused(f"{asked.kind} 不用 / has no use for: {', '.join(unknown)}")
+
+
+def _refuse_towns(connection: Connection, asked: Asked) -> None:
     for code in asked.towns or ():
         if connection.execute("SELECT FROM territory.unit WHERE code = %s", (code,)).fetchone() is None:
             raise Refused(f"没有乡镇 {code} / There is no town {code} (12 digits).")
-    # Names of those that were removed may be used again; two that are added at once meet at the index.
-    row = connection.execute(
-        read_sql("watch/added_receiver").encode(),
-        {
-            **asked.model_dump(),
-            "address": urlunsplit(urlsplit(asked.address)),
-            "recipients": list(asked.recipients),
-            "topics": list(asked.topics),
-            "classes": None if asked.classes is None else list(asked.classes),
-            "transitions": None if asked.transitions is None else list(asked.transitions),
-            "towns": None if asked.towns is None else list(asked.towns),
-            "quiet_passes": list(asked.quiet_passes),
-            "per_minute": asked.per_minute or PER_MINUTE[asked.kind],
-            "at": at,
-            "by": by,
-        },
-    ).fetchone()
-    if row is None:
-        raise Refused(f"已有接收方 {asked.name} / There is a receiver {asked.name} already.")
-    put_secrets(connection, SEALED_AS, {str(row["id"]): dict(secrets)}, by)
-    return int(row["id"])
 
 
-def pause_receiver(connection: Connection, name: str, *, at: datetime, by: str) -> None:
+def _values(asked: Asked) -> dict[str, Any]:
+    return {
+        **asked.model_dump(),
+        "address": urlunsplit(urlsplit(asked.address)),
+        "recipients": list(asked.recipients),
+        "topics": list(asked.topics),
+        "classes": None if asked.classes is None else list(asked.classes),
+        "transitions": None if asked.transitions is None else list(asked.transitions),
+        "towns": None if asked.towns is None else list(asked.towns),
+        "quiet_passes": list(asked.quiet_passes),
+        "per_minute": asked.per_minute or PER_MINUTE[asked.kind],
+    }
+
+
+def ask_test(connection: Connection, name: str, *, at: datetime) -> uuid.UUID:
+    """A test message that the teller sends next, past quiet hours; its key.
+
+    For whoever may not open the receiver's secrets; `deliver.try_out` sends one itself. It is tried for ten minutes
+    (sql/watch/delivery_given_up.sql). Raises Refused where there is no such receiver, or it is paused.
+    """
+    row = _change(
+        connection,
+        "SELECT id, paused_at FROM watch.receiver WHERE name = %(name)s AND removed_at IS NULL",
+        {"name": name},
+    )
+    if row["paused_at"] is not None:
+        raise Refused(f"{name} 已暂停，请先恢复 / is paused: resume it first.")
+    key = uuid.uuid4()
+    connection.execute(
+        read_sql("watch/delivery_test_asked").encode(), {"receiver_id": row["id"], "key": key, "at": at}
+    )
+    return key
+
+
+def pause_receiver(connection: Connection, name: str, *, at: datetime, by: str | None) -> None:
     """Sends nothing to it until it is resumed; what happens meanwhile waits, and is given up after the receiver's time."""
     _change(
         connection,
         "UPDATE watch.receiver SET paused_at = coalesce(paused_at, %(at)s), paused_by = coalesce(paused_by, %(by)s)"
         " WHERE name = %(name)s AND removed_at IS NULL RETURNING id",
-        {"name": name, "at": at, "by": by},
+        {"name": name, "at": at, "by": by or ""},
     )
 
 
@@ -207,26 +282,29 @@ def resume_receiver(connection: Connection, name: str, *, at: datetime) -> None:
     )
 
 
-def remove_receiver(connection: Connection, name: str, *, at: datetime, by: str) -> None:
+def remove_receiver(connection: Connection, name: str, *, at: datetime, by: str | None) -> None:
     """Ends it and forgets its secrets; its log stays, and what waits for it is given up."""
     row = _change(
         connection,
         "UPDATE watch.receiver SET removed_at = %(at)s, removed_by = %(by)s"
         " WHERE name = %(name)s AND removed_at IS NULL RETURNING id",
-        {"name": name, "at": at, "by": by},
+        {"name": name, "at": at, "by": by or ""},
     )
     forget_secrets(connection, SEALED_AS, str(row["id"]))
 
 
-def tell_again(connection: Connection, name: str, *, since: datetime, at: datetime) -> int:
-    """What was refused or given up since then waits again, with the same keys; how many messages."""
+def tell_again(
+    connection: Connection, name: str, *, since: datetime, at: datetime, ids: Sequence[int] | None = None
+) -> int:
+    """What was refused or given up since then waits again, with the same keys; how many messages. ids: only of these."""
     row = _change(
         connection,
         "SELECT id FROM watch.receiver WHERE name = %(name)s AND removed_at IS NULL",
         {"name": name},
     )
     return connection.execute(
-        read_sql("watch/delivery_again").encode(), {"receiver_id": row["id"], "since": since, "at": at}
+        read_sql("watch/delivery_again").encode(),
+        {"receiver_id": row["id"], "since": since, "at": at, "ids": None if ids is None else list(ids)},
     ).rowcount
 
 

@@ -3,7 +3,7 @@
 from geoapp.database.revisions.sql_revision import sql_revision
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
