@@ -14,7 +14,7 @@ RUN_PACKAGES := postgresql-15-postgis-3 python3-venv libgl1 libglib2.0-0
 RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 # libatomic1: the browser driver of playwright is a program of its own that needs it.
 # mosquitto: the broker that messages over MQTT are tested against.
-TEST_PACKAGES := chromium fonts-noto-cjk libatomic1 mosquitto $(RTSP_PACKAGES)
+TEST_PACKAGES := chromium chromium-headless-shell fonts-noto-cjk libatomic1 mosquitto $(RTSP_PACKAGES)
 WORKERS ?= 3
 
 .PHONY: help demo test test-long lint environment system system-test lock screenshots clean
@@ -31,10 +31,10 @@ demo: system environment
 	@exec $(GEOAPP) demo
 
 test: system system-test environment
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not long" $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" $(PYTEST_ARGS)
 
 test-long: system system-test environment
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600 $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 3600 $(PYTEST_ARGS)
 
 lint: environment
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
@@ -76,7 +76,7 @@ system:
 	$(call install_packages,$(RUN_PACKAGES),ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 && $(PYTHON) -c 'import venv; import ensurepip' 2>/dev/null && $(LIBRARIES) | grep libGL.so.1 >/dev/null && $(LIBRARIES) | grep libglib-2.0.so.0 >/dev/null)
 
 system-test:
-	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1 && ls /usr/sbin/mosquitto >/dev/null 2>&1 && $(RTSP_SERVER))
+	$(call install_packages,$(TEST_PACKAGES),command -v chromium >/dev/null && command -v chromium-headless-shell >/dev/null && ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 && ls /usr/share/fonts/opentype/noto/*CJK* >/dev/null 2>&1 && ls /usr/sbin/mosquitto >/dev/null 2>&1 && $(RTSP_SERVER))
 
 lock:
 	@$(PY) -m pip install --disable-pip-version-check -q --dry-run --ignore-installed --report /dev/stdout -e '.[dev]' \

@@ -20,6 +20,21 @@ from geoapp.database.cluster import DATABASE, PrivateCluster
 from geoapp.database.connection import connect
 from geoapp.database.migrations import migrate
 
+# A file runs in one worker, where its city and its browser are made once: the long files go first, or the last one would
+# keep everybody waiting.
+LONG_FILES = (
+    "test_demo.py", "test_browser.py", "test_matrix_http.py", "test_attacks.py", "test_no_secret_leaks.py",
+    "test_review_desk_browser.py", "test_rows_never_lost.py", "test_health_events.py", "test_load.py", "test_watch.py",
+    "test_models.py", "test_cluster.py", "test_user_command.py", "test_sign_in.py", "test_sign_in_page.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, the others in their order."""
+    items.sort(
+        key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES)
+    )
+
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_hashes() -> Iterator[PasswordHasher]:

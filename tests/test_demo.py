@@ -22,7 +22,7 @@ import pytest
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 
 def free_ports(count: int) -> list[int]:

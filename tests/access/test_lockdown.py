@@ -271,6 +271,7 @@ def test_limits_of_the_session(analyst: Connection, analyst_url: str) -> None:
             connection.close()
 
 
+@pytest.mark.long
 def test_the_server_is_not_filled(analyst: Connection) -> None:
     analyst.execute("SET statement_timeout = 0")
     with pytest.raises(psycopg.errors.ConfigurationLimitExceeded):

@@ -21,9 +21,13 @@ from geoapp.access.accounts import add_account
 from geoapp.access.sessions import CSRF_COOKIE, CSRF_HEADER, csrf_of, open_session
 from geoapp.database.connection import connect
 
-CHROMIUM = "/usr/bin/chromium"
+# Debian's Chromium without the window that nobody sees: a page opens in a quarter of the time.
+CHROMIUM = next(
+    p
+    for p in ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
+    if Path(p).exists() or p == "/usr/bin/chromium"
+)
 ARGUMENTS = [
-    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

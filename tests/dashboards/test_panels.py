@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 
 from dashboards import drawer, lenses, overview, search
 from dashboards.board import cell_code, clock, number
+from geoapp.access.caller import Caller, calling
 from layers.registry import LENSES
 
 ZONE = "Asia/Shanghai"
@@ -154,8 +155,10 @@ def test_ids_of_each_page_are_unique() -> None:
         def shared(self, *_: object, **__: object) -> list[dict[str, Any]]:
             return []
 
+    planner = Caller(1, "planner", "编制员", ("planner",), "district", "nobody")
     for page in (overview, matrix, cameras):
-        made = page.layout(ViewState(), Still())  # type: ignore[arg-type]
+        with calling(planner):
+            made = page.layout(ViewState(), Still())  # type: ignore[arg-type]
         ids = [str(c.id) for c in made._traverse() if getattr(c, "id", None)]
         assert len(ids) == len(set(ids)), page.__name__
         assert isinstance(made, html.Div)

@@ -78,6 +78,7 @@ def test_after_a_restart_the_map_goes_on(site: Site, port: int, signed_in: Calla
         assert page.evaluate("document.getElementById('stale-banner').hidden && window.sameMap")
 
 
+@pytest.mark.long
 def test_after_a_restart_a_map_whose_session_has_ended_goes_to_the_sign_in(
     site: Site, port: int, signed_in: Callable[[int], Any]
 ) -> None:

@@ -32,6 +32,7 @@ def test_an_officer_reviews_a_lead_in_the_drawer(open_page: Callable[..., Any], 
     assert row == {"review": "false", "review_reason": "夕阳反光", "reviewed_by": "duty_officer"}
 
 
+@pytest.mark.long
 def test_what_the_map_asks_by_itself_says_so_and_what_a_person_asks_does_not(
     open_page: Callable[..., Any], site: Site
 ) -> None:

@@ -152,6 +152,7 @@ def test_a_new_lead_comes_by_itself_and_a_false_alarm_needs_its_cause(
     assert page.evaluate("document.querySelector('#desk-ask').children.length") == 0
 
 
+@pytest.mark.long
 def test_two_officers_on_one_lead(officer: Callable[..., Any], lead: Callable[..., Made], site: Site) -> None:
     if "second" not in site.people.ids:
         from geoapp.access.accounts import add_account
@@ -214,6 +215,7 @@ def test_assigning_by_keys_is_on_record_and_shown(
     assert reviewed(site, fire["id"])["review"] == "unreviewed"
 
 
+@pytest.mark.long
 def test_a_frame_that_is_missing_or_changed_says_so_and_each_look_is_on_record(
     officer: Callable[..., Any], lead: Callable[..., Made], site: Site
 ) -> None:

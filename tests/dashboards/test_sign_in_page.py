@@ -356,8 +356,15 @@ def test_a_real_city_gets_no_demo_accounts(site: Site) -> None:
 # -- the look ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
-@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(
+    ("width", "height", "lang"),
+    [
+        (1440, 900, "zh"),
+        (390, 844, "en"),
+        pytest.param(1440, 900, "en", marks=pytest.mark.long),
+        pytest.param(390, 844, "zh", marks=pytest.mark.long),
+    ],
+)
 def test_the_page_in_a_browser(people: Site, open_page: Any, width: int, height: int, lang: str) -> None:
     page = open_page(f"/matrix?lang={lang}", width, height, map_ready=False, login=None)
     assert "/signin" in page.url

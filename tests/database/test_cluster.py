@@ -17,8 +17,6 @@ import pytest
 from geoapp.database.cluster import PrivateCluster, find_server
 from geoapp.errors import Refused
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 @pytest.fixture
 def home() -> Iterator[Path]:

@@ -154,6 +154,7 @@ def test_up_down_up_leaves_the_same_schema(make_database: Callable[..., str]) ->
     assert schema_text(url) == first
 
 
+@pytest.mark.long
 def test_each_step_down_is_the_step_before_it(make_database: Callable[..., str]) -> None:
     url = make_database()
     revisions = sorted(p.name[:4] for p in (Path(migrations.REVISIONS) / "versions").glob("0*.py"))

@@ -158,7 +158,10 @@ def cut_off_anywhere(make_database, tmp_path, suffix, cuts):
         assert fetch(url, "SELECT count(*) AS n FROM registry.site")[0]["n"] == before + sites.new
 
 
-@pytest.mark.parametrize("after", ["0.05", "0.6", "commit"])
+@pytest.mark.parametrize(
+    "after",
+    [pytest.param("0.05", marks=pytest.mark.long), pytest.param("0.6", marks=pytest.mark.long), "commit"],
+)
 def test_a_killed_import_leaves_nothing_and_comes_whole_the_next_time(make_database, tmp_path, after):
     """kill -9 of the loading process; what it had written is gone, and its run says that it was cut off."""
     url = make_database()
