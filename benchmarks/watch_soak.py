@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 import psycopg
 
-from benchmarks.watch_scans import SIZE, SRID, pictures
+from benchmarks.watch_scans import SRID, pictures
 from detection.backends import open_detector
 from detection.backends.base import Detector
 from detection.backends.weights import find_weights
@@ -44,6 +44,7 @@ from geoapp.database.migrations import migrate
 from geoapp.settings import settings
 
 RED = (20, 20, 250)
+SIZE = (1920, 1080)
 PATCH = (900, 500, 1000, 620)
 
 
@@ -53,14 +54,15 @@ class RealAndRed:
     def __init__(self, real: Detector) -> None:
         self._real = real
         self.model_hash, self.thresholds = real.model_hash, real.thresholds
-        self.at_once = getattr(real, "at_once", 1)
+        self.at_once, self.input_px = getattr(real, "at_once", 1), real.input_px
 
     def detect(self, images: Sequence[Image]) -> list[tuple[Box, ...]]:
         self._real.detect(images)
         return [self._see(image) for image in images]
 
     def _see(self, image: Image) -> tuple[Box, ...]:
-        x1, y1, x2, y2 = PATCH
+        scale = image.shape[1] / SIZE[0]
+        x1, y1, x2, y2 = (round(side * scale) for side in PATCH)
         blue, green, red = image[(y1 + y2) // 2, (x1 + x2) // 2].astype(int)
         is_fire = red > 180 and green < 90 and blue < 90
         return (Box("fire", 0.9, x1, y1, x2, y2),) if is_fire else ()
@@ -221,7 +223,7 @@ def main() -> None:
     parser.add_argument("--fires", type=int, default=60)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    held = pictures()
+    held = pictures(*SIZE)
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
     port = listening.getsockname()[1]
     processes = multiprocessing.get_context("fork")

@@ -182,6 +182,9 @@ CREATE POLICY tests_only ON watch.delivery AS RESTRICTIVE FOR INSERT TO geoapp_a
 WITH CHECK (topic = 'test' AND transition = 'test' AND starts_with(subject, 'test:') AND state = 'waiting');
 CREATE POLICY told_again ON watch.delivery AS RESTRICTIVE FOR UPDATE TO geoapp_admin
 USING (state IN ('refused', 'given_up') AND topic <> 'test') WITH CHECK (state = 'waiting');
+-- The watch forgets what was told long ago, and nothing that is still to be told.
+CREATE POLICY told_only ON watch.delivery AS RESTRICTIVE FOR DELETE TO geoapp_watch
+USING (state <> 'waiting');
 CREATE POLICY removed_stays ON watch.receiver AS RESTRICTIVE FOR UPDATE TO geoapp_admin USING (removed_at IS NULL) WITH CHECK (true);
 CREATE POLICY enterprise_submits ON inspection.hazard AS RESTRICTIVE FOR UPDATE TO geoapp_enterprise
 USING (state IN ('assigned', 'fixing', 'rejected', 'submitted')) WITH CHECK (state IN ('fixing', 'submitted'));

@@ -176,6 +176,7 @@ def served(make_database: Callable[[], str], tmp_path: Path) -> Iterator[Callabl
         process.wait(20)
 
 
+@pytest.mark.long
 def test_the_code_is_shown_on_a_terminal_and_in_no_file(served: Callable[[bool], str]) -> None:
     assert re.search(r"One-time code:\s+([A-Z2-9]{4}-){2}[A-Z2-9]{4}", served(True))
     in_a_file = served(False)

@@ -228,6 +228,7 @@ def test_each_town_hears_its_own_at_once_and_nothing_else(watched: Watched) -> N
             one.close()
 
 
+@pytest.mark.long
 def test_what_was_missed_is_replayed_from_the_own_area_only(watched: Watched) -> None:
     with watched.listen("town_a") as one:
         after = told(one, "beat")["last_id"]

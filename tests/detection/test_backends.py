@@ -204,6 +204,7 @@ def test_letterbox_keeps_colours_and_shape() -> None:
     assert tensor[0, 2, 2].tolist() == [114] * 3
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not SHIPPED.is_file(), reason="the weights are not in this checkout")
 def test_the_shipped_weights_know_all_classes(tmp_path: Path) -> None:
     weights = find_weights(Settings(home=tmp_path, model=None))

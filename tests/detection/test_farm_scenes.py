@@ -43,7 +43,9 @@ def test_same_arguments_same_bytes_and_time_moves_things() -> None:
     assert not np.array_equal(first, later)
 
 
-@pytest.mark.parametrize("kind", SCENE_KINDS)
+@pytest.mark.parametrize(
+    "kind", [k if k in ("yard", "shed") else pytest.param(k, marks=pytest.mark.long) for k in SCENE_KINDS]
+)
 def test_every_kind_of_scene_in_every_light_is_a_picture(kind: str) -> None:
     pose = replace(POSE, height_m=4.5, tilt_deg=20.0)
     pictures = []

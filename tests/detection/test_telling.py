@@ -564,11 +564,16 @@ def test_the_watchs_login_may_not_add_or_change_receivers(city: Connection, watc
         for attempt in (
             "INSERT INTO watch.receiver (name) VALUES ('x')",
             "UPDATE watch.receiver SET address = 'http://127.0.0.1:1/'",
-            "DELETE FROM watch.delivery",
+            "DELETE FROM watch.receiver",
             "SELECT phone FROM duty.person",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 watch.execute(attempt.encode())
+        city.execute(
+            "INSERT INTO watch.delivery (receiver_id, message_key, topic, subject, transition, happened_at, state, next_try_at, due_since)"
+            " SELECT r.id, gen_random_uuid(), 'incident', 's', 'opened', now(), 'waiting', now(), now() FROM watch.receiver AS r"
+        )
+        assert watch.execute("DELETE FROM watch.delivery").rowcount == 0, "what waits is not forgotten"
 
 
 def test_a_receivers_secret_stands_in_no_log_and_no_row(

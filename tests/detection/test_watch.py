@@ -228,6 +228,7 @@ def start_worker(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_a_hung_engine_ends_the_process_and_another_goes_on(
     ground: Connection, watch_url: str, server: CameraServer, tmp_path: Path
 ) -> None:

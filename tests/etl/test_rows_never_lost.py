@@ -60,7 +60,7 @@ BATCHES = st.lists(st.lists(ROW, min_size=1, max_size=12), min_size=1, max_size=
 ANY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
-@settings(max_examples=8, **ANY)
+@settings(max_examples=4, **ANY)
 @given(batches=BATCHES)
 def test_any_rows_in_any_order_again_and_again(make_database, tmp_path, batches):
     any_rows_again_and_again(make_database, tmp_path, batches)
@@ -110,7 +110,9 @@ def write_sites(path):
 SUFFIXES = [".csv", ".gpkg", ".geojson", ".fgb", ".shp", ".xlsx"]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "suffix", [s if s in (".csv", ".geojson") else pytest.param(s, marks=pytest.mark.long) for s in SUFFIXES]
+)
 def test_a_file_cut_off_anywhere_is_refused_or_counted(make_database, tmp_path, suffix):
     cut_off_anywhere(make_database, tmp_path, suffix, CUTS)
 
