@@ -1,0 +1,225 @@
+"""Rolling-origin scores of the event surface: at each cut only the past is known, the 28 days after it are the test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from geoapp.errors import Refused
+from layers.event_surface import (
+    CELL_M,
+    HORIZON_DAYS,
+    CellGrid,
+    event_counts,
+    event_surface,
+    grid_over,
+    inside,
+    near_events,
+)
+from layers.validation.dated_points import DatedPoints
+
+__all__ = [
+    "AREAS",
+    "SHARES",
+    "Cut",
+    "Score",
+    "cut_days",
+    "hit_rates",
+    "interval",
+    "kernel_density",
+    "methods_of",
+    "scored_cuts",
+]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+SHARES = (0.01, 0.05, 0.10, 0.20)
+AREAS = ("near", "hull", "boundary")
+NEAR_M = 500.0
+FIRST_HISTORY_DAYS = 56.0
+ENOUGH_CUTS = 12
+SHORT_STEP_DAYS = 7.0
+MOST_CUTS = 400
+# Kernel density is the peer: its points are binned to squares of this size, a tenth of the smallest usual bandwidth.
+FINE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Hit rate by share of the area, of one method at one cut."""
+
+    method: str
+    hit_rate: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One cut: day `at`, events of the 28 days after it, those outside the area (missed by all), and the scores."""
+
+    area: str
+    at: float
+    cells: int
+    events_before: int
+    events: int
+    outside: int
+    scores: tuple[Score, ...]
+    weights: Floats
+
+
+def hit_rates(
+    score: Floats, hits: Floats, total: float, shares: tuple[float, ...], ground: Floats | None = None
+) -> Floats:
+    """Share of `total` events that lie in the best-scored part of the ground, for each share of the ground.
+
+    `score`, `hits`: by cell; `ground`: area of each cell, equal if not given. Cells of one score are taken together, as
+    far as they fit: the mean over every order in which ties could be broken. NaN where `total` is 0.
+    """
+    if total <= 0:
+        return np.full(len(shares), np.nan)
+    order = np.argsort(-score, kind="stable")
+    ranked = score[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    area = np.cumsum(np.ones(len(score)) if ground is None else ground[order])
+    within = np.cumsum(hits[order])
+    wanted = np.array(shares) * area[-1]
+    return np.interp(wanted, np.append(0.0, area[ends]), np.append(0.0, within[ends])) / total
+
+
+def cut_days(
+    first: float, last: float, step_days: float | None = None, from_day: float | None = None
+) -> tuple[Floats, float]:
+    """Days of the cuts, at midnight, and the step between them.
+
+    `first`, `last`: of the events. The last horizon ends with the last whole day; the first cut has 56 days and a quarter
+    of the span before it, or is not before `from_day`. Without `step_days`, horizons do not overlap (28 days) if that
+    gives 12 cuts, else a cut a week. Raises Refused where no cut fits.
+    """
+    start, end = np.floor(first), np.floor(last) + 1 - HORIZON_DAYS
+    earliest = start + max(FIRST_HISTORY_DAYS, np.ceil((np.floor(last) + 1 - start) / 4))
+    if from_day is not None:
+        earliest = max(start + FIRST_HISTORY_DAYS, from_day)
+    if end < earliest:
+        raise Refused(
+            f"事件只跨 {last - first:.0f} 天，至少需要 {FIRST_HISTORY_DAYS + HORIZON_DAYS:.0f} 天 / the events span {last - first:.0f} "
+            f"days; a cut needs {FIRST_HISTORY_DAYS:.0f} before and {HORIZON_DAYS:.0f} after it."
+        )
+    step = step_days or (
+        HORIZON_DAYS if (end - earliest) // HORIZON_DAYS + 1 >= ENOUGH_CUTS else SHORT_STEP_DAYS
+    )
+    count = int((end - earliest) // step) + 1
+    if count > MOST_CUTS:
+        raise Refused(
+            f"共 {count} 个起点，过多；日期有误？ / {count} cuts are too many; is a date wrong? Narrow with --since, --until or --step."
+        )
+    return end - step * np.arange(count)[::-1], float(step)
+
+
+def kernel_density(grid: CellGrid, x: Floats, y: Floats, bandwidth_m: float) -> Floats:
+    """Events expected in each cell by a Gaussian kernel of `bandwidth_m` metres around every point (binned to 50 m)."""
+    fine = CellGrid(grid.west, grid.south, grid.size / FINE, grid.rows * FINE, grid.columns * FINE)
+    counted = event_counts(fine, fine.number(x, y)).astype(np.float32).reshape(fine.rows, fine.columns)
+    spread = gaussian_filter(counted, bandwidth_m / fine.size, mode="constant", truncate=4)
+    return spread.reshape(grid.rows, FINE, grid.columns, FINE).sum(axis=(1, 3)).ravel().astype(np.float64)
+
+
+def methods_of(bandwidths_m: tuple[float, ...]) -> tuple[str, ...]:
+    """Names of what is compared, in the order of every cut's scores."""
+    return ("surface", "count", *(f"kde_{b:g}" for b in bandwidths_m), "random", "best_possible")
+
+
+def _areas(
+    grid: CellGrid, points: DatedPoints, known: Mask, outline: shapely.Geometry | None
+) -> dict[str, Mask]:
+    """The study areas, from what lay before the first cut, or from the outline that was given."""
+    if outline is not None:
+        return {"boundary": inside(grid, outline)}
+    cell = grid.number(points.x[known], points.y[known])
+    hull = shapely.convex_hull(shapely.multipoints(np.column_stack([points.x[known], points.y[known]])))
+    near = near_events(grid, cell, NEAR_M)
+    return {"near": near, "hull": inside(grid, hull) | (event_counts(grid, cell) > 0)}
+
+
+def scored_cuts(
+    points: DatedPoints,
+    days: Floats,
+    *,
+    bandwidths_m: tuple[float, ...],
+    outline: shapely.Geometry | None = None,
+    size: float = CELL_M,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[list[Cut], CellGrid]:
+    """Scores of every method at every cut, in each study area: `near` and `hull`, or `boundary` where `outline` is given.
+
+    The areas and the cells are laid out from events before the first cut only; events of a horizon that fall outside
+    them count as missed, for every method.
+    """
+    known = points.day < days[0]
+    if outline is None:
+        grid = grid_over(points.x[known], points.y[known], 2 * NEAR_M, size)
+    else:
+        west, south, east, north = outline.bounds
+        grid = grid_over(np.array([west, east]), np.array([south, north]), size, size)
+    cell = grid.number(points.x, points.y)
+    found: list[Cut] = []
+    areas = _areas(grid, points, known, outline)
+    for number, (name, area) in enumerate(areas.items()):
+        if not area.any():
+            raise Refused(
+                "研究范围内没有网格 / the study area holds no cell: is the boundary in the right place?"
+            )
+        # Nothing outside the area is learned from: in a boundary, only its own events are events of the study.
+        studied = (cell >= 0) & area[np.maximum(cell, 0)]
+        cells_at, day = cell[studied], points.day[studied]
+        parts: dict[float, Floats] = {}
+        for done, at in enumerate(days):
+            progress(number * len(days) + done, len(areas) * len(days))
+            before = points.day < at
+            ahead = (points.day >= at) & (points.day < at + HORIZON_DAYS)
+            happened = event_counts(grid, cell[ahead & studied])[area]
+            total = float((ahead & studied).sum() if outline is not None else ahead.sum())
+            surface, weights = event_surface(grid, cells_at[day < at], day[day < at], float(at), area, parts)
+            count = event_counts(grid, cell[before & studied])[area]
+            kernels = [
+                kernel_density(grid, points.x[before & studied], points.y[before & studied], b)[area]
+                for b in bandwidths_m
+            ]
+            rated = [surface, count, *kernels, np.zeros(len(surface)), happened]
+            scores = tuple(
+                Score(method, tuple(hit_rates(score, happened, total, SHARES)))
+                for method, score in zip(methods_of(bandwidths_m), rated, strict=True)
+            )
+            outside = 0 if outline is not None else int(ahead.sum() - (ahead & studied).sum())
+            found.append(
+                Cut(
+                    name,
+                    float(at),
+                    int(area.sum()),
+                    int((before & studied).sum()),
+                    int(total),
+                    outside,
+                    scores,
+                    weights,
+                )
+            )
+    return found, grid
+
+
+def interval(values: Floats, block: int, seed: int, draws: int = 2000) -> tuple[float, float] | None:
+    """95 % interval of the mean over the cuts, by circular block bootstrap; None for fewer than three blocks.
+
+    `block`: cuts that share days of their horizons and so are drawn together.
+    """
+    values = values[np.isfinite(values)]
+    if len(values) < 3 * block:
+        return None
+    rng = np.random.default_rng(seed)
+    blocks = -(-len(values) // block)
+    starts = rng.integers(0, len(values), (draws, blocks))
+    drawn = (starts[:, :, None] + np.arange(block)) % len(values)
+    means = values[drawn.reshape(draws, -1)[:, : len(values)]].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
