@@ -90,32 +90,39 @@ def hit_rates(
 
 
 def cut_days(
-    first: float, last: float, step_days: float | None = None, from_day: float | None = None
+    first: float,
+    last: float,
+    step_days: float | None = None,
+    from_day: float | None = None,
+    history_days: float | None = None,
 ) -> tuple[Floats, float]:
     """Days of the cuts, at midnight, and the step between them.
 
-    `first`, `last`: of the events. The last horizon ends with the last whole day; the first cut has 56 days and a quarter
-    of the span before it, or is not before `from_day`. Without `step_days`, horizons do not overlap (28 days) if that
-    gives 12 cuts, else a cut a week. Raises Refused where no cut fits.
+    `first`, `last`: of the events. The last horizon ends with the last day. The first cut has 56 days and a quarter of
+    the span before it, or `history_days`, and is not before `from_day`. Without `step_days`, horizons do not overlap
+    (28 days) if that gives 12 cuts, else there is a cut a week. Raises Refused where no cut fits.
     """
-    start, end = np.floor(first), np.floor(last) + 1 - HORIZON_DAYS
-    earliest = start + max(FIRST_HISTORY_DAYS, np.ceil((np.floor(last) + 1 - start) / 4))
-    if from_day is not None:
-        earliest = max(start + FIRST_HISTORY_DAYS, from_day)
-    if end < earliest:
-        raise Refused(
-            f"事件只跨 {last - first:.0f} 天，至少需要 {FIRST_HISTORY_DAYS + HORIZON_DAYS:.0f} 天 / the events span {last - first:.0f} "
-            f"days; a cut needs {FIRST_HISTORY_DAYS:.0f} before and {HORIZON_DAYS:.0f} after it."
-        )
-    step = step_days or (
-        HORIZON_DAYS if (end - earliest) // HORIZON_DAYS + 1 >= ENOUGH_CUTS else SHORT_STEP_DAYS
+    start, end = np.floor(first), np.floor(last) + 1
+    wanted = (
+        FIRST_HISTORY_DAYS if from_day is not None else max(FIRST_HISTORY_DAYS, np.ceil((end - start) / 4))
     )
-    count = int((end - earliest) // step) + 1
+    needed = wanted if history_days is None else history_days
+    earliest = max(start + needed, -np.inf if from_day is None else from_day)
+    latest = end - HORIZON_DAYS
+    if latest < earliest:
+        raise Refused(
+            f"事件只跨 {end - start:.0f} 天：起点之前要 {needed:.0f} 天，之后要 {HORIZON_DAYS:.0f} 天 / the events span "
+            f"{end - start:.0f} days: a cut needs {needed:.0f} days before it and {HORIZON_DAYS:.0f} after."
+        )
+    apart = HORIZON_DAYS if (latest - earliest) // HORIZON_DAYS + 1 >= ENOUGH_CUTS else SHORT_STEP_DAYS
+    step = float(step_days or apart)
+    count = int((latest - earliest) // step) + 1
     if count > MOST_CUTS:
         raise Refused(
-            f"共 {count} 个起点，过多；日期有误？ / {count} cuts are too many; is a date wrong? Narrow with --since, --until or --step."
+            f"共 {count} 个起点，过多；日期有误？ / {count} cuts are too many; is a date wrong? "
+            "Narrow with --since and --until, or name a longer --step."
         )
-    return end - step * np.arange(count)[::-1], float(step)
+    return latest - step * np.arange(count)[::-1], step
 
 
 def kernel_density(grid: CellGrid, x: Floats, y: Floats, bandwidth_m: float) -> Floats:
@@ -151,7 +158,7 @@ def scored_cuts(
     outline: shapely.Geometry | None = None,
     size: float = CELL_M,
     progress: Callable[[int, int], None] = lambda done, of: None,
-) -> tuple[list[Cut], CellGrid]:
+) -> list[Cut]:
     """Scores of every method at every cut, in each study area: `near` and `hull`, or `boundary` where `outline` is given.
 
     The areas and the cells are laid out from events before the first cut only; events of a horizon that fall outside
@@ -205,7 +212,7 @@ def scored_cuts(
                     weights,
                 )
             )
-    return found, grid
+    return found
 
 
 def interval(values: Floats, block: int, seed: int, draws: int = 2000) -> tuple[float, float] | None:

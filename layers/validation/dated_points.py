@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from geoapp.errors import Refused
 from geoapp.territory.frames import Frame, parse_frame, points_to_metric
 
-__all__ = ["DatedPoints", "read_dated_points", "read_outline"]
+__all__ = ["DatedPoints", "day_number", "read_dated_points", "read_outline"]
 
 Floats = NDArray[np.float64]
 
@@ -96,8 +96,8 @@ def read_dated_points(
         has_place &= in_range
     declared = declared or parse_frame("wgs84")
     has_day = np.isfinite(day)
-    low, high = _day_of(since, "--since", -np.inf), _day_of(until, "--until", np.inf) + (1 if until else 0)
-    in_time = (day >= low) & (day < high)
+    low, last = day_number(since, "--since"), day_number(until, "--until")
+    in_time = (day >= (-np.inf if low is None else low)) & (day < (np.inf if last is None else last + 1))
     kept = has_place & has_day & in_time
     left_out = {
         "no_position": int((~has_place).sum()),
@@ -286,11 +286,12 @@ def _since_epoch(values: "pd.Series[Any]") -> Floats:
     return np.where(np.isnat(times), np.nan, days).astype(np.float64)
 
 
-def _day_of(text: str, option: str, otherwise: float) -> float:
+def day_number(text: str, option: str) -> float | None:
+    """Days since 1970 of a day as 2017-05-01, None for none; raises Refused, which names the option, for anything else."""
     if not text:
-        return otherwise
+        return None
     try:
-        return float((np.datetime64(text, "D") - np.datetime64("1970-01-01", "D")).astype(float))
+        return float((np.datetime64(text, "D") - EPOCH.astype("datetime64[D]")).astype(float))
     except ValueError:
         raise Refused(f"{option}：{text} 不是日期 / {text!r} is no date, as 2017-05-01.") from None
 
