@@ -4,13 +4,16 @@
 
 Each part j spreads the past events over the cells with a Gaussian of standard deviation b_j (0 = the event's own cell)
 and a weight a_j that halves every h_j days (none = every event counts alike). b_j = 0 without decay is the plain
-count, b_j > 0 without decay a kernel density, h_j = 14 days with b_j = 250 m a near-repeat kernel; `season` counts only
-events within two weeks of the coming 28 days in earlier years. The weights w_j, which sum to 1, are learned anew for
-every t from the windows that end at t: each of the last two windows of 28 days is foretold from what lay before it, and
-five steps of expectation-maximisation (Dempster, Laird, Rubin 1977) from the starting weights raise the likelihood of
-what happened. Few steps on purpose: the weights stay near the start where there is little to learn from. Combining
-densities by their held-out likelihood: Smyth and Wolpert 1999; near repeats: Bowers, Johnson, Pease 2004 and Mohler
-et al. 2011. What else was tried, and what each part brings: docs/validation.md.
+count, b_j > 0 without decay a kernel density, h_j = 14 days with b_j = 250 m a near-repeat kernel (Bowers, Johnson,
+Pease 2004; Mohler et al. 2011). One part is a kernel of its own width for every cell, the empirical Bayes rate
+m (a + n) / (a + m): n events in the cell, m expected from its surroundings, a = 0.5 the shape of the gamma prior
+(Clayton, Kaldor 1987). Where much happened it keeps to the cell, where little did it spreads.
+
+The weights w_j, which sum to 1, are learned anew for every t from the windows that end at t: each of the last two
+windows of 28 days is foretold from what lay before it, and ten steps of expectation-maximisation (Dempster, Laird,
+Rubin 1977) from the starting weights raise the likelihood of what happened (densities combined by their held-out
+likelihood: Smyth, Wolpert 1999). Few steps on purpose: the weights stay near the start where there is little to learn
+from. What else was tried, and what each part brings: docs/validation.md.
 
 All functions are pure. Positions are metres of one metric frame, x = easting; times are days (any zero, one clock
 for all); cells are numbered row by row from the south-west.
@@ -49,31 +52,34 @@ CELL_M = 250.0
 HORIZON_DAYS = 28.0
 # Half-lives and bandwidths are whole numbers that cover the scales of the literature; only the starting weights were
 # chosen, on the early cuts of one city (docs/validation.md).
-YEAR_DAYS = 365.25
-SEASON_MARGIN_DAYS = 14.0
+GAMMA_SHAPE = 0.5
 LEARNING_WINDOWS = 2
-LEARNING_STEPS = 5
+LEARNING_STEPS = 10
 # 62,500 km² of cells of 250 m: no city is larger, and a stray coordinate must not ask for all the memory.
 MOST_CELLS = 1_000_000
 
 
 class Part(NamedTuple):
-    """One part of the surface: bandwidth in metres (0 = own cell), half-life in days (None = no decay), first weight."""
+    """One part of the surface: bandwidth in metres (0 = own cell), half-life in days (None = no decay), first weight.
+
+    `shrunk`: the cell's own count, drawn towards what its surroundings within the bandwidth make of it.
+    """
 
     id: str
     bandwidth_m: float
     half_life_days: float | None
     weight: float
+    shrunk: bool = False
 
 
 PARTS = (
-    Part("count", 0.0, None, 0.43),
-    Part("recent", 0.0, 56.0, 0.20),
-    Part("kernel_250", 250.0, None, 0.18),
-    Part("kernel_1000", 1000.0, None, 0.04),
-    Part("recent_kernel", 250.0, 56.0, 0.05),
-    Part("near_repeat", 250.0, 14.0, 0.05),
-    Part("season", 250.0, None, 0.04),
+    Part("count", 0.0, None, 0.36),
+    Part("recent", 0.0, 56.0, 0.16),
+    Part("shrunk", 500.0, None, 0.20, shrunk=True),
+    Part("kernel_250", 250.0, None, 0.16),
+    Part("kernel_1000", 1000.0, None, 0.03),
+    Part("recent_kernel", 250.0, 56.0, 0.04),
+    Part("near_repeat", 250.0, 14.0, 0.04),
     Part("flat", 0.0, None, 0.01),
 )
 
@@ -145,36 +151,24 @@ def event_counts(grid: CellGrid, cell: Cells, weight: Floats | None = None) -> F
     return counted.astype(np.float64)
 
 
-def _season_weight(day: Floats, at: float) -> Floats:
-    """1 for events of earlier years near the 28 days that follow `at`, else 0."""
-    middle = at + HORIZON_DAYS / 2
-    years = np.maximum(1.0, np.round((middle - day) / YEAR_DAYS))
-    return (np.abs(middle - day - years * YEAR_DAYS) <= HORIZON_DAYS / 2 + SEASON_MARGIN_DAYS).astype(
-        np.float64
-    )
-
-
 def parts_at(grid: CellGrid, cell: Cells, day: Floats, at: float, area: Mask) -> Floats:
     """Every part of the surface at time `at`: shape (parts, cells of `area`), each row sums to 1.
 
-    Only events before `at` are read. A part that no event speaks for is flat; the season of a history shorter than a
-    year and two months is the plain count.
+    Only events before `at` are read. A part that no event speaks for is flat.
     """
     past = day < at
     cell, day = cell[past], day[past]
-    has_season = len(day) > 0 and at - day.min() >= YEAR_DAYS + HORIZON_DAYS + SEASON_MARGIN_DAYS
     rows = []
     for part in PARTS:
-        weight = None
-        if part.half_life_days is not None:
-            weight = np.exp2((day - at) / part.half_life_days)
-        elif part.id == "season" and has_season:
-            weight = _season_weight(day, at)
+        weight = None if part.half_life_days is None else np.exp2((day - at) / part.half_life_days)
         spread = event_counts(grid, cell, weight)
-        if part.bandwidth_m and (part.id != "season" or has_season):
+        own = spread
+        if part.bandwidth_m:
             spread = gaussian_filter(
                 spread.reshape(grid.rows, grid.columns), part.bandwidth_m / grid.size, mode="constant"
             ).ravel()
+        if part.shrunk:
+            spread = spread * (GAMMA_SHAPE + own) / (GAMMA_SHAPE + spread)
         if part.id == "flat" or not spread[area].sum() > 0:
             spread = np.ones(grid.rows * grid.columns)
         rows.append(spread[area] / spread[area].sum())

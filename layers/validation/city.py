@@ -91,8 +91,8 @@ def full_score(connection: Connection, step_days: float | None = None) -> FullSc
     generated = sum(r["is_generated"] for r in rows)
     try:
         days, step = cut_days(day[0], day[-1], step_days or HORIZON_DAYS, history_days=0.0)
-    except Refused as why:
-        return FullScore(len(rows), generated, 0.0, (), str(why))
+    except Refused as refusal:
+        return FullScore(len(rows), generated, 0.0, (), str(refusal))
     codes = np.array([r["cell_code"] or "" for r in rows])
     cuts = tuple(_full_cut(connection, float(at), day, codes) for at in days[-MOST_FULL_CUTS:])
     why = "" if any(cut.scores for cut in cuts) else cuts[-1].not_known

@@ -28,7 +28,7 @@ _X_NAMES = ("lon", "lng", "long", "longitude", "经度", "x", "easting", "x coor
 _Y_NAMES = ("lat", "latitude", "纬度", "y", "northing", "y coordinate")
 # Day and month are never guessed: with 03/04/2017 the file's order must be named, but for AM and PM, which are American.
 _DATE_FORMATS = (
-    "ISO8601", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y%m%d", "%Y%m%d%H%M%S", "%Y年%m月%d日",
+    "ISO8601", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y%m%d", "%Y年%m月%d日",
     "%Y年%m月%d日 %H:%M:%S", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日 %H时%M分", "%Y.%m.%d", "%m/%d/%Y %I:%M:%S %p",
 )  # fmt: skip
 _DAY = np.timedelta64(1, "D")
@@ -259,6 +259,13 @@ def _days(values: "pd.Series[Any]", name: str, date_format: str) -> Floats:
     present = values.notna()
     text = values.astype("string").str.strip()
     text = text.where(present & (text != ""))
+    if not date_format:
+        # 20170503 is a day; any other bare number (seconds, a serial day, an identifier) is not taken for one.
+        text = text.where(
+            ~text.str.fullmatch(r"[0-9.]+").fillna(False)
+            | text.str.fullmatch(r"[0-9]{8}|[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,2}"),
+            "?",
+        )
     if not text.notna().any():
         raise Refused(f"{name}：全部为空 / holds no value.")
     best = np.full(len(values), np.nan)
