@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import shapely
@@ -26,20 +27,25 @@ __all__ = [
     "SHARES",
     "Cut",
     "Score",
+    "Tiles",
     "cut_days",
+    "ground_interval",
     "hit_rates",
     "interval",
     "kernel_density",
     "methods_of",
     "scored_cuts",
+    "taken",
 ]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Cells = NDArray[np.int64]
 
 SHARES = (0.01, 0.05, 0.10, 0.20)
 AREAS = ("near", "hull", "boundary")
 NEAR_M = 500.0
+TILE_M = 2000.0
 FIRST_HISTORY_DAYS = 56.0
 ENOUGH_CUTS = 12
 SHORT_STEP_DAYS = 7.0
@@ -57,6 +63,15 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Tiles:
+    """Ground in squares of 2 km, same squares at every cut: events of the horizon in each, and how many more of them
+    the surface's top 10 % held than the plain count's."""
+
+    events: Floats
+    gain: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """One cut: day `at`, events of the 28 days after it, those outside the area (missed by all), and the scores."""
 
@@ -68,6 +83,7 @@ class Cut:
     outside: int
     scores: tuple[Score, ...]
     weights: Floats
+    tiles: Tiles
 
 
 def hit_rates(
@@ -80,13 +96,22 @@ def hit_rates(
     """
     if total <= 0:
         return np.full(len(shares), np.nan)
+    return np.array([taken(score, share, ground) @ hits for share in shares]) / total
+
+
+def taken(score: Floats, share: float, ground: Floats | None = None) -> Floats:
+    """How much of each cell, 0 to 1, belongs to the best-scored `share` of the ground; cells of one score alike."""
+    area = np.ones(len(score)) if ground is None else ground
     order = np.argsort(-score, kind="stable")
-    ranked = score[order]
-    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    area = np.cumsum(np.ones(len(score)) if ground is None else ground[order])
-    within = np.cumsum(hits[order])
-    wanted = np.array(shares) * area[-1]
-    return np.interp(wanted, np.append(0.0, area[ends]), np.append(0.0, within[ends])) / total
+    ranked, ordered = score[order], area[order]
+    first = np.append(True, ranked[1:] != ranked[:-1])
+    group = np.cumsum(first) - 1
+    in_group = np.bincount(group, weights=ordered)
+    before = np.cumsum(in_group) - in_group
+    part = np.clip((share * area.sum() - before) / in_group, 0, 1)
+    found = np.empty(len(score))
+    found[order] = part[group]
+    return found
 
 
 def cut_days(
@@ -171,6 +196,13 @@ def scored_cuts(
         west, south, east, north = outline.bounds
         grid = grid_over(np.array([west, east]), np.array([south, north]), size, size)
     cell = grid.number(points.x, points.y)
+    in_study = cell >= 0 if outline is None else (cell >= 0) & inside(grid, outline)[np.maximum(cell, 0)]
+
+    @cache
+    def density(at: float, bandwidth_m: float) -> Floats:
+        before = in_study & (points.day < at)
+        return kernel_density(grid, points.x[before], points.y[before], bandwidth_m)
+
     found: list[Cut] = []
     areas = _areas(grid, points, known, outline)
     for number, (name, area) in enumerate(areas.items()):
@@ -182,6 +214,7 @@ def scored_cuts(
         studied = (cell >= 0) & area[np.maximum(cell, 0)]
         cells_at, day = cell[studied], points.day[studied]
         parts: dict[float, Floats] = {}
+        tile = _tile_of(grid, area)
         for done, at in enumerate(days):
             progress(number * len(days) + done, len(areas) * len(days))
             before = points.day < at
@@ -190,14 +223,16 @@ def scored_cuts(
             total = float((ahead & studied).sum() if outline is not None else ahead.sum())
             surface, weights = event_surface(grid, cells_at[day < at], day[day < at], float(at), area, parts)
             count = event_counts(grid, cell[before & studied])[area]
-            kernels = [
-                kernel_density(grid, points.x[before & studied], points.y[before & studied], b)[area]
-                for b in bandwidths_m
-            ]
+            kernels = [density(float(at), b)[area] for b in bandwidths_m]
             rated = [surface, count, *kernels, np.zeros(len(surface)), happened]
             scores = tuple(
                 Score(method, tuple(hit_rates(score, happened, total, SHARES)))
                 for method, score in zip(methods_of(bandwidths_m), rated, strict=True)
+            )
+            held = taken(surface, 0.10) - taken(count, 0.10)
+            in_tiles = Tiles(
+                np.bincount(tile, weights=happened).astype(np.float64),
+                np.bincount(tile, weights=happened * held).astype(np.float64),
             )
             outside = 0 if outline is not None else int(ahead.sum() - (ahead & studied).sum())
             found.append(
@@ -210,9 +245,32 @@ def scored_cuts(
                     outside,
                     scores,
                     weights,
+                    in_tiles,
                 )
             )
     return found
+
+
+def _tile_of(grid: CellGrid, area: Mask) -> Cells:
+    """Number of the square of 2 km that each cell of the area lies in."""
+    x, y = grid.centres()
+    column, row = (np.floor(v[area] / TILE_M).astype(np.int64) for v in (x, y))
+    return np.asarray(np.unique(row * 100_000 + column, return_inverse=True)[1], dtype=np.int64)
+
+
+def ground_interval(cuts: list[Cut], seed: int, draws: int = 2000) -> tuple[float, float] | None:
+    """95 % interval of the surface's gain over the plain count in the top 10 %, by drawing squares of 2 km anew.
+
+    It says whether the gain rests on a few places, also where the cuts are too few to be drawn. None for fewer than 20
+    squares with events.
+    """
+    events, gain = np.sum([c.tiles.events for c in cuts], 0), np.sum([c.tiles.gain for c in cuts], 0)
+    events, gain = events[events > 0], gain[events > 0]
+    if len(events) < 20:
+        return None
+    drawn = np.random.default_rng(seed).integers(0, len(events), (draws, len(events)))
+    low, high = np.quantile(gain[drawn].sum(axis=1) / events[drawn].sum(axis=1), (0.025, 0.975))
+    return float(low), float(high)
 
 
 def interval(values: Floats, block: int, seed: int, draws: int = 2000) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,16 @@ from geoapp.territory.frames import parse_frame, points_from_metric, points_to_m
 from layers import commands
 from layers.event_surface import CellGrid
 from layers.validation.city import full_score
-from layers.validation.cuts import SHARES, cut_days, hit_rates, interval, kernel_density, scored_cuts
+from layers.validation.cuts import (
+    SHARES,
+    Tiles,
+    cut_days,
+    ground_interval,
+    hit_rates,
+    interval,
+    kernel_density,
+    scored_cuts,
+)
 from layers.validation.dated_points import DatedPoints, read_dated_points
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -131,7 +141,9 @@ def test_a_hot_spot_is_found_and_counts_agree_with_a_loop() -> None:
     for cut in cuts:
         ahead = (sample.day >= cut.at) & (sample.day < cut.at + 28)
         assert cut.events == ahead.sum()
-        assert cut.events_before + cut.outside <= len(sample.day)
+        assert cut.tiles.events.sum() == cut.events - cut.outside
+        rate = {s.method: s.hit_rate[2] for s in cut.scores}
+        assert cut.tiles.gain.sum() / cut.events == pytest.approx(rate["surface"] - rate["count"])
 
 
 def test_a_cut_knows_nothing_of_what_comes_after_its_horizon() -> None:
@@ -191,6 +203,20 @@ def test_interval_draws_overlapping_cuts_together() -> None:
     assert interval(shared, 4, 9) == together
     assert interval(np.ones(11), 4, 9) is None
     assert interval(np.array([0.2, np.nan, 0.2, 0.2]), 1, 9) == (pytest.approx(0.2), pytest.approx(0.2))
+
+
+def test_the_ground_interval_sees_a_gain_that_rests_on_one_place() -> None:
+    """The same gain in all, once from every square and once from one: the second may be chance."""
+    empty = scored_cuts(uneven(), np.array([70.0]), bandwidths_m=())[0]
+    events, even = np.full(40, 50.0), np.full(40, 1.0)
+    one = np.zeros(40)
+    one[7] = 40.0
+    everywhere, there = (ground_interval([replace(empty, tiles=Tiles(events, g))], 1) for g in (even, one))
+    assert everywhere == (pytest.approx(0.02), pytest.approx(0.02))
+    assert there is not None
+    assert there[0] == 0
+    assert there[1] > 0.02
+    assert ground_interval([replace(empty, tiles=Tiles(events[:19], even[:19]))], 1) is None
 
 
 def degrees(sample: DatedPoints) -> pd.DataFrame:
