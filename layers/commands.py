@@ -208,6 +208,7 @@ def _surface(
             bandwidths_m=tuple(kde),
             outline=outline,
             size=cell,
+            seed=seed,
             progress=lambda done, of: bars.update(bar, completed=done, total=of),
         )
     return event_surface_findings(points, cuts, apart, cell, seed)

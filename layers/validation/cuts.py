@@ -27,7 +27,6 @@ __all__ = [
     "SHARES",
     "Cut",
     "Score",
-    "Tiles",
     "cut_days",
     "ground_interval",
     "hit_rates",
@@ -40,12 +39,13 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Cells = NDArray[np.int64]
 
 SHARES = (0.01, 0.05, 0.10, 0.20)
 AREAS = ("near", "hull", "boundary")
 NEAR_M = 500.0
 TILE_M = 2000.0
+LEAST_TILES = 20
+GROUND_DRAWS = 200
 FIRST_HISTORY_DAYS = 56.0
 ENOUGH_CUTS = 12
 SHORT_STEP_DAYS = 7.0
@@ -63,17 +63,11 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Tiles:
-    """Ground in squares of 2 km, same squares at every cut: events of the horizon in each, and how many more of them
-    the surface's top 10 % held than the plain count's."""
-
-    events: Floats
-    gain: Floats
-
-
-@dataclass(frozen=True, slots=True)
 class Cut:
-    """One cut: day `at`, events of the 28 days after it, those outside the area (missed by all), and the scores."""
+    """One cut: day `at`, events of the 28 days after it, those outside the area (missed by all), and the scores.
+
+    `drawn_gain`: the surface's gain over the plain count in the top 10 % on ground drawn anew; empty where not asked for.
+    """
 
     area: str
     at: float
@@ -83,7 +77,7 @@ class Cut:
     outside: int
     scores: tuple[Score, ...]
     weights: Floats
-    tiles: Tiles
+    drawn_gain: Floats
 
 
 def hit_rates(
@@ -182,12 +176,13 @@ def scored_cuts(
     bandwidths_m: tuple[float, ...],
     outline: shapely.Geometry | None = None,
     size: float = CELL_M,
+    seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Cut]:
     """Scores of every method at every cut, in each study area: `near` and `hull`, or `boundary` where `outline` is given.
 
     The areas and the cells are laid out from events before the first cut only; events of a horizon that fall outside
-    them count as missed, for every method.
+    them count as missed, for every method. `seed` is of the ground drawn anew, for the first area only.
     """
     known = points.day < days[0]
     if outline is None:
@@ -214,7 +209,11 @@ def scored_cuts(
         studied = (cell >= 0) & area[np.maximum(cell, 0)]
         cells_at, day = cell[studied], points.day[studied]
         parts: dict[float, Floats] = {}
-        tile = _tile_of(grid, area)
+        often = (
+            _drawn_ground(grid, area, seed)
+            if number == 0
+            else np.empty((0, int(area.sum())), dtype=np.float32)
+        )
         for done, at in enumerate(days):
             progress(number * len(days) + done, len(areas) * len(days))
             before = points.day < at
@@ -229,10 +228,9 @@ def scored_cuts(
                 Score(method, tuple(hit_rates(score, happened, total, SHARES)))
                 for method, score in zip(methods_of(bandwidths_m), rated, strict=True)
             )
-            held = taken(surface, 0.10) - taken(count, 0.10)
-            in_tiles = Tiles(
-                np.bincount(tile, weights=happened).astype(np.float64),
-                np.bincount(tile, weights=happened * held).astype(np.float64),
+            drawn = _drawn_hits(surface, happened, often) - _drawn_hits(count, happened, often)
+            of_all = (
+                often @ happened * (total / happened.sum()) if happened.any() else np.full(len(often), np.nan)
             )
             outside = 0 if outline is not None else int(ahead.sum() - (ahead & studied).sum())
             found.append(
@@ -245,31 +243,48 @@ def scored_cuts(
                     outside,
                     scores,
                     weights,
-                    in_tiles,
+                    drawn / of_all,
                 )
             )
     return found
 
 
-def _tile_of(grid: CellGrid, area: Mask) -> Cells:
-    """Number of the square of 2 km that each cell of the area lies in."""
+def _drawn_ground(grid: CellGrid, area: Mask, seed: int) -> NDArray[np.float32]:
+    """How often each cell stands in the area when its squares of 2 km are drawn with replacement: draws × cells."""
     x, y = grid.centres()
     column, row = (np.floor(v[area] / TILE_M).astype(np.int64) for v in (x, y))
-    return np.asarray(np.unique(row * 100_000 + column, return_inverse=True)[1], dtype=np.int64)
+    squares, of_cell = np.unique(row * 100_000 + column, return_inverse=True)
+    if len(squares) < LEAST_TILES:
+        return np.empty((0, len(of_cell)), dtype=np.float32)
+    even = np.full(len(squares), 1 / len(squares))
+    return (
+        np.random.default_rng(seed)
+        .multinomial(len(squares), even, GROUND_DRAWS)[:, of_cell]
+        .astype(np.float64)
+    )
 
 
-def ground_interval(cuts: list[Cut], seed: int, draws: int = 2000) -> tuple[float, float] | None:
-    """95 % interval of the surface's gain over the plain count in the top 10 %, by drawing squares of 2 km anew.
+def _drawn_hits(score: Floats, hits: Floats, often: NDArray[np.float32]) -> Floats:
+    """Events in the best-scored 10 % of each drawn ground. The best are chosen anew: places compete as in the whole."""
+    # Cells of one score in an order that has nothing to do with where they lie.
+    order = np.lexsort((np.random.default_rng(len(score)).random(len(score)), -score))
+    weight = often[:, order]
+    filled = np.cumsum(weight, axis=1)
+    held = np.clip(np.float32(0.10) * filled[:, -1:] - (filled - weight), 0, weight)
+    return (held @ hits[order].astype(np.float32)).astype(np.float64)
 
-    It says whether the gain rests on a few places, also where the cuts are too few to be drawn. None for fewer than 20
-    squares with events.
+
+def ground_interval(cuts: list[Cut]) -> tuple[float, float] | None:
+    """95 % interval of the surface's gain over the plain count in the top 10 %, over grounds drawn anew.
+
+    It says whether the gain rests on a few places, also where the cuts are too few to be drawn. None for an area of
+    fewer than 20 squares of 2 km, or where it was not asked for.
     """
-    events, gain = np.sum([c.tiles.events for c in cuts], 0), np.sum([c.tiles.gain for c in cuts], 0)
-    events, gain = events[events > 0], gain[events > 0]
-    if len(events) < 20:
+    drawn = np.array([cut.drawn_gain for cut in cuts])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    if not drawn.size:
         return None
-    drawn = np.random.default_rng(seed).integers(0, len(events), (draws, len(events)))
-    low, high = np.quantile(gain[drawn].sum(axis=1) / events[drawn].sum(axis=1), (0.025, 0.975))
+    low, high = np.quantile(drawn.mean(axis=0), (0.025, 0.975))
     return float(low), float(high)
 
 

@@ -96,7 +96,7 @@ def event_surface_findings(
         areas[name] = {
             "cells": own[0].cells,
             "area_km2": round(own[0].cells * size**2 / 1e6, 4),
-            "ground_interval": _pair(ground_interval(own, seed)),
+            "ground_interval": _pair(ground_interval(own)),
             "weights_last": {p.id: round(float(w), 4) for p, w in zip(PARTS, own[-1].weights, strict=True)},
             **_compared(_rates([cut.scores for cut in own]), methods, block, seed),
             "cuts": [
@@ -212,9 +212,11 @@ def lines(findings: dict[str, Any]) -> list[str]:
         for name, area in findings["areas"].items():
             said.append(f"  {AREA_NAMES[name]}: {area['cells']} 格 / cells, {area['area_km2']:.1f} km²")
             said += _table(area)
-            said.append(
-                f"    − {METHOD_NAMES['count']}，按 2 公里方块重抽的区间 / interval from drawing squares of 2 km anew: {_bounds(area['ground_interval'])}"
-            )
+            if name == findings["area"]:
+                said.append(
+                    f"    − {METHOD_NAMES['count']}，按 2 公里方块重抽地面 / on ground drawn anew by squares of 2 km: "
+                    f"{_bounds(area['ground_interval'])}"
+                )
         said.append("  各起点（前 10 %）/ every cut (top 10 %): 事件面 surface, 次数 count, 范围外 outside")
         for cut in findings["areas"][findings["area"]]["cuts"]:
             rates = cut["hit_rates"]
