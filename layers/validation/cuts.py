@@ -229,9 +229,8 @@ def scored_cuts(
                 for method, score in zip(methods_of(bandwidths_m), rated, strict=True)
             )
             drawn = _drawn_hits(surface, happened, often) - _drawn_hits(count, happened, often)
-            of_all = (
-                often @ happened * (total / happened.sum()) if happened.any() else np.full(len(often), np.nan)
-            )
+            with np.errstate(invalid="ignore", divide="ignore"):
+                drawn_gain = drawn / (often @ happened * (total / happened.sum()))
             outside = 0 if outline is not None else int(ahead.sum() - (ahead & studied).sum())
             found.append(
                 Cut(
@@ -243,7 +242,7 @@ def scored_cuts(
                     outside,
                     scores,
                     weights,
-                    drawn / of_all,
+                    drawn_gain,
                 )
             )
     return found
@@ -289,12 +288,12 @@ def ground_interval(cuts: list[Cut]) -> tuple[float, float] | None:
 
 
 def interval(values: Floats, block: int, seed: int, draws: int = 2000) -> tuple[float, float] | None:
-    """95 % interval of the mean over the cuts, by circular block bootstrap; None for fewer than three blocks.
+    """95 % interval of the mean over the cuts, by circular block bootstrap; None for fewer than five blocks.
 
     `block`: cuts that share days of their horizons and so are drawn together.
     """
     values = values[np.isfinite(values)]
-    if len(values) < 3 * block:
+    if len(values) < 5 * block:
         return None
     rng = np.random.default_rng(seed)
     blocks = -(-len(values) // block)

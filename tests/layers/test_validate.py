@@ -197,8 +197,11 @@ def test_interval_draws_overlapping_cuts_together() -> None:
     assert together[1] - together[0] > 1.5 * (alone[1] - alone[0])
     assert together[0] < 0 < together[1]
     assert interval(shared, 4, 9) == together
-    assert interval(np.ones(11), 4, 9) is None
-    assert interval(np.array([0.2, np.nan, 0.2, 0.2]), 1, 9) == (pytest.approx(0.2), pytest.approx(0.2))
+    assert interval(np.ones(19), 4, 9) is None
+    assert interval(np.array([0.2, np.nan, 0.2, 0.2, 0.2, 0.2]), 1, 9) == (
+        pytest.approx(0.2),
+        pytest.approx(0.2),
+    )
 
 
 def test_ground_drawn_anew() -> None:
@@ -352,6 +355,23 @@ def test_the_command_publishes_every_cut_and_repeats_itself(sample_file: Path, t
     assert shown.exit_code == 0
     assert "累计次数 plain count" in shown.stdout
     assert "2024-06-01" in shown.stdout
+
+
+def test_a_month_without_events_is_not_scored_as_zero(tmp_path: Path) -> None:
+    """Two months of events, two of silence, one more event: the silent cuts have no rate, and the mean is of the others."""
+    table = degrees(uneven(400, 70))
+    late = table.iloc[[0]].assign(when=pd.Timestamp("2024-05-20"))
+    pd.concat([table, late]).rename(columns={"when": "date"}).to_csv(tmp_path / "gap.csv", index=False)
+    said = run(str(tmp_path / "gap.csv"), "--json")
+    assert said.exit_code == 0
+    assert "NaN" not in said.stdout
+    cuts = json.loads(said.stdout)["areas"]["near"]["cuts"]
+    silent = [cut for cut in cuts if cut["events"] == 0]
+    assert len(silent) > 2
+    assert all(rate is None for cut in silent for rates in cut["hit_rates"].values() for rate in rates)
+    held = [cut["hit_rates"]["count"][2] for cut in cuts if cut["events"]]
+    assert json.loads(said.stdout)["hit_rate_count"] == pytest.approx(np.mean(held), abs=1e-5)
+    assert run(str(tmp_path / "gap.csv")).exit_code == 0
 
 
 def test_a_boundary_is_the_study_area(sample_file: Path, tmp_path: Path) -> None:
