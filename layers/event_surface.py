@@ -32,6 +32,7 @@ from geoapp.errors import Refused
 __all__ = [
     "CELL_M",
     "HORIZON_DAYS",
+    "LEARNING_WINDOWS",
     "PARTS",
     "CellGrid",
     "Part",

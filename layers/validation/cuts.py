@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import shapely
@@ -13,6 +12,7 @@ from geoapp.errors import Refused
 from layers.event_surface import (
     CELL_M,
     HORIZON_DAYS,
+    LEARNING_WINDOWS,
     CellGrid,
     event_counts,
     event_surface,
@@ -46,6 +46,7 @@ NEAR_M = 500.0
 TILE_M = 2000.0
 LEAST_TILES = 20
 GROUND_DRAWS = 200
+MOST_DRAWN_CELLS = 100_000
 FIRST_HISTORY_DAYS = 56.0
 ENOUGH_CUTS = 12
 SHORT_STEP_DAYS = 7.0
@@ -191,76 +192,69 @@ def scored_cuts(
         west, south, east, north = outline.bounds
         grid = grid_over(np.array([west, east]), np.array([south, north]), size, size)
     cell = grid.number(points.x, points.y)
-    in_study = cell >= 0 if outline is None else (cell >= 0) & inside(grid, outline)[np.maximum(cell, 0)]
-
-    @cache
-    def density(at: float, bandwidth_m: float) -> Floats:
-        before = in_study & (points.day < at)
-        return kernel_density(grid, points.x[before], points.y[before], bandwidth_m)
-
-    found: list[Cut] = []
+    in_study = cell >= 0
     areas = _areas(grid, points, known, outline)
-    for number, (name, area) in enumerate(areas.items()):
+    for name, area in areas.items():
         if not area.any():
             raise Refused(
-                "研究范围内没有网格 / the study area holds no cell: is the boundary in the right place?"
+                f"研究范围内没有网格 / the study area ({name}) holds no cell: is the boundary in the right place?"
             )
-        # Nothing outside the area is learned from: in a boundary, only its own events are events of the study.
-        studied = (cell >= 0) & area[np.maximum(cell, 0)]
-        cells_at, day = cell[studied], points.day[studied]
-        parts: dict[float, Floats] = {}
-        often = (
-            _drawn_ground(grid, area, seed)
-            if number == 0
-            else np.empty((0, int(area.sum())), dtype=np.float32)
-        )
-        for done, at in enumerate(days):
-            progress(number * len(days) + done, len(areas) * len(days))
-            before = points.day < at
-            ahead = (points.day >= at) & (points.day < at + HORIZON_DAYS)
-            happened = event_counts(grid, cell[ahead & studied])[area]
-            total = float((ahead & studied).sum() if outline is not None else ahead.sum())
-            surface, weights = event_surface(grid, cells_at[day < at], day[day < at], float(at), area, parts)
-            count = event_counts(grid, cell[before & studied])[area]
-            kernels = [density(float(at), b)[area] for b in bandwidths_m]
-            rated = [surface, count, *kernels, np.zeros(len(surface)), happened]
-            scores = tuple(
-                Score(method, tuple(hit_rates(score, happened, total, SHARES)))
-                for method, score in zip(methods_of(bandwidths_m), rated, strict=True)
-            )
-            drawn = _drawn_hits(surface, happened, often) - _drawn_hits(count, happened, often)
+    # Nothing outside an area is learned from: in a boundary, only its own events are events of the study.
+    studied = {name: (cell >= 0) & area[np.maximum(cell, 0)] for name, area in areas.items()}
+    often = {name: _drawn_ground(grid, area, seed, name == next(iter(areas))) for name, area in areas.items()}
+    parts: dict[str, dict[float, Floats]] = {name: {} for name in areas}
+    found: list[Cut] = []
+    for done, at in enumerate(days):
+        progress(done, len(days))
+        before, ahead = points.day < at, (points.day >= at) & (points.day < at + HORIZON_DAYS)
+        placed = before & (in_study if outline is None else studied["boundary"])
+        kernels = [kernel_density(grid, points.x[placed], points.y[placed], b) for b in bandwidths_m]
+        for name, area in areas.items():
+            mine = studied[name]
+            happened = event_counts(grid, cell[ahead & mine])[area]
+            total = float((ahead & mine if outline is not None else ahead).sum())
+            past = before & mine
+            surface, weights = event_surface(grid, cell[past], points.day[past], float(at), area, parts[name])
+            count = event_counts(grid, cell[past])[area]
+            rated = [surface, count, *(k[area] for k in kernels), np.zeros(len(surface)), happened]
+            drawn = _drawn_hits(surface, happened, often[name]) - _drawn_hits(count, happened, often[name])
             with np.errstate(invalid="ignore", divide="ignore"):
-                drawn_gain = drawn / (often @ happened * (total / happened.sum()))
-            outside = 0 if outline is not None else int(ahead.sum() - (ahead & studied).sum())
+                drawn_gain = drawn / (often[name] @ happened * (total / happened.sum()))
             found.append(
                 Cut(
-                    name,
-                    float(at),
-                    int(area.sum()),
-                    int((before & studied).sum()),
-                    int(total),
-                    outside,
-                    scores,
-                    weights,
-                    drawn_gain,
+                    area=name,
+                    at=float(at),
+                    cells=int(area.sum()),
+                    events_before=int(past.sum()),
+                    events=int(total),
+                    outside=int(total - happened.sum()),
+                    scores=tuple(
+                        Score(method, tuple(hit_rates(score, happened, total, SHARES)))
+                        for method, score in zip(methods_of(bandwidths_m), rated, strict=True)
+                    ),
+                    weights=weights,
+                    drawn_gain=drawn_gain,
                 )
             )
+            # What no later cut asks for: years of cuts over a large area would fill the memory.
+            kept = at - LEARNING_WINDOWS * HORIZON_DAYS
+            parts[name] = {moment: some for moment, some in parts[name].items() if moment >= kept}
     return found
 
 
-def _drawn_ground(grid: CellGrid, area: Mask, seed: int) -> NDArray[np.float32]:
-    """How often each cell stands in the area when its squares of 2 km are drawn with replacement: draws × cells."""
+def _drawn_ground(grid: CellGrid, area: Mask, seed: int, wanted: bool) -> NDArray[np.float32]:
+    """How often each cell stands in the area when its squares of 2 km are drawn with replacement: draws × cells.
+
+    No draws where they are not wanted, for fewer than 20 squares, and for an area too large to be drawn in memory.
+    """
     x, y = grid.centres()
     column, row = (np.floor(v[area] / TILE_M).astype(np.int64) for v in (x, y))
     squares, of_cell = np.unique(row * 100_000 + column, return_inverse=True)
-    if len(squares) < LEAST_TILES:
+    if not wanted or len(squares) < LEAST_TILES or len(of_cell) > MOST_DRAWN_CELLS:
         return np.empty((0, len(of_cell)), dtype=np.float32)
     even = np.full(len(squares), 1 / len(squares))
-    return (
-        np.random.default_rng(seed)
-        .multinomial(len(squares), even, GROUND_DRAWS)[:, of_cell]
-        .astype(np.float64)
-    )
+    times = np.random.default_rng(seed).multinomial(len(squares), even, GROUND_DRAWS).astype(np.float32)
+    return times[:, of_cell]
 
 
 def _drawn_hits(score: Floats, hits: Floats, often: NDArray[np.float32]) -> Floats:
@@ -277,7 +271,7 @@ def ground_interval(cuts: list[Cut]) -> tuple[float, float] | None:
     """95 % interval of the surface's gain over the plain count in the top 10 %, over grounds drawn anew.
 
     It says whether the gain rests on a few places, also where the cuts are too few to be drawn. None for an area of
-    fewer than 20 squares of 2 km, or where it was not asked for.
+    fewer than 20 squares of 2 km or more than 100,000 cells, or where it was not asked for.
     """
     drawn = np.array([cut.drawn_gain for cut in cuts])
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
