@@ -1,18 +1,29 @@
-"""`geoapp layers`: renew what is derived, and hand layers over as files."""
+"""`geoapp layers`: renew what is derived, hand layers over as files, and test whether they foretell."""
 
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
+from shapely import Geometry
 
 from geoapp.database.connection import connect
+from geoapp.errors import Refused
+from layers.event_surface import CELL_M
 from layers.export import FORMATS, ending_of, export_all, export_layer, registers_for
 from layers.export.order import FRAME_CHOICES
+from layers.validation.city import city_events, full_score
+from layers.validation.cuts import cut_days, scored_cuts
+from layers.validation.dated_points import DatedPoints, day_number, read_dated_points, read_outline
+from layers.validation.findings import event_surface_findings, full_score_findings, lines, written
 
-app = typer.Typer(help="图层：更新派生数据、导出 / layers: renew derived rows, export.", no_args_is_help=True)
+app = typer.Typer(
+    help="图层：更新派生数据、导出、检验 / layers: renew derived rows, export, validate.",
+    no_args_is_help=True,
+)
 _console = Console(stderr=True)
 JSON = typer.Option(False, "--json", help="Print JSON.")
 _ENDINGS, _FRAMES = ", ".join(FORMATS), ", ".join(FRAME_CHOICES)
@@ -97,6 +108,110 @@ def export(
         )
     else:
         typer.echo(f"{target}: {name}, {count} 行 / rows")
+
+
+@app.command()
+def validate(
+    file: Path | None = typer.Argument(
+        None, help="Dated points: Parquet, CSV, GeoPackage, … Without: the city's own events."
+    ),
+    date: str = typer.Option("", help="Column of the date, if not found."),
+    x: str = typer.Option("", "--x", help="Column of longitude or easting."),
+    y: str = typer.Option("", "--y", help="Column of latitude or northing."),
+    frame: str = typer.Option(
+        "", help=f"Frame of the coordinates: {_FRAMES}; degrees without one are wgs84."
+    ),
+    layer: str = typer.Option("", help="Layer of a file that holds several."),
+    date_format: str = typer.Option("", help="Form of the dates, as '%d/%m/%Y %H:%M'."),
+    since: str = typer.Option("", help="First day read, as 2017-01-01."),
+    until: str = typer.Option("", help="Last day read."),
+    from_: str = typer.Option(
+        "", "--from", help="No cut before this day; what came before is still learned from."
+    ),
+    step: float | None = typer.Option(
+        None, min=1, help="Days between cuts (else 28 if that gives 12 cuts, or 7)."
+    ),
+    cell: float = typer.Option(CELL_M, min=50, max=5000, help="Metres of a cell's side."),
+    kde: list[float] = typer.Option(
+        [250.0, 500.0], min=50, max=5000, help="Bandwidths of kernel density, metres."
+    ),
+    boundary: Path | None = typer.Option(
+        None, help="Polygons of the study area; else from the events before the first cut."
+    ),
+    srid: int | None = typer.Option(
+        None, help="EPSG code of the metric frame to work in (else the UTM zone)."
+    ),
+    full: bool = typer.Option(
+        False, "--full", help="Also the full score of the city in the database (always without FILE)."
+    ),
+    seed: int = typer.Option(116, help="Of the intervals' bootstrap."),
+    out: Path | None = typer.Option(None, "-o", "--out", help="Folder for validation.json and cuts.csv."),
+    as_json: bool = JSON,
+) -> None:
+    """用过去预测后来发生的事件，并打分 / Score on later events what the map would have said before: the event surface, the full score."""
+    start = time.perf_counter()
+    findings: dict[str, Any] = {}
+    if file is not None:
+        points = read_dated_points(
+            file,
+            date=date,
+            x=x,
+            y=y,
+            frame=frame,
+            layer=layer,
+            date_format=date_format,
+            since=since,
+            until=until,
+            srid=srid,
+        )
+        outline = read_outline(boundary, points.srid) if boundary else None
+        findings = {"file": file.name, **_surface(points, outline, from_, step, cell, kde, seed)}
+    if file is None or full:
+        with _console.status("full score …"), connect() as connection:
+            findings["full_score"] = full_score_findings(full_score(connection, step), seed)
+            if file is None:
+                try:
+                    points, outline = city_events(connection)
+                    findings |= _surface(points, outline, from_, step, cell, kde, seed)
+                except Refused as why:
+                    findings["event_surface_not_known"] = str(why)
+    else:
+        findings["full_score"] = {
+            "known": False,
+            "why": "未要求：加 --full / not asked for: --full",
+            "cuts": [],
+        }
+    findings["seconds"] = round(time.perf_counter() - start, 2)
+    files = written(findings, out) if out else []
+    if as_json:
+        typer.echo(json.dumps(findings, ensure_ascii=False))
+        return
+    for line in [*lines(findings), *map(str, files)]:
+        typer.echo(line)
+
+
+def _surface(
+    points: DatedPoints,
+    outline: Geometry | None,
+    from_: str,
+    step: float | None,
+    cell: float,
+    kde: list[float],
+    seed: int,
+) -> dict[str, Any]:
+    days, apart = cut_days(points.day[0], points.day[-1], step, day_number(from_, "--from"))
+    with Progress(console=_console, transient=True) as bars:
+        bar = bars.add_task("event surface", total=None)
+        cuts = scored_cuts(
+            points,
+            days,
+            bandwidths_m=tuple(kde),
+            outline=outline,
+            size=cell,
+            seed=seed,
+            progress=lambda done, of: bars.update(bar, completed=done, total=of),
+        )
+    return event_surface_findings(points, cuts, apart, cell, seed)
 
 
 def _list(as_json: bool) -> None:
