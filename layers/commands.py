@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from geoapp.database.connection import connect
+from layers.camera_places import as_geojson, in_words, next_places, town_code
 from layers.export import FORMATS, ending_of, export_all, export_layer, registers_for
 from layers.export.order import FRAME_CHOICES
 
@@ -97,6 +99,44 @@ def export(
         )
     else:
         typer.echo(f"{target}: {name}, {count} 行 / rows")
+
+
+@app.command("place-cameras")
+def place_cameras(
+    wanted: int = typer.Option(5, "--next", min=1, max=200, help="How many places."),
+    town: str = typer.Option("", "--town", help="Only gaps of this town (code or name)."),
+    reach_m: float = typer.Option(80, "--range", min=5, max=2000, help="How far the cameras see, metres."),
+    hfov_deg: float = typer.Option(90, "--hfov", min=5, max=360, help="Horizontal field of view, degrees."),
+    at: datetime | None = typer.Option(
+        None, "--at", help="As the register stands at this moment (UTC); now if left out."
+    ),
+    out: Path | None = typer.Option(None, "-o", "--out", help="Also as GeoJSON (EPSG:4326)."),
+    as_json: bool = JSON,
+) -> None:
+    """下一批摄像机装在哪里收益最大 / Where the next cameras close most of the gap, one after the other."""
+    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=at.tzinfo or UTC)
+    with _console.status("place-cameras …"), connect() as connection:
+        found = next_places(
+            connection,
+            wanted,
+            moment,
+            town=town_code(connection, town),
+            reach_m=reach_m,
+            hfov_deg=hfov_deg,
+        )
+    if out is not None:
+        out.write_text(json.dumps(as_geojson(found), ensure_ascii=False), encoding="utf-8")
+    if as_json:
+        answer = {
+            "places": found.places,
+            "gaps": found.gaps,
+            "key_risk_areas": found.areas,
+            "lacks": found.lacks,
+        }
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    for line in in_words(found):
+        typer.echo(line)
 
 
 def _list(as_json: bool) -> None:
