@@ -1,9 +1,13 @@
 -- needs: parameter, own_area, observation_hour
 -- Cells that a camera's sector touches: all that can change when it moves (asked before and after).
+-- OFFSET 0 keeps it no join of shapes: to plan one takes 15 ms, to do it 0.2.
 CREATE FUNCTION analysis.cells_under(cameras bigint[]) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(DISTINCT g.code), '{}')
-    FROM registry.camera AS c JOIN territory.grid_cell AS g ON g.geom && c.sector AND ST_Intersects(g.geom, c.sector)
-    WHERE c.id = ANY (cameras)
+    FROM unnest(cameras) AS k (id)
+    JOIN registry.camera AS c ON c.id = k.id
+    CROSS JOIN LATERAL (
+        SELECT g.code FROM territory.grid_cell AS g WHERE g.geom && c.sector AND ST_Intersects(g.geom, c.sector) OFFSET 0
+    ) AS g
 $$;
 COMMENT ON FUNCTION analysis.cells_under IS '摄像机视域触及的网格; codes of the cells that the sectors of these cameras touch.';
 
@@ -12,28 +16,32 @@ CREATE FUNCTION analysis.drawn_cell_on(day date, only_cells text[] DEFAULT NULL)
     cell_code text, area_m2 double precision, drawn_m2 double precision, drawn_fraction double precision, camera_count bigint
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
+DECLARE
+    -- Asked once, beforehand: a query that calls these has no parallel plan.
+    all_of_it constant boolean := analysis.sees_all();
+    whole constant text[] := ARRAY(SELECT w.code FROM analysis.whole_unit AS w);
 BEGIN
     RETURN QUERY
-    WITH cell AS MATERIALIZED (
-        SELECT g.code, g.geom FROM territory.grid_cell AS g
-        WHERE (only_cells IS NULL OR g.code = ANY (only_cells))
-            AND ((SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)))
-    ),
-    -- Clip to the cell first, then unite the few clips: never one union of everything.
-    drawn AS (
-        SELECT p.code, p.cameras, CASE WHEN p.cameras = 1 THEN ST_Area(p.clips[1]) ELSE ST_Area(ST_UnaryUnion(ST_Collect(p.clips))) END AS m2
-        FROM (
-            SELECT
-                g.code, count(*) AS cameras,
-                array_agg(CASE WHEN ST_Covers(g.geom, c.ground) THEN c.ground ELSE ST_Intersection(g.geom, c.ground) END) AS clips
-            FROM cell AS g
-            JOIN registry.camera AS c ON c.sector && g.geom AND ST_Intersects(g.geom, c.ground)
-            WHERE coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
-            GROUP BY g.code
-        ) AS p
-    )
-    SELECT g.code, ST_Area(g.geom), coalesce(d.m2, 0), coalesce(d.m2, 0) / nullif(ST_Area(g.geom), 0), coalesce(d.cameras, 0)
-    FROM cell AS g LEFT JOIN drawn AS d ON d.code = g.code;
+    SELECT d.code, d.area_m2, d.m2, d.m2 / nullif(d.area_m2, 0), d.cameras
+    FROM (
+        SELECT
+            g.code, ST_Area(g.geom) AS area_m2, coalesce(cardinality(k.clips), 0)::bigint AS cameras,
+            CASE
+                WHEN k.clips IS NULL THEN 0
+                WHEN cardinality(k.clips) = 1 THEN ST_Area(k.clips[1])
+                ELSE ST_Area(ST_UnaryUnion(ST_Collect(k.clips)))
+            END AS m2
+        FROM territory.grid_cell AS g
+        -- Clip to the cell first, then unite the few clips: never one union of everything.
+        CROSS JOIN LATERAL (
+            SELECT array_agg(CASE WHEN ST_Covers(g.geom, c.ground) THEN c.ground ELSE ST_Intersection(g.geom, c.ground) END) AS clips
+            FROM registry.camera AS c
+            WHERE c.sector && g.geom AND ST_Intersects(g.geom, c.ground)
+                AND coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
+        ) AS k
+        WHERE (only_cells IS NULL OR g.code = ANY (only_cells)) AND (all_of_it OR g.community_code = ANY (whole))
+        OFFSET 0
+    ) AS d;
 END $$;
 COMMENT ON FUNCTION analysis.drawn_cell_on IS '某日已装摄像机视域覆盖的网格面积（不问当时是否看到）; area of each cell inside what cameras installed on a day would see, looked through or not. Some cells only: only_cells.';
 
