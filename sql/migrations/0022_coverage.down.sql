@@ -8,6 +8,7 @@ DROP TRIGGER building_hides_update ON territory.building;
 DROP TRIGGER building_hides_delete ON territory.building;
 DROP TRIGGER building_hides_truncate ON territory.building;
 DROP FUNCTION registry.building_hides;
+DROP TRIGGER camera_reach_follows_pose ON registry.camera;
 DROP TRIGGER camera_ground_follows ON registry.camera;
 DROP FUNCTION registry.camera_ground;
 ALTER TABLE registry.camera DROP COLUMN ground, DROP COLUMN sector_since;

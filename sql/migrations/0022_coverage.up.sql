@@ -3,7 +3,7 @@
 
 -- The field of view on flat ground: azimuth in degrees clockwise from grid north, metres; the arc every 5 degrees at most.
 CREATE FUNCTION registry.wedge(place geometry, azimuth_deg double precision, hfov_deg double precision, reach_m double precision)
-RETURNS geometry LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS geometry LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT CASE
         WHEN hfov_deg >= 360 THEN ST_Buffer(place, reach_m, 18)
         ELSE ST_MakePolygon(ST_MakeLine(
@@ -72,10 +72,18 @@ ADD COLUMN sector_since timestamptz;
 COMMENT ON COLUMN registry.camera.ground IS '扣除建筑后的可见地面; derived: the sector without what known buildings hide. Kept by triggers on camera and building.';
 COMMENT ON COLUMN registry.camera.sector_since IS '视域最近一次改动; when the sector was last drawn anew; NULL = never since it was first drawn. What it saw before is not known.';
 
+-- A camera that comes with its pose and without a sector (every import) gets the one that follows from the pose, and keeps
+-- getting it while nobody draws another.
 CREATE FUNCTION registry.camera_ground() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
+    IF TG_OP = 'INSERT' THEN
+        NEW.sector := coalesce(NEW.sector, registry.wedge(NEW.geom, NEW.azimuth_deg, NEW.hfov_deg, NEW.max_range_m));
+    ELSE
+        IF NEW.sector IS NOT DISTINCT FROM OLD.sector
+            AND (OLD.sector IS NULL OR OLD.sector = registry.wedge(OLD.geom, OLD.azimuth_deg, OLD.hfov_deg, OLD.max_range_m)) THEN
+            NEW.sector := registry.wedge(NEW.geom, NEW.azimuth_deg, NEW.hfov_deg, NEW.max_range_m);
+        END IF;
         IF OLD.sector IS NOT NULL AND OLD.sector IS DISTINCT FROM NEW.sector THEN
             NEW.sector_since := now();
         END IF;
@@ -86,8 +94,11 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER camera_ground_follows BEFORE INSERT OR UPDATE OF sector, geom ON registry.camera
+CREATE TRIGGER camera_ground_follows BEFORE INSERT OR UPDATE OF sector, geom, azimuth_deg, hfov_deg, max_range_m ON registry.camera
 FOR EACH ROW EXECUTE FUNCTION registry.camera_ground();
+-- The one of 0008 hears of statements that name the sector only.
+CREATE TRIGGER camera_reach_follows_pose AFTER UPDATE OF geom, azimuth_deg, hfov_deg, max_range_m ON registry.camera
+FOR EACH ROW WHEN (OLD.sector IS DISTINCT FROM NEW.sector) EXECUTE FUNCTION registry.camera_reached();
 
 -- Cameras near buildings that were changed. What follows from a building is no change that somebody made of a camera.
 CREATE FUNCTION registry.building_hides() RETURNS trigger
@@ -122,8 +133,14 @@ CREATE TRIGGER building_hides_truncate AFTER TRUNCATE ON territory.building
 FOR EACH STATEMENT EXECUTE FUNCTION registry.building_hides();
 
 ALTER TABLE registry.camera DISABLE TRIGGER USER;
+UPDATE registry.camera AS c SET sector = registry.wedge(c.geom, c.azimuth_deg, c.hfov_deg, c.max_range_m) WHERE c.sector IS NULL;
 UPDATE registry.camera AS c SET ground = registry.ground_seen(c.geom, c.sector) WHERE c.sector IS NOT NULL;
 ALTER TABLE registry.camera ENABLE TRIGGER USER;
+INSERT INTO registry.camera_reach (camera_id, community_code)
+SELECT DISTINCT k.id, c.community_code
+FROM registry.camera AS k JOIN territory.grid_cell AS c ON c.geom && k.sector AND ST_Intersects(c.geom, k.sector)
+ON CONFLICT DO NOTHING;
+UPDATE territory.layer_version AS v SET version = v.version + 1, changed_at = now() WHERE v.layer = 'camera';
 
 -- The day on which a key risk area left the network: without it no past day's count could be told from today's.
 ALTER TABLE registry.key_risk_area ADD COLUMN retired_on date;

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from shapely.geometry import LineString, Point
 from shapely.geometry import box as rectangle
-from small_town import TOWN_B, X0, Y0, add_area, add_camera, add_hazard, add_site, box, small_town
+from small_town import TOWN_A, TOWN_B, X0, Y0, add_area, add_camera, add_hazard, add_site, box, small_town
 
 from geoapp.database.cluster import PrivateCluster
 
@@ -137,6 +137,26 @@ def test_a_camera_follows_the_buildings_before_it(town: Connection) -> None:
     (moved,) = rows(town, area, camera)
     assert moved["m2"] == 1000
     assert moved["sector_since"] is not None
+
+
+def test_a_camera_that_comes_with_its_pose_gets_its_sector(town: Connection) -> None:
+    camera = add_camera(town, 600, 100, None)
+    drawn = "SELECT ST_Area(sector) AS m2, sector_since IS NOT NULL AS is_redrawn FROM registry.camera WHERE id = %s"
+    reach = "SELECT array_agg(town_code) AS towns FROM registry.camera_reach WHERE camera_id = %s"
+    assert rows(town, drawn, camera) == [{"m2": None, "is_redrawn": False}]
+    town.execute("UPDATE registry.camera SET hfov_deg = 90, max_range_m = 100 WHERE id = %s", (camera,))
+    # A quarter of a circle of 100 m, its arc in steps of 5 degrees.
+    quarter = 18 * math.sin(math.radians(5)) * 100**2 / 2
+    assert rows(town, drawn, camera) == [{"m2": pytest.approx(quarter), "is_redrawn": False}]
+    assert rows(town, reach, camera) == [{"towns": [TOWN_A]}]
+    # It moves: the sector follows, and what it saw before is not known.
+    town.execute("UPDATE registry.camera SET geom = ST_Translate(geom, 1500, 0) WHERE id = %s", (camera,))
+    assert rows(town, drawn, camera) == [{"m2": pytest.approx(quarter), "is_redrawn": True}]
+    assert rows(town, reach, camera) == [{"towns": [TOWN_B]}]
+    # One that somebody has drawn stays as it is.
+    town.execute("UPDATE registry.camera SET sector = ST_GeomFromText(%s, 4549)", (box(0, 0, 5, 5),))
+    town.execute("UPDATE registry.camera SET max_range_m = 50")
+    assert rows(town, drawn, camera)[0]["m2"] == 25
 
 
 def test_areas_and_cells_are_seen_between_buildings(town: Connection) -> None:
