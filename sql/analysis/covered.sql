@@ -25,19 +25,23 @@ BEGIN
     SELECT d.code, d.area_m2, d.m2, d.m2 / nullif(d.area_m2, 0), d.cameras
     FROM (
         SELECT
-            g.code, ST_Area(g.geom) AS area_m2, coalesce(cardinality(k.clips), 0)::bigint AS cameras,
+            g.code, ST_Area(g.geom) AS area_m2, k.cameras,
             CASE
-                WHEN k.clips IS NULL THEN 0
-                WHEN cardinality(k.clips) = 1 THEN ST_Area(k.clips[1])
+                -- One, or two apart: nothing to unite.
+                WHEN k.cameras <= 1 OR (k.cameras = 2 AND NOT k.clips[1] && k.clips[2]) THEN coalesce(k.m2, 0)
                 ELSE ST_Area(ST_UnaryUnion(ST_Collect(k.clips)))
             END AS m2
         FROM territory.grid_cell AS g
         -- Clip to the cell first, then unite the few clips: never one union of everything.
         CROSS JOIN LATERAL (
-            SELECT array_agg(CASE WHEN ST_Covers(g.geom, c.ground) THEN c.ground ELSE ST_Intersection(g.geom, c.ground) END) AS clips
-            FROM registry.camera AS c
-            WHERE c.sector && g.geom AND ST_Intersects(g.geom, c.ground)
-                AND coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
+            SELECT count(*) AS cameras, sum(ST_Area(i.clip)) AS m2, array_agg(i.clip) AS clips
+            FROM (
+                SELECT CASE WHEN ST_Covers(g.geom, c.ground) THEN c.ground ELSE ST_Intersection(g.geom, c.ground) END AS clip
+                FROM registry.camera AS c
+                WHERE c.sector && g.geom AND coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
+                OFFSET 0
+            ) AS i
+            WHERE NOT ST_IsEmpty(i.clip)
         ) AS k
         WHERE (only_cells IS NULL OR g.code = ANY (only_cells)) AND (all_of_it OR g.community_code = ANY (whole))
         OFFSET 0
