@@ -1,7 +1,7 @@
 """Coverage at size: 20,000 cells against the sectors of 20,000 cameras.
 
 Run: .venv/bin/python -m benchmarks.coverage [--cells 20000 --cameras 20000 --rounds 5 --json FILE]
-Prints JSON; seconds. A private cluster with fsync on, no parallel workers but for full_parallel. Cells are squares of 250 m; cameras stand
+Prints JSON; seconds. A private cluster with fsync on, no parallel workers. Cells are squares of 250 m; cameras stand
 at random places, reach 60 to 250 m, see 40 to 110 degrees (as in the study of this question).
 full: analysis.drawn_cell_on over everything. hour: analysis.covered by cell for one hour of the ledger, where a third of the
 cameras did not look. day: all cells and 24 hours. moved: a camera turned somewhere else, committed (triggers that keep its ground
@@ -126,11 +126,8 @@ def make_city(connection: Connection, cells: int, cameras: int) -> None:
 
 
 def full(connection: Connection, rounds: int) -> dict[str, Any]:
-    """Seconds of all cells, without and with parallel workers (whose processor time is not in `processor`), and how much is covered."""
+    """Seconds of all cells, and how much is covered."""
     figures: dict[str, Any] = {"full_s": timed(connection, rounds, FULL)}
-    connection.execute("SET max_parallel_workers_per_gather = 2")
-    figures["full_parallel_s"] = timed(connection, rounds, FULL)
-    connection.execute("SET max_parallel_workers_per_gather = 0")
     row = connection.execute(f"SELECT sum(drawn_m2) / 1e6 AS km2, sum(camera_count) AS pairs FROM ({FULL}) AS d".encode()).fetchone()  # fmt: skip
     assert row is not None
     return figures | {"covered_km2": round(row["km2"], 4), "pairs": int(row["pairs"])}

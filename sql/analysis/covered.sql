@@ -17,7 +17,6 @@ CREATE FUNCTION analysis.drawn_cell_on(day date, only_cells text[] DEFAULT NULL)
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
-    -- Asked once, beforehand: a query that calls these has no parallel plan.
     all_of_it constant boolean := analysis.sees_all();
     whole constant text[] := ARRAY(SELECT w.code FROM analysis.whole_unit AS w);
 BEGIN
