@@ -60,38 +60,44 @@ def add_outline(connection: Connection, outline: shapely.Geometry) -> None:
     add_building(connection, shapely.affinity.translate(outline, X0, Y0).wkt)
 
 
+# Along the line of sight, aside of it, width, height, turned: about half of them stand in the way.
 house = st.tuples(
-    st.integers(-60, 60), st.integers(-60, 60), st.integers(2, 30), st.integers(2, 30), st.integers(0, 80)
+    st.integers(-20, 57), st.integers(-20, 20), st.integers(2, 30), st.integers(2, 30), st.integers(0, 80)
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     built=st.lists(house, max_size=4),
-    azimuth=st.integers(0, 359),
+    off=st.integers(-80, 80),
     hfov=st.sampled_from([30, 90, 170, 360]),
     turned=st.integers(0, 359),
     far=st.sampled_from([5, 20, 40, 57]),
 )
 def test_a_point_is_seen_where_no_building_stands_on_the_line_to_it(
-    database_of_town: Connection, built: list[tuple[int, ...]], azimuth: int, hfov: int, turned: int, far: int
+    database_of_town: Connection, built: list[tuple[int, ...]], off: int, hfov: int, turned: int, far: int
 ) -> None:
     at = Point(1000, 500)
-    point = Point(1000 + far * math.sin(math.radians(turned)), 500 + far * math.cos(math.radians(turned)))
+    east, north = math.sin(math.radians(turned)), math.cos(math.radians(turned))
+    point = Point(1000 + far * east, 500 + far * north)
     line = LineString([at, point])
     outlines = [
-        shapely.affinity.rotate(rectangle(1000 + x, 500 + y, 1000 + x + w, 500 + y + h), bend)
-        for x, y, w, h, bend in built
+        shapely.affinity.translate(
+            shapely.affinity.rotate(rectangle(-width / 2, -height / 2, width / 2, height / 2), bend),
+            1000 + along * east + aside * north,
+            500 + along * north - aside * east,
+        )
+        for along, aside, width, height, bend in built
     ]
     # Who stands on a wall, or looks along one, is decided by rounding: those have tests of their own.
     assume(all(o.boundary.distance(at) > 0.1 for o in outlines))
     assume(all(min(Point(c).distance(line) for c in o.exterior.coords) > 0.1 for o in outlines))
     assume(all(o.boundary.distance(point) > 0.1 for o in outlines))
     with database_of_town.transaction(force_rollback=True):
-        sector = seen_from(database_of_town, 1000, 500, azimuth, hfov)
+        sector = seen_from(database_of_town, 1000, 500, (turned + off) % 360, hfov)
         for outline in outlines:
             add_outline(database_of_town, outline)
-        seen = seen_from(database_of_town, 1000, 500, azimuth, hfov)
+        seen = seen_from(database_of_town, 1000, 500, (turned + off) % 360, hfov)
     assume(sector.boundary.distance(point) > 0.1)
     assert seen.is_valid
     assert seen.difference(sector).area < 0.1
