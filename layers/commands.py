@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from shapely import Geometry
 
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
+from layers.camera_places import as_geojson, in_words, next_places, town_code
 from layers.event_surface import CELL_M
 from layers.export import FORMATS, ending_of, export_all, export_layer, registers_for
 from layers.export.order import FRAME_CHOICES
@@ -21,7 +23,7 @@ from layers.validation.dated_points import DatedPoints, day_number, read_dated_p
 from layers.validation.findings import event_surface_findings, full_score_findings, lines, written
 
 app = typer.Typer(
-    help="图层：更新派生数据、导出、检验 / layers: renew derived rows, export, validate.",
+    help="图层：更新派生数据、导出、检验、选点 / layers: renew derived rows, export, validate, place cameras.",
     no_args_is_help=True,
 )
 _console = Console(stderr=True)
@@ -212,6 +214,44 @@ def _surface(
             progress=lambda done, of: bars.update(bar, completed=done, total=of),
         )
     return event_surface_findings(points, cuts, apart, cell, seed)
+
+
+@app.command("place-cameras")
+def place_cameras(
+    wanted: int = typer.Option(5, "--next", min=1, max=200, help="How many places."),
+    town: str = typer.Option("", "--town", help="Only gaps of this town (code or name)."),
+    reach_m: float = typer.Option(80, "--range", min=5, max=2000, help="How far the cameras see, metres."),
+    hfov_deg: float = typer.Option(90, "--hfov", min=5, max=360, help="Horizontal field of view, degrees."),
+    at: datetime | None = typer.Option(
+        None, "--at", help="As the register stands at this moment (UTC); now if left out."
+    ),
+    out: Path | None = typer.Option(None, "-o", "--out", help="Also as GeoJSON (EPSG:4326)."),
+    as_json: bool = JSON,
+) -> None:
+    """下一批摄像机装在哪里收益最大 / Where the next cameras close most of the gap, one after the other."""
+    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=at.tzinfo or UTC)
+    with _console.status("place-cameras …"), connect() as connection:
+        found = next_places(
+            connection,
+            wanted,
+            moment,
+            town=town_code(connection, town),
+            reach_m=reach_m,
+            hfov_deg=hfov_deg,
+        )
+    if out is not None:
+        out.write_text(json.dumps(as_geojson(found), ensure_ascii=False), encoding="utf-8")
+    if as_json:
+        answer = {
+            "places": found.places,
+            "gaps": found.gaps,
+            "key_risk_areas": found.areas,
+            "lacks": found.lacks,
+        }
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    for line in in_words(found):
+        typer.echo(line)
 
 
 def _list(as_json: bool) -> None:

@@ -138,6 +138,32 @@ class KeyRiskArea(Base):
         comment="Derived: town of its site. Asked by policies instead of a million sites."
     )
     site_community_code: Mapped[str | None] = mapped_column(comment="Derived: community of its site.")
+    retired_on: Mapped[date | None] = mapped_column(
+        comment="退出日期; first day on which it is no longer in the network; NULL = it is in it, or (status retired) nobody knows the day."
+    )
+
+
+class OnboardingTarget(Base):
+    """How many key risk areas should join the network in a year; a new number is a new row."""
+
+    __tablename__ = "onboarding_target"
+    __table_args__ = (
+        Index("onboarding_target_year_idx", "year", "town_code", "set_on"),
+        {
+            "schema": "registry",
+            "comment": "年度接入目标; key risk areas that should join the network in a year, of a town, or of the district (town_code NULL). The newest row set on or before a day holds on it.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    town_code: Mapped[str | None] = mapped_column(
+        ForeignKey("territory.unit.code", deferrable=True, initially="DEFERRED")
+    )
+    year: Mapped[int]
+    areas: Mapped[int]
+    document_no: Mapped[str] = mapped_column(server_default=EMPTY)
+    set_on: Mapped[date]
+    set_by: Mapped[str] = mapped_column(server_default=EMPTY)
 
 
 class Camera(Base):
@@ -192,6 +218,13 @@ class Camera(Base):
     is_connected: Mapped[bool | None] = mapped_column(
         Computed("snapshot_url IS NOT NULL", persisted=True),
         comment="是否已接入（有取图地址）; whether there is an address to take pictures from.",
+    )
+    ground: Mapped[WKBElement | None] = mapped_column(
+        metric("GEOMETRY"),
+        comment="扣除建筑后的可见地面; derived: the sector without what known buildings hide. Kept by triggers on camera and building.",
+    )
+    sector_since: Mapped[datetime | None] = mapped_column(
+        comment="视域最近一次改动; when the sector was last drawn anew; NULL = never since it was first drawn. What it saw before is not known."
     )
 
 

@@ -28,7 +28,7 @@ BEGIN
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s', schema_name, everybody);
     END LOOP;
     EXECUTE format(
-        'GRANT SELECT ON registry.key_risk_area, registry.camera_reach, registry.hot_work_permit, registry.resource,'
+        'GRANT SELECT ON registry.key_risk_area, registry.onboarding_target, registry.camera_reach, registry.hot_work_permit, registry.resource,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
         ' watch.reported_event TO %s', everybody
@@ -44,6 +44,8 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION access.record, access.caller, access.actions_of, watch.pulse TO geoapp_web, geoapp_watch, %s', everybody);
     EXECUTE format('GRANT EXECUTE ON FUNCTION access.areas_of_caller, access.units_of_caller, access.sites_of_caller,'
         ' access.key_risk_areas_of_caller, access.cameras_of_caller TO %s', everybody);
+    -- Geometry of views: what a camera would see from a place, between the buildings that everybody may know.
+    EXECUTE format('GRANT EXECUTE ON FUNCTION registry.wedge, registry.ground_seen TO geoapp_watch, %s', everybody);
     REVOKE EXECUTE ON FUNCTION analysis.no_cell_ground FROM PUBLIC;
     EXECUTE format('GRANT EXECUTE ON FUNCTION analysis.no_cell_ground TO %s', everybody);
 
@@ -96,6 +98,7 @@ BEGIN
     GRANT UPDATE (state, review_note) ON territory.changeset TO geoapp_committee;
     GRANT INSERT (rule_code, unit_code, department_code, role, status, person_id, valid_from, valid_to, document_no),
         UPDATE (status, person_id, valid_to, document_no) ON duty.assignment TO geoapp_committee;
+    GRANT INSERT (town_code, year, areas, document_no) ON registry.onboarding_target TO geoapp_committee;
     GRANT UPDATE (review, review_reason, false_cause) ON watch.incident TO geoapp_duty_officer;
     EXECUTE format('GRANT SELECT ON watch.incident_camera, watch.camera_mode, watch.mask, watch.set_aside_hour TO %s', everybody);
     -- The review desk: who has a lead in hand, whom it was given to, what a shift hands over.

@@ -71,6 +71,9 @@ BEGIN
             -- What stands there.
             ('registry.site', 'town_code = ANY ({areas}) OR {over_border}', 'left(cell_code, 12) = ANY ({areas})', 'id = ANY ({sites})'),
             ('registry.key_risk_area', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})'),
+            -- The district's targets are everybody's to know in its offices; a town's, in the town and above.
+            ('registry.onboarding_target', 'town_code IS NULL OR town_code = ANY ({units})', 'town_code IS NULL OR town_code = ANY ({units})',
+                'false'),
             ('registry.camera', 'id = ANY ({cameras})', 'id = ANY ({cameras})', 'id = ANY ({cameras})'),
             ('registry.camera_reach', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
             ('registry.certificate', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
@@ -160,6 +163,10 @@ CREATE POLICY own_units_only ON duty.assignment AS RESTRICTIVE FOR INSERT TO geo
 WITH CHECK (unit_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)));
 CREATE POLICY own_units_kept ON duty.assignment AS RESTRICTIVE FOR UPDATE TO geoapp_committee
 USING (unit_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)));
+-- A target is set for the own towns; that of the whole district by its own committee.
+CREATE POLICY own_targets_only ON registry.onboarding_target AS RESTRICTIVE FOR INSERT TO geoapp_committee
+WITH CHECK ((SELECT m.scope FROM access.my_account AS m) = 'district'
+    OR coalesce(town_code = ANY (ARRAY(SELECT u.code FROM access.my_unit AS u WHERE u.is_whole)), false));
 -- A shadow incident was told to nobody and is on no screen: nobody reviews it.
 CREATE POLICY shadow_unreviewed ON watch.incident AS RESTRICTIVE FOR UPDATE TO geoapp_duty_officer USING (mode = 'alert');
 -- A lead that a colleague has in hand is not taken out of it, nor let go of by somebody else.

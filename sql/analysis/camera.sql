@@ -4,13 +4,13 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
     is_connected boolean, observed boolean, reason text, since timestamptz, last_observed_at timestamptz,
     is_online boolean, azimuth_deg double precision, scene_kind text, is_generated boolean,
     geom geometry(Point, :srid), geom_3857 geometry(Point, 3857),
-    sector geometry(Polygon, :srid), sector_3857 geometry(Polygon, 3857)
+    sector geometry(Polygon, :srid), sector_3857 geometry(Polygon, 3857), ground geometry(Geometry, :srid)
 ) LANGUAGE sql STABLE AS $$
     -- Connected: somebody could look. For a past moment the newest observation before it counts, not today's health.
     WITH looked AS (
         SELECT
             c.id, c.gb_id, c.name_zh, c.town_code, c.cell_code, c.site_id, c.azimuth_deg, c.scene_kind, c.is_generated,
-            c.geom, c.geom_3857, c.sector, c.sector_3857,
+            c.geom, c.geom_3857, c.sector, c.sector_3857, c.ground,
             c.is_connected AND c.enabled AS is_connected,
             h.camera_id IS NOT NULL AS has_health,
             h.observed AS health_observed,
@@ -50,19 +50,20 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
         j.seen_at,
         j.is_connected AND coalesce(j.seen_at >= j.online_from, false),
         j.azimuth_deg, j.scene_kind, j.is_generated,
-        j.geom, j.geom_3857, j.sector, j.sector_3857
+        j.geom, j.geom_3857, j.sector, j.sector_3857, j.ground
     FROM judged AS j
 $$;
 CREATE VIEW analysis.camera AS SELECT * FROM analysis.camera_at(now());
 COMMENT ON VIEW analysis.camera IS '摄像机：是否看到画面、原因、是否在线、视域; cameras: whether they observe, why not, whether online, ground sector.';
 COMMENT ON COLUMN analysis.camera.observed IS 'True = the newest scan looked, and lately. False with a reason is never "clear".';
 COMMENT ON COLUMN analysis.camera.reason IS 'not_connected | never_looked | stale | the watch''s own reason; NULL while observed.';
+COMMENT ON COLUMN analysis.camera.ground IS 'The sector without what known buildings hide; areas and cells are seen by this. Where no building is known it is the sector.';
 COMMENT ON COLUMN analysis.camera.is_online IS 'Connected and observed within camera_online_minutes.';
 
 -- The ground that online cameras see, one row a camera.
 CREATE FUNCTION analysis.online_sector_at(moment timestamptz) RETURNS TABLE (
-    camera_id bigint, site_id bigint, sector geometry(Polygon, :srid)
+    camera_id bigint, site_id bigint, sector geometry(Geometry, :srid)
 ) LANGUAGE sql STABLE AS $$
-    SELECT c.id, c.site_id, c.sector FROM analysis.camera_at(moment) AS c WHERE c.is_online AND c.sector IS NOT NULL
+    SELECT c.id, c.site_id, c.ground FROM analysis.camera_at(moment) AS c WHERE c.is_online AND c.sector IS NOT NULL
 $$;
-COMMENT ON FUNCTION analysis.online_sector_at IS '在线摄像机的地面视域; ground sectors of the cameras that are online.';
+COMMENT ON FUNCTION analysis.online_sector_at IS '在线摄像机的可见地面（扣除建筑）; ground that the cameras see that are online: sectors without what known buildings hide.';

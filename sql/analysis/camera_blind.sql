@@ -77,12 +77,13 @@ CREATE FUNCTION analysis.camera_blind_at(moment timestamptz) RETURNS TABLE (
     area AS (
         SELECT a.* FROM registry.key_risk_area AS a
         WHERE a.status = 'active' AND coalesce(a.onboarded_on <= (SELECT analysis.city_date(moment)), true)
+            AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)
     ),
     -- From the areas to the sectors' index: there are far fewer areas than cameras.
     pair AS MATERIALIZED (
         SELECT a.id AS area_id, c.id AS camera_id
         FROM area AS a
-        JOIN registry.camera AS c ON c.sector && a.geom AND ST_Intersects(c.sector, a.geom)
+        JOIN registry.camera AS c ON c.sector && a.geom AND ST_Intersects(c.ground, a.geom)
     ),
     -- What each of them should see: by its sector, or its site's areas where the sector is not known.
     should_see AS (

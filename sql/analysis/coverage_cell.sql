@@ -5,12 +5,12 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     worst_level text, gap_kinds text[], as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
     WITH camera AS MATERIALIZED (
-        SELECT c.id, c.cell_code, c.is_online, c.sector FROM analysis.camera_at(moment) AS c
+        SELECT c.id, c.cell_code, c.is_online, c.sector, c.ground FROM analysis.camera_at(moment) AS c
     ),
     -- Clip to the cell first, then unite.
     seen AS (
-        SELECT g.code, ST_Area(ST_Union(ST_Intersection(g.geom, c.sector))) AS seen_m2
-        FROM camera AS c JOIN territory.grid_cell AS g ON g.geom && c.sector AND ST_Intersects(g.geom, c.sector)
+        SELECT g.code, ST_Area(ST_Union(ST_Intersection(g.geom, c.ground))) AS seen_m2
+        FROM camera AS c JOIN territory.grid_cell AS g ON g.geom && c.ground AND ST_Intersects(g.geom, c.ground)
         WHERE c.is_online AND c.sector IS NOT NULL
         GROUP BY g.code
     ),
@@ -20,7 +20,7 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     ),
     area AS (
         SELECT g.code, count(*) AS areas
-        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM registry.key_risk_area AS a WHERE a.status = 'active') AS p
+        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM registry.key_risk_area AS a WHERE a.status = 'active' AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)) AS p
         JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
         GROUP BY g.code
     ),

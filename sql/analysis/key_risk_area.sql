@@ -9,19 +9,20 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
     WITH area AS (
         SELECT a.* FROM registry.key_risk_area AS a
         WHERE a.status = 'active' AND coalesce(a.onboarded_on <= (SELECT analysis.city_date(moment)), true)
+            AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)
     ),
     camera AS MATERIALIZED (
-        SELECT c.id, c.is_online, c.sector FROM analysis.camera_at(moment) AS c WHERE c.sector IS NOT NULL
+        SELECT c.id, c.is_online, c.ground FROM analysis.camera_at(moment) AS c WHERE c.sector IS NOT NULL
     ),
-    -- Clip each sector to the area first, then unite the few clips: never one union of everything.
+    -- Clip what each camera sees to the area first, then unite the few clips: never one union of everything.
     seen AS (
         SELECT
             a.id,
             count(*) AS cameras,
             count(*) FILTER (WHERE c.is_online) AS online,
-            coalesce(ST_Area(ST_Union(ST_Intersection(a.geom, c.sector)) FILTER (WHERE c.is_online)), 0) AS seen_m2
+            coalesce(ST_Area(ST_Union(ST_Intersection(a.geom, c.ground)) FILTER (WHERE c.is_online)), 0) AS seen_m2
         FROM area AS a
-        JOIN registry.camera AS near ON a.geom && near.sector AND ST_Intersects(a.geom, near.sector)
+        JOIN registry.camera AS near ON a.geom && near.sector AND ST_Intersects(a.geom, near.ground)
         JOIN camera AS c ON c.id = near.id
         GROUP BY a.id
     )
@@ -38,9 +39,9 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
 $$;
 CREATE VIEW analysis.key_risk_area AS SELECT * FROM analysis.key_risk_area_at(now());
 COMMENT ON VIEW analysis.key_risk_area IS '在册重点风险源区域及在线摄像机可见面积; active key risk source areas with the area that online cameras see.';
-COMMENT ON COLUMN analysis.key_risk_area.seen_fraction IS 'Share of the area inside sectors of online cameras, 0 to 1; below seen_fraction_min it is a coverage gap.';
+COMMENT ON COLUMN analysis.key_risk_area.seen_fraction IS 'Share of the area that online cameras see, 0 to 1 (sectors without what known buildings hide); below seen_fraction_min it is a coverage gap.';
 COMMENT ON COLUMN analysis.key_risk_area.cell_code IS 'Cell of its site; NULL = in no cell, or the reader does not see the site.';
-COMMENT ON COLUMN analysis.key_risk_area.camera_count IS 'Cameras whose sector touches the area, online or not.';
+COMMENT ON COLUMN analysis.key_risk_area.camera_count IS 'Cameras that would see some of the area, online or not.';
 
 CREATE FUNCTION analysis.onboarding_year_at(moment timestamptz) RETURNS TABLE (
     year integer, onboarded bigint, total_to_date bigint

@@ -141,7 +141,7 @@ BEGIN
         UNION ALL
         SELECT c.id, a.id::text COLLATE "C"
         FROM registry.key_risk_area AS a
-        JOIN registry.camera AS c ON c.sector && a.geom AND ST_Intersects(c.sector, a.geom)
+        JOIN registry.camera AS c ON c.sector && a.geom AND ST_Intersects(c.ground, a.geom)
         WHERE place_kind = 'key_risk_area' AND a.status = 'active' AND (town IS NULL OR c.town_code = town)
     ),
     -- Hours are few, camera-hours many: the calendar is asked once an hour.
@@ -221,7 +221,7 @@ CREATE VIEW analysis.watched_key_risk_area_hour AS
 SELECT a.name_zh, a.name_en, w.*
 FROM analysis.watched('key_risk_area', 'hour', date_trunc('hour', now()) - interval '23 hours', now(), now()) AS w
 JOIN registry.key_risk_area AS a ON a.id::text = w.place;
-COMMENT ON VIEW analysis.watched_key_risk_area_hour IS '最近 24 小时各重点风险源区域每小时看到的比例（能看到它的摄像机）; the same by key risk area, of the cameras whose sector touches it.';
+COMMENT ON VIEW analysis.watched_key_risk_area_hour IS '最近 24 小时各重点风险源区域每小时看到的比例（能看到它的摄像机）; the same by key risk area, of the cameras that would see some of it.';
 CREATE VIEW analysis.watched_district_day AS
 SELECT w.*
 FROM analysis.watched('district', 'day', analysis.city_midnight(now()) - interval '6 days', now(), now()) AS w;

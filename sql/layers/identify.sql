@@ -29,7 +29,7 @@ SELECT
         SELECT jsonb_agg(jsonb_build_object(
             'id', c.id, 'gb_id', c.gb_id, 'name_zh', c.name_zh, 'observed', c.observed, 'reason', c.reason, 'is_online', c.is_online
         ) ORDER BY c.is_online DESC, c.id)
-        FROM analysis.camera AS c JOIN place AS p ON ST_Covers(c.sector, p.at)
+        FROM analysis.camera AS c JOIN place AS p ON ST_Covers(c.ground, p.at)
     ) AS cameras,
     (
         SELECT jsonb_agg(to_jsonb(near) ORDER BY near.distance_m)

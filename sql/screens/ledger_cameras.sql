@@ -9,7 +9,7 @@ WHERE h.state <> 'looked'
         WHEN 'camera' THEN c.id::text = %(place)s
         ELSE EXISTS (
             SELECT FROM registry.key_risk_area AS a
-            WHERE a.id::text = %(place)s AND a.status = 'active' AND ST_Intersects(a.geom, c.sector)
+            WHERE a.id::text = %(place)s AND a.status = 'active' AND ST_Intersects(a.geom, c.ground)
         )
     END
     AND (%(town)s::text IS NULL OR c.town_code = %(town)s)

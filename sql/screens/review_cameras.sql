@@ -10,7 +10,7 @@ seen_by AS (
 beside AS (
     SELECT near.id AS camera_id
     FROM lead AS l
-    JOIN registry.camera AS near ON near.sector && l.place AND ST_Intersects(near.sector, l.place)
+    JOIN registry.camera AS near ON near.sector && l.place AND ST_Intersects(near.ground, l.place)
     WHERE near.id NOT IN (SELECT s.camera_id FROM seen_by AS s)
 ),
 known AS MATERIALIZED (

@@ -22,6 +22,7 @@ TABLES = (
     "access.account_site",
     "access.token",
     "registry.site",
+    "registry.onboarding_target",
     "watch.incident",
     "watch.incident_assignment",
     "watch.handover",

@@ -1,0 +1,225 @@
+"""Coverage at size: 20,000 cells against the sectors of 20,000 cameras.
+
+Run: .venv/bin/python -m benchmarks.coverage [--cells 20000 --cameras 20000 --rounds 5 --json FILE]
+Prints JSON; seconds. A private cluster with fsync on, no parallel workers. Cells are squares of 250 m; cameras stand
+at random places, reach 60 to 250 m, see 40 to 110 degrees (as in the study of this question).
+full: analysis.drawn_cell_on over everything. hour: analysis.covered by cell for one hour of the ledger, where a third of the
+cameras did not look. day: all cells and 24 hours. moved: a camera turned somewhere else, committed (triggers that keep its ground
+and reach included), and the cells under its old and new sector reckoned anew; the figures are compared with a full pass. shapely:
+the same areas by an index of trees, clipped and united per cell, one thread: the peer.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import shapely
+
+from geoapp.database.cluster import PrivateCluster
+from geoapp.database.connection import connect
+from geoapp.database.migrations import migrate
+
+SRID = 4549
+X0, Y0, SIDE = 620_000, 3_400_000, 250
+DAY = datetime(2026, 11, 21, 16, tzinfo=UTC)  # midnight in the city
+Connection = psycopg.Connection[dict[str, Any]]
+FULL = "SELECT * FROM analysis.drawn_cell_on('2026-11-22')"
+
+
+def main() -> None:
+    """Reads the options, runs, prints JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cells", type=int, default=20_000)
+    parser.add_argument("--cameras", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--moves", type=int, default=50)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="geoapp-coverage-"))
+    home.chmod(0o755)
+    cluster = PrivateCluster(home, throwaway=True)
+    cluster.up()
+    try:
+        migrate(cluster.url(), srid=SRID)
+        with connect(cluster.url(), autocommit=True) as connection:
+            made = time.perf_counter()
+            make_city(connection, asked.cells, asked.cameras)
+            result = {
+                "cells": asked.cells,
+                "cameras": asked.cameras,
+                "made_s": round(time.perf_counter() - made, 2),
+            }
+            result |= full(connection, asked.rounds) | peer(connection) | hours(connection, asked.rounds)
+            result |= moved(connection, asked.moves)
+    finally:
+        cluster.destroy()
+    text = json.dumps(result, indent=1)
+    print(text)
+    if asked.json:
+        asked.json.write_text(text, encoding="utf-8")
+
+
+def make_city(connection: Connection, cells: int, cameras: int) -> None:
+    """One town of square cells; cameras with sectors at random, the same each time, connected for two days."""
+    columns = int(np.ceil(np.sqrt(cells)))
+    run = connection.execute
+    run(
+        "INSERT INTO territory.city (name_zh, name_en, code, metric_srid) VALUES ('大城', 'Big', '310116', 4549)"
+    )
+    for code, level, parent in (
+        ("310116000000", "county", None),
+        ("310116101000", "town", "310116000000"),
+    ):
+        run(
+            "INSERT INTO territory.unit (code, level, parent_code, name_zh) VALUES (%s, %s, %s, '大城')",
+            (code, level, parent),
+        )
+    run(
+        "INSERT INTO territory.unit (code, level, parent_code, name_zh)"
+        " SELECT '310116101' || lpad(n::text, 3, '0'), 'community', '310116101000', '村' || n"
+        " FROM generate_series(1, %s) AS n",
+        (cells // 999 + 1,),
+    )
+    run("SET session_replication_role = replica")
+    run(
+        "INSERT INTO territory.grid_cell (code, community_code, geom)"
+        " SELECT '310116101' || lpad((n / 999 + 1)::text, 3, '0') || '1' || lpad((n %% 999 + 1)::text, 3, '0') || '00',"
+        "  '310116101' || lpad((n / 999 + 1)::text, 3, '0'),"
+        "  ST_MakeEnvelope(%(x)s + n %% %(c)s * %(s)s, %(y)s + n / %(c)s * %(s)s,"
+        "   %(x)s + (n %% %(c)s + 1) * %(s)s, %(y)s + (n / %(c)s + 1) * %(s)s, 4549)"
+        " FROM generate_series(0, %(n)s - 1) AS n",
+        {"x": X0, "y": Y0, "s": SIDE, "c": columns, "n": cells},
+    )
+    run("SET session_replication_role = origin")
+    run("UPDATE watch.connection_record SET began_at = %s", (DAY - timedelta(days=2),))
+    run("SELECT setseed(0.5)")
+    run("SELECT set_config('geoapp.batch', 'benchmark', false)")
+    run(
+        "INSERT INTO registry.camera (gb_id, name_zh, geom, sector, snapshot_url, period_s)"
+        " SELECT '31011601421320' || lpad(n::text, 6, '0'), 'c' || n, p.at,"
+        "  registry.wedge(p.at, p.azimuth, p.hfov, p.reach), 'http://127.0.0.1:1/' || n, 30"
+        " FROM (SELECT n, ST_SetSRID(ST_MakePoint(%(x)s + random() * %(w)s, %(y)s + random() * %(w)s), 4549) AS at,"
+        "  random() * 360 AS azimuth, 40 + random() * 70 AS hfov, 60 + random() * 190 AS reach"
+        "  FROM generate_series(1, %(n)s) AS n) AS p",
+        {"x": X0, "y": Y0, "w": columns * SIDE, "n": cameras},
+    )
+    run("UPDATE watch.camera_connection SET since = %s", (DAY - timedelta(days=2),))
+    run("SELECT watch.make_hour_partitions(%s)", (DAY,))
+    run(
+        "INSERT INTO watch.observation_hour (camera_id, hour, due, observed, unobserved, reasons)"
+        " SELECT c.id, %s::timestamptz + make_interval(hours => n), 120, CASE WHEN (c.id + n) %% 3 = 0 THEN 0 ELSE 120 END,"
+        "  CASE WHEN (c.id + n) %% 3 = 0 THEN 120 ELSE 0 END, '{}' FROM registry.camera AS c CROSS JOIN generate_series(0, 23) AS n",
+        (DAY,),
+    )
+    run("VACUUM ANALYZE")
+    run("SET max_parallel_workers_per_gather = 0")
+
+
+def full(connection: Connection, rounds: int) -> dict[str, Any]:
+    """Seconds of all cells, and how much is covered."""
+    figures: dict[str, Any] = {"full_s": timed(connection, rounds, FULL)}
+    row = connection.execute(f"SELECT sum(drawn_m2) / 1e6 AS km2, sum(camera_count) AS pairs FROM ({FULL}) AS d".encode()).fetchone()  # fmt: skip
+    assert row is not None
+    return figures | {"covered_km2": round(row["km2"], 4), "pairs": int(row["pairs"])}
+
+
+def peer(connection: Connection) -> dict[str, Any]:
+    """The same by shapely: an index of trees, clipped pair by pair, united per cell. Rows already in memory."""
+    cells = shapely.from_wkb([bytes(r["g"]) for r in connection.execute("SELECT ST_AsBinary(geom) AS g FROM territory.grid_cell").fetchall()])  # fmt: skip
+    sectors = shapely.from_wkb([bytes(r["g"]) for r in connection.execute("SELECT ST_AsBinary(ground) AS g FROM registry.camera").fetchall()])  # fmt: skip
+    began, cpu = time.perf_counter(), time.process_time()
+    cell, sector = shapely.STRtree(sectors).query(cells, predicate="intersects")
+    clips = shapely.intersection(cells[cell], sectors[sector])
+    order = np.argsort(cell, kind="stable")
+    groups = np.split(clips[order], np.flatnonzero(np.diff(cell[order])) + 1)
+    area = sum(float(shapely.area(g[0] if len(g) == 1 else shapely.union_all(g))) for g in groups)
+    took, used = time.perf_counter() - began, time.process_time() - cpu
+    return {
+        "shapely_s": round(took, 2),
+        "shapely_processor_s": round(used, 2),
+        "shapely_km2": round(area / 1e6, 4),
+    }
+
+
+def hours(connection: Connection, rounds: int) -> dict[str, Any]:
+    """Seconds of one hour and of a day from the ledger."""
+    query = "SELECT * FROM analysis.covered('cell', %s, %s, %s)"
+    until = DAY + timedelta(days=1)
+    return {
+        "hour_s": timed(connection, rounds, query, DAY + timedelta(hours=3), DAY + timedelta(hours=4), until),
+        "day_s": timed(connection, 1, query, DAY, until, until),
+        "town_day_s": timed(
+            connection, 1, "SELECT * FROM analysis.covered_window('town', %s, %s, %s)", DAY, until, until
+        ),
+    }
+
+
+def moved(connection: Connection, moves: int) -> dict[str, Any]:
+    """Milliseconds from the statement that turns a camera to the new figures of the cells that it touches."""
+    before = {r["cell_code"]: r["drawn_m2"] for r in connection.execute(FULL.encode()).fetchall()}
+    took = []
+    for move in range(moves):
+        camera = 1 + move * 97
+        began = time.perf_counter()
+        touched = cells_under(connection, camera)
+        connection.execute(
+            "UPDATE registry.camera SET sector = ST_Rotate(sector, 1, geom) WHERE id = %s", (camera,)
+        )
+        touched = sorted({*touched, *cells_under(connection, camera)})
+        rows = connection.execute(
+            "SELECT * FROM analysis.drawn_cell_on('2026-11-22', %s)", (touched,)
+        ).fetchall()
+        took.append((time.perf_counter() - began) * 1000)
+        before |= {r["cell_code"]: r["drawn_m2"] for r in rows}
+    after = {r["cell_code"]: r["drawn_m2"] for r in connection.execute(FULL.encode()).fetchall()}
+    worst = max(abs(after[code] - before[code]) for code in after)
+    if worst > 0.01:
+        raise SystemExit(f"After the moves the figures differ from a full pass by {worst} m2.")
+    return {
+        "moved_ms_median": round(statistics.median(took), 2),
+        "moved_ms_p95": round(sorted(took)[int(len(took) * 0.95)], 2),
+        "moved_ms_worst": round(max(took), 2),
+        "moves": moves,
+    }
+
+
+def cells_under(connection: Connection, camera: int) -> list[str]:
+    """Codes of the cells that a camera's sector touches."""
+    row = connection.execute("SELECT analysis.cells_under(%s) AS codes", ([camera],)).fetchone()
+    assert row is not None
+    return list(row["codes"])
+
+
+def timed(connection: Connection, rounds: int, query: str, *parameters: Any) -> dict[str, float]:
+    """Seconds of a query with its rows fetched: quickest round and median by the clock, median of the server process's own."""
+    took, used = [], []
+    for _ in range(rounds):
+        began, cpu = time.perf_counter(), processor_s(connection)
+        connection.execute(query.encode(), parameters).fetchall()
+        took.append(time.perf_counter() - began)
+        used.append(processor_s(connection) - cpu)
+    return {
+        "quickest": round(min(took), 3),
+        "median": round(statistics.median(took), 3),
+        "processor": round(statistics.median(used), 3),
+    }
+
+
+def processor_s(connection: Connection) -> float:
+    """Seconds of processor time that the connection's server process has used; the machine may be busy with other work."""
+    fields = Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+DROP TABLE registry.onboarding_target;
+DROP FUNCTION registry.onboarding_target_set;
+DROP TRIGGER key_risk_area_retired ON registry.key_risk_area;
+DROP FUNCTION registry.key_risk_area_retired;
+ALTER TABLE registry.key_risk_area DROP COLUMN retired_on;
+DROP TRIGGER building_hides_insert ON territory.building;
+DROP TRIGGER building_hides_update ON territory.building;
+DROP TRIGGER building_hides_delete ON territory.building;
+DROP TRIGGER building_hides_truncate ON territory.building;
+DROP FUNCTION registry.building_hides;
+DROP TRIGGER camera_reach_follows_pose ON registry.camera;
+DROP TRIGGER camera_ground_follows ON registry.camera;
+DROP FUNCTION registry.camera_ground;
+ALTER TABLE registry.camera DROP COLUMN ground, DROP COLUMN sector_since;
+DROP FUNCTION registry.ground_seen;
+DROP FUNCTION registry.wedge;
