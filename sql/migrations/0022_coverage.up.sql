@@ -97,8 +97,9 @@ END $$;
 CREATE TRIGGER camera_ground_follows BEFORE INSERT OR UPDATE OF sector, geom, azimuth_deg, hfov_deg, max_range_m ON registry.camera
 FOR EACH ROW EXECUTE FUNCTION registry.camera_ground();
 -- The one of 0008 hears of statements that name the sector only.
+-- As bytes: a dump writes the condition without naming the schema of geometry's operators, and could not be restored.
 CREATE TRIGGER camera_reach_follows_pose AFTER UPDATE OF geom, azimuth_deg, hfov_deg, max_range_m ON registry.camera
-FOR EACH ROW WHEN (OLD.sector IS DISTINCT FROM NEW.sector) EXECUTE FUNCTION registry.camera_reached();
+FOR EACH ROW WHEN (ST_AsBinary(OLD.sector) IS DISTINCT FROM ST_AsBinary(NEW.sector)) EXECUTE FUNCTION registry.camera_reached();
 
 -- Cameras near buildings that were changed. What follows from a building is no change that somebody made of a camera.
 CREATE FUNCTION registry.building_hides() RETURNS trigger
