@@ -121,6 +121,7 @@ def test_a_busy_port_is_replaced(started: PrivateCluster) -> None:
     port = started.port
     started.down()
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may linger
         other.bind(("127.0.0.1", port))
         other.listen()
         assert started.up() is True
