@@ -62,7 +62,7 @@ def plant(cells: NDArray[np.object_], at: int, kind: str, per_edge: int = 9) -> 
         cells[at] = None
         return Fault(kind, (), float(cell.area))
     if kind == "overlap":
-        discs = [shapely.buffer(shapely.Point(middle), radius) for radius in (9.0, 8.7, 8.4)]
+        discs = [shapely.buffer(shapely.Point(middle), radius) for radius in np.arange(9.0, 7.0, -0.1)]
         cells[at] = _first_clear([shapely.union(cell, disc) for disc in discs])
         return Fault(kind, (at, at + 1), float(shapely.intersection(cells[at], neighbour).area))
     if kind == "gap":
