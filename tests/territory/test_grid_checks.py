@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from shapely import affinity, box
 
@@ -34,7 +34,10 @@ def test_planted_faults_are_found_with_their_cells_and_area_and_nothing_else(see
     parent = shapely.coverage_union_all(cells)
     names = np.array([f"{n:018d}" for n in range(len(cells))], dtype=object)
     spots = rng.permutation([row * SIDE + column for row in (1, 4, 7) for column in (1, 4, 6)])
-    faults = [plant(cells, at, kind) for at, kind in zip(spots.tolist(), kinds, strict=False)]
+    try:
+        faults = [plant(cells, at, kind) for at, kind in zip(spots.tolist(), kinds, strict=False)]
+    except ValueError:
+        reject()  # a bend where no overlap can be planted without a second fault
     left = np.array([cell is not None for cell in cells])
     found = grid_problems(names[left], cells[left], parent)
     planted = sorted((f.name, tuple(names[list(f.cells)].tolist()), f.area_m2) for f in faults)
