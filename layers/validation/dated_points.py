@@ -128,7 +128,9 @@ def read_outline(path: Path, srid: int) -> shapely.Geometry:
     try:
         meta, _, wkb, _ = pyogrio.raw.read(path, columns=[])
     except Exception as fault:
-        raise Refused(f"{path}：读不了 / cannot be read: {str(fault).splitlines()[0]}") from None
+        raise Refused(
+            f"{path}：读不了 / cannot be read: {(str(fault) or type(fault).__name__).splitlines()[0]}"
+        ) from None
     shapes = shapely.from_wkb(wkb) if wkb is not None else np.array([])
     shapes = shapes[shapely.area(shapes) > 0] if len(shapes) else shapes
     if not len(shapes):
@@ -158,7 +160,9 @@ def _table(
     except Refused:
         raise
     except Exception as fault:
-        raise Refused(f"{path}：读不了 / cannot be read: {str(fault).splitlines()[0]}") from None
+        raise Refused(
+            f"{path}：读不了 / cannot be read: {(str(fault) or type(fault).__name__).splitlines()[0]}"
+        ) from None
     table = arrow.to_pandas()
     geo = (arrow.schema.metadata or {}).get(b"geo")
     if geo is not None and not (x or y):
@@ -196,7 +200,7 @@ def _csv(path: Path, delimiter: str) -> pa.Table:
             return pa.csv.read_csv(path, read_options=reading, parse_options=parsing, convert_options=as_text)
         except (pa.ArrowInvalid, UnicodeDecodeError) as wrong:
             fault = fault or wrong
-    raise Refused(f"{path}：读不了 / cannot be read: {str(fault).splitlines()[0]}")
+    raise Refused(f"{path}：读不了 / cannot be read: {(str(fault) or type(fault).__name__).splitlines()[0]}")
 
 
 def _geoparquet(
