@@ -86,6 +86,8 @@ SELECT
     ])), 4549),
     p.town9 || '000', bench.cell(p.code, p.dx, p.dy), 'http://camera.invalid/' || p.n, true
 FROM place AS p ORDER BY p.n;
+-- Triggers are off, and no building is known.
+UPDATE registry.camera SET ground = sector;
 
 -- Key risk areas of 20 m around sites.
 INSERT INTO registry.key_risk_area (code, site_id, name_zh, kind, level, geom, town_code, is_generated)
