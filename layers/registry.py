@@ -131,7 +131,8 @@ UNIT = (
 
 LENSES = (
     Lens("risk", "风险", "Risk", "哪里可能出事？", "Where is it about to burn?", "analysis.risk_cell",
-         (*RISK, LegendClass("none", GREY, "无场所", "no site"))),
+         (*RISK, LegendClass("no_owner", "#7A6A9B", "低风险但无人负责", "low, but nobody answers", "", "x"),
+          LegendClass("no_data", GREY, "无数据（无场所、全部未知或陈旧）", "no data (no site, or all unknown or old)", "?", "/"))),
     Lens("coverage", "盲区", "Coverage gaps", "哪里没人看？", "What does nobody watch?", "analysis.coverage_cell", COVERAGE),
     Lens("duty", "责任", "Missing duties", "哪里没人管？", "What does nobody answer for?", "analysis.duty_cell", DUTY),
 )  # fmt: skip
