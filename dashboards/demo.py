@@ -25,6 +25,7 @@ from geoapp.database import migrations
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect, database_url
 from geoapp.errors import Refused
+from geoapp.territory.simplified import renew_simplified
 from geoapp.settings import Settings, settings
 
 SAMPLE_SEED = 310116
@@ -101,6 +102,8 @@ def run_demo(*, small: bool = False) -> None:
     refuse_taken_port(configured.farm_port, "GEOAPP_FARM_PORT")
     url = _database(configured)
     _sample_city(url, configured, small=small)
+    with connect(url) as connection:
+        renew_simplified(connection)
     with connect(url) as connection:
         add_demo_accounts(connection)
 

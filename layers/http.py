@@ -4,17 +4,16 @@ No caller, no row: 401. No database answer, no picture: 503.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.encoders import jsonable_encoder
-from fastapi.responses import JSONResponse
 
 from geoapp.access.caller import Caller, Pool, acting, current_caller
 from geoapp.errors import Refused
 from layers import answers
+from layers.asked import aware, check_moment, span_of
+from layers.catalogue_routes import REVALIDATE, add_catalogue
 from layers.export_route import add_export
 from layers.honest_route import honest_route
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
@@ -22,9 +21,6 @@ from layers.registry import Layer, layer, layers_for, lens
 from layers.tiles import TileCopies, layer_version, make_tile, scope_of, tile_address
 
 MVT = "application/vnd.mapbox-vector-tile"
-# The browser asks every time and mostly hears 304: what it shows is never older than its last question.
-REVALIDATE = "private, max-age=0, must-revalidate"
-INCIDENTS_SINCE = timedelta(hours=24)
 
 
 def router(pool: Pool) -> APIRouter:
@@ -36,6 +32,7 @@ def router(pool: Pool) -> APIRouter:
     _add_tiles(routes, pool)
     _add_city_answers(routes, pool)
     _add_places(routes, pool)
+    add_catalogue(routes, pool)
     add_export(routes, pool)
     return routes
 
@@ -44,22 +41,33 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
     copies = TileCopies()
 
     @routes.get("/tiles/{name}/{z}/{x}/{y}.mvt")
-    def tile(request: Request, name: str, z: str, x: str, y: str) -> Response:
-        """A vector tile; 304 by version before any tile is made, 204 where nothing is drawn."""
+    def tile(
+        request: Request,
+        name: str,
+        z: str,
+        x: str,
+        y: str,
+        as_of: datetime | None = None,
+        since: datetime | None = Query(default=None, alias="from"),
+        until: datetime | None = Query(default=None, alias="to"),
+    ) -> Response:
+        """A vector tile; 304 by version before any tile is made, 204 where nothing is drawn. as_of: a past moment, of a layer
+        that has a past; from, to: a window, of one that has windows."""
         caller = current_caller()
         declared = _tiled(name, caller)
         address = tile_address(z, x, y)
         if address is None:
             raise Refused(f"没有瓦片 {z}/{x}/{y} / no tile {z}/{x}/{y}: 0 <= x, y < 2^z, z <= 22.")
         with acting(pool, caller) as connection:
-            version = layer_version(connection, declared, caller)
+            span = span_of(connection, declared, as_of, since, until)
+            version = layer_version(connection, declared, caller, span)
             headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
             if knows(request, headers["ETag"]):
                 return Response(status_code=304, headers=headers)
             key = (name, scope_of(declared, caller), version, *address)
             made = copies.get(key)
             if made is None:
-                made = copies.put(key, make_tile(connection, declared, *address))
+                made = copies.put(key, make_tile(connection, declared, *address, span=span))
         if not made:
             return Response(status_code=204, headers=headers)
         return packed(request, made, headers, media_type=MVT, gzipped=True)
@@ -91,12 +99,12 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
     @routes.get("/layers.json")
     def layer_list() -> dict[str, Any]:
         """The declarations of the layers that the caller may see, in drawing order."""
-        return {"layers": [asdict(one) for one in layers_for(current_caller().roles).values()]}
+        return {"layers": [one.as_declared() for one in layers_for(current_caller().roles).values()]}
 
     @routes.get("/layers/{name}.json")
     def declaration(name: str) -> dict[str, Any]:
-        """One declaration: names, legend, fields, lenses."""
-        return asdict(layer(name, current_caller().roles))
+        """One declaration: names, classes, style, fields, lenses."""
+        return layer(name, current_caller().roles).as_declared()
 
 
 def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
@@ -112,7 +120,10 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
 
         def compute() -> dict[str, Any]:
             with acting(pool, caller) as connection:
-                return ask(connection, _aware(as_of))
+                moment = aware(as_of)
+                if moment is not None:
+                    check_moment(connection, moment)
+                return ask(connection, moment)
 
         # Only the present is asked for by many; a past moment is computed for the one who asks.
         if as_of is None:
@@ -147,18 +158,6 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
 
 
 def _add_places(routes: APIRouter, pool: Pool) -> None:
-    @routes.get("/features/incident.geojson")
-    def incidents(since: datetime | None = None) -> Response:
-        """Live and recent incidents (EPSG:4326); since = the last 24 hours where not given."""
-        after = _aware(since) or datetime.now(UTC) - INCIDENTS_SINCE
-        with acting(pool) as connection:
-            found = answers.incident_features(connection, after)
-        return JSONResponse(
-            jsonable_encoder(found),
-            media_type="application/geo+json",
-            headers={"Cache-Control": "private, no-store"},
-        )
-
     @routes.get("/identify")
     def identify(lon: float = Query(ge=-180, le=180), lat: float = Query(ge=-85, le=85)) -> dict[str, Any]:
         """What stands at a point (EPSG:4326)."""
@@ -169,7 +168,7 @@ def _add_places(routes: APIRouter, pool: Pool) -> None:
     def cell(code: str, as_of: datetime | None = None) -> dict[str, Any]:
         """One cell: score with reasons, sites, cameras, who answers, open incidents, gaps."""
         with acting(pool) as connection:
-            found = answers.cell_details(connection, code.replace("-", ""), _aware(as_of))
+            found = answers.cell_details(connection, code.replace("-", ""), aware(as_of))
         if found is None:
             raise Refused(f"没有网格 {code} / no cell {code}.")
         return found
@@ -180,8 +179,3 @@ def _tiled(name: str, caller: Caller) -> Layer:
     if declared.kind != "tiles":
         raise Refused(f"图层 {name} 没有瓦片 / layer {name!r} has no tiles: see /features/{name}.geojson.")
     return declared
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """A time without a zone is taken as UTC."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -191,6 +191,7 @@ class ExpectedEvent(Base):
     cell_code: Mapped[str | None]
     share: Mapped[float]
     expected: Mapped[float]
+    tenth: Mapped[int]
     geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
     geom_3857: Mapped[WKBElement | None] = mapped_column(
         mercator("POLYGON"), projected("geom")

@@ -86,13 +86,14 @@ COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分�
 CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,
     top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
-    top_has_duty_gap boolean, as_of timestamptz
+    top_has_duty_gap boolean, as_of timestamptz, look text
 ) LANGUAGE sql STABLE AS $$
     SELECT
         g.code, g.cell_no, u.parent_code, c.score, c.level,
         coalesce(c.site_count, 0), c.top_site_id, s.name_zh,
         coalesce(c.has_duty_gap, false), coalesce(c.is_stale, false), coalesce(c.unknown_site_count, 0),
-        coalesce(c.top_has_duty_gap, false), moment
+        coalesce(c.top_has_duty_gap, false), moment,
+        analysis.risk_look(c.level, c.is_stale OR c.unknown_site_count = c.site_count, c.top_has_duty_gap)
     FROM territory.grid_cell AS g
     LEFT JOIN territory.unit AS u ON u.code = g.community_code
     LEFT JOIN analysis.risk_cell_state(moment, only_cell, constants) AS c ON c.cell_code = g.code
@@ -108,3 +109,4 @@ COMMENT ON COLUMN analysis.risk_cell.top_site_id IS 'The site behind the colour.
 COMMENT ON COLUMN analysis.risk_cell.has_duty_gap IS 'Some site of the cell lacks a clear lead or person, or the cell a worker; top_has_duty_gap: the site behind the colour does.';
 COMMENT ON COLUMN analysis.risk_cell.is_stale IS 'Every site of the cell is stale.';
 COMMENT ON COLUMN analysis.risk_cell.unknown_site_count IS 'Sites whose hazard, people or vulnerability is not known.';
+COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (no site; or low or moderate, and all sites old or unknown), or no_owner (low, and nobody answers for the site behind the colour).';

@@ -36,6 +36,19 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION analysis.risk_reasons IS '三条最大的组成项; the three largest terms of a score, by their points.';
 
+-- What a map shows: missing data never look calm. Red and orange stay what they are; a lower level of which all is old or
+-- unknown is "no data", and a low one for which nobody answers "no owner".
+CREATE FUNCTION analysis.risk_look(level text, lacks_data boolean, has_duty_gap boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN level IN ('red', 'orange') THEN level
+        WHEN level IS NULL OR lacks_data THEN 'no_data'
+        WHEN level = 'blue' AND has_duty_gap THEN 'no_owner'
+        ELSE level
+    END
+$$;
+COMMENT ON FUNCTION analysis.risk_look IS '地图上的样子：等级，或无数据、无人负责; what a map shows: red | orange | yellow | blue | no_owner | no_data.';
+
 -- How much is known of a site, and how new it is, 0 to 1 (docs/risk.md).
 CREATE FUNCTION analysis.risk_confidence(unknown_parts text[], newest_data_at timestamptz, moment timestamptz) RETURNS double precision
 LANGUAGE sql STABLE AS $$
@@ -158,7 +171,7 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
     control double precision, score double precision, level text,
     override_reason text, override_zh text, override_en text,
     reasons jsonb, unknown_parts text[], has_duty_gap boolean, is_stale boolean,
-    newest_data_at timestamptz, is_seen boolean, cell_code text, town_code text, as_of timestamptz, confidence double precision
+    newest_data_at timestamptz, is_seen boolean, cell_code text, town_code text, as_of timestamptz, confidence double precision, look text
 ) LANGUAGE sql STABLE AS $$
     SELECT
         r.site_id, r.inherent, r.raw, r.dynamic, r.control, r.score, r.level,
@@ -176,7 +189,11 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
         analysis.risk_reasons(r.points), r.unknown_parts,
         coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker,
         r.is_stale, r.newest_data_at, r.is_seen, r.cell_code, r.town_code, moment,
-        analysis.risk_confidence(r.unknown_parts, r.newest_data_at, moment)
+        analysis.risk_confidence(r.unknown_parts, r.newest_data_at, moment),
+        analysis.risk_look(
+            r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+            coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
+        )
     FROM analysis.risk_state(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants) AS r
     LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
 $$;
@@ -190,4 +207,5 @@ COMMENT ON COLUMN analysis.risk_site.score IS 'R = 100·(1−(1−I)(1−D))·(1
 COMMENT ON COLUMN analysis.risk_site.override_reason IS 'major_hazard_open | unlicensed_work (red until accepted) | unreviewed_capped; NULL = by score.';
 COMMENT ON COLUMN analysis.risk_site.unknown_parts IS 'What is not known about the site; taken as rather high, never as low.';
 COMMENT ON COLUMN analysis.risk_site.is_stale IS 'Newest data older than risk_stale_days, or none.';
+COMMENT ON COLUMN analysis.risk_site.look IS 'What a map shows: the level, or no_data (low or moderate, and all old or unknown), or no_owner (low, and nobody answers).';
 COMMENT ON COLUMN analysis.risk_site.confidence IS '0 to 1: the weights of what is known, times how new the newest data are (docs/risk.md).';

@@ -152,7 +152,18 @@ COMMENT ON FUNCTION analysis.risk_surface_at(timestamptz, double precision) IS '
 
 -- The copy that the map draws, as of its time.
 CREATE VIEW analysis.risk_surface AS
-SELECT h.q, h.r, h.rate, h.density, h.weight, h.inside_share, h.town_codes, h.bandwidth_m, h.computed_at AS as_of, h.geom, h.geom_3857
+SELECT
+    (h.q + 100000)::bigint * 1000000 + h.r + 100000 AS hex_no, h.q, h.r, h.rate,
+    CASE
+        WHEN h.rate >= 75 THEN 'from_75' WHEN h.rate >= 55 THEN 'from_55' WHEN h.rate >= 45 THEN 'from_45' WHEN h.rate >= 35 THEN 'from_35'
+        WHEN h.rate >= 20 THEN 'from_20' WHEN h.rate IS NOT NULL THEN 'below_20' ELSE 'not_known'
+    END AS rate_class,
+    h.density,
+    CASE
+        WHEN h.density >= 100 THEN 'from_100' WHEN h.density >= 30 THEN 'from_30' WHEN h.density >= 10 THEN 'from_10'
+        WHEN h.density >= 3 THEN 'from_3' WHEN h.density >= 1 THEN 'from_1' WHEN h.density > 0 THEN 'above_0' ELSE 'no_site'
+    END AS density_class,
+    h.weight, h.inside_share, h.town_codes, h.bandwidth_m, h.computed_at AS as_of, h.geom, h.geom_3857
 FROM registry.risk_hex AS h;
 COMMENT ON VIEW analysis.risk_surface IS '风险面的副本（地图所画），as_of 为其时刻; the surfaces as the map draws them, worked out at as_of (geoapp layers refresh, and the watch); at any moment: analysis.risk_surface_at(moment, bandwidth_m).';
 COMMENT ON COLUMN analysis.risk_surface.rate IS 'Mean score (0 to 100) of the sites within bandwidth_m, near ones counting more; NULL = hardly a site near, not known.';

@@ -1,9 +1,9 @@
 -- Squares of the event surface with the town and the cell of their middle.
-INSERT INTO watch.expected_event (place, town_code, cell_code, share, expected, geom)
+INSERT INTO watch.expected_event (place, town_code, cell_code, share, expected, tenth, geom)
 SELECT
-    s.place, t.code, c.code, s.share, s.share * %(total)s, s.geom
+    s.place, t.code, c.code, s.share, s.share * %(total)s, s.tenth, s.geom
 FROM (
-    SELECT u.place, u.share, ST_SetSRID(ST_GeomFromWKB(u.square), z.metric_srid) AS geom
+    SELECT u.place, u.share, ntile(10) OVER (ORDER BY u.share DESC, u.place) AS tenth, ST_SetSRID(ST_GeomFromWKB(u.square), z.metric_srid) AS geom
     FROM unnest(%(places)s::integer[], %(shares)s::double precision[], %(squares)s::bytea[]) AS u (place, share, square)
     CROSS JOIN territory.city AS z
 ) AS s

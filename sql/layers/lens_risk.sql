@@ -1,16 +1,7 @@
--- Class, score and hatching of each cell. Missing data never look calm: a cell without a site, and a cell of a low or moderate
--- score of whose sites all is old or unknown, is "no data"; a low one for whose highest site nobody answers is "no owner". Red
--- and orange stay what they are, and are hatched.
+-- Class, score and hatching of each cell (analysis.risk_look): hatched where nobody answers for the site behind the colour, or
+-- all is old, or something unknown.
 SELECT
-    r.cell_no,
-    CASE
-        WHEN r.level IS NULL THEN 'no_data'
-        WHEN r.level IN ('red', 'orange') THEN r.level
-        WHEN r.is_stale OR r.unknown_site_count = r.site_count THEN 'no_data'
-        WHEN r.level = 'blue' AND r.top_has_duty_gap THEN 'no_owner'
-        ELSE r.level
-    END AS class,
-    round(r.score::numeric, 1)::double precision AS score,
+    r.cell_no, r.look AS class, round(r.score::numeric, 1)::double precision AS score,
     CASE
         WHEN r.level IS NULL THEN NULL
         WHEN r.top_has_duty_gap THEN 'duty_gap'

@@ -340,6 +340,7 @@ CREATE TABLE watch.expected_event (
     cell_code text,
     share double precision NOT NULL,
     expected double precision NOT NULL,
+    tenth integer NOT NULL,
     geom geometry(Polygon, :srid) NOT NULL,
     geom_3857 geometry(Polygon, 3857) GENERATED ALWAYS AS (ST_Transform(geom, 3857)) STORED
 );
