@@ -217,4 +217,3 @@ class ExpectedEventMade(Base):
     expected: Mapped[float | None]
     not_known_zh: Mapped[str] = mapped_column(server_default=EMPTY)
     not_known_en: Mapped[str] = mapped_column(server_default=EMPTY)
-    versions: Mapped[str] = mapped_column(server_default=EMPTY)

@@ -12,7 +12,8 @@ RISK = (
 )
 UNGRADED = LegendClass("unknown", GREY, "未分级", "not graded", "?", "/")
 NO_OWNER = LegendClass("no_owner", "#7A6A9B", "低风险但无人负责", "low, but nobody answers", "", "x")
-NO_DATA = LegendClass("no_data", GREY, "无数据（无场所、全部未知或陈旧）", "no data (no site, or all unknown or old)", "?", "/")
+NO_DATA = LegendClass("no_data", GREY, "无数据（全部未知或陈旧）", "no data (all unknown or old)", "?", "/")
+NO_SITE = LegendClass("none", GREY, "无登记场所", "no site on record")
 NOT_KNOWN = LegendClass("not_known", GREY, "不知道", "not known", "?", "/")
 
 OBSERVED = (

@@ -109,4 +109,4 @@ COMMENT ON COLUMN analysis.risk_cell.top_site_id IS 'The site behind the colour.
 COMMENT ON COLUMN analysis.risk_cell.has_duty_gap IS 'Some site of the cell lacks a clear lead or person, or the cell a worker; top_has_duty_gap: the site behind the colour does.';
 COMMENT ON COLUMN analysis.risk_cell.is_stale IS 'Every site of the cell is stale.';
 COMMENT ON COLUMN analysis.risk_cell.unknown_site_count IS 'Sites whose hazard, people or vulnerability is not known.';
-COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (no site; or low or moderate, and all sites old or unknown), or no_owner (low, and nobody answers for the site behind the colour).';
+COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (low or moderate, and all sites old or unknown), or no_owner (low, and nobody answers for the site behind the colour), or none (no site on record).';

@@ -42,34 +42,35 @@ CREATE FUNCTION analysis.risk_look(level text, lacks_data boolean, has_duty_gap 
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN level IN ('red', 'orange') THEN level
-        WHEN level IS NULL OR lacks_data THEN 'no_data'
+        WHEN level IS NULL THEN 'none'
+        WHEN lacks_data THEN 'no_data'
         WHEN level = 'blue' AND has_duty_gap THEN 'no_owner'
         ELSE level
     END
 $$;
-COMMENT ON FUNCTION analysis.risk_look IS '地图上的样子：等级，或无数据、无人负责; what a map shows: red | orange | yellow | blue | no_owner | no_data.';
+COMMENT ON FUNCTION analysis.risk_look IS '地图上的样子：等级，或无数据、无人负责; what a map shows: red | orange | yellow | blue | no_owner | no_data; none = no site on record.';
 
 -- How much is known of a site, and how new it is, 0 to 1 (docs/risk.md).
-CREATE FUNCTION analysis.risk_confidence(unknown_parts text[], newest_data_at timestamptz, moment timestamptz) RETURNS double precision
-LANGUAGE sql STABLE AS $$
+CREATE FUNCTION analysis.risk_confidence(
+    unknown_parts text[], newest_data_at timestamptz, moment timestamptz, k analysis.risk_constants
+) RETURNS double precision LANGUAGE sql STABLE AS $$
     SELECT
         (
-            CASE WHEN 'hazard_level' = ANY (unknown_parts) THEN 0 ELSE k.known_hazard_level END
-            + CASE WHEN 'people' = ANY (unknown_parts) THEN 0 ELSE k.known_people END
-            + CASE WHEN 'vulnerability' = ANY (unknown_parts) THEN 0 ELSE k.known_vulnerability END
-            + CASE WHEN 'check' = ANY (unknown_parts) THEN 0 ELSE k.known_check END
-            + CASE WHEN 'self_check' = ANY (unknown_parts) THEN 0 ELSE k.known_self_check END
-            + CASE WHEN 'certificates' = ANY (unknown_parts) THEN 0 ELSE k.known_certificates END
-            + CASE WHEN 'cell' = ANY (unknown_parts) THEN 0 ELSE k.known_cell END
+            CASE WHEN 'hazard_level' = ANY (unknown_parts) THEN 0 ELSE (k).known_hazard_level END
+            + CASE WHEN 'people' = ANY (unknown_parts) THEN 0 ELSE (k).known_people END
+            + CASE WHEN 'vulnerability' = ANY (unknown_parts) THEN 0 ELSE (k).known_vulnerability END
+            + CASE WHEN 'check' = ANY (unknown_parts) THEN 0 ELSE (k).known_check END
+            + CASE WHEN 'self_check' = ANY (unknown_parts) THEN 0 ELSE (k).known_self_check END
+            + CASE WHEN 'certificates' = ANY (unknown_parts) THEN 0 ELSE (k).known_certificates END
+            + CASE WHEN 'cell' = ANY (unknown_parts) THEN 0 ELSE (k).known_cell END
         )
         * (
-            1 - k.fresh_share
-            + k.fresh_share * CASE
+            1 - (k).fresh_share
+            + (k).fresh_share * CASE
                 WHEN newest_data_at IS NULL THEN 0
-                ELSE power(2, -greatest(0, date_part('epoch', moment - newest_data_at) / 86400 - k.fresh_days) / k.fresh_half_life)
+                ELSE power(2, -greatest(0, date_part('epoch', moment - newest_data_at) / 86400 - (k).fresh_days) / (k).fresh_half_life)
             END
         )
-    FROM analysis.risk_constants AS k
 $$;
 COMMENT ON FUNCTION analysis.risk_confidence IS '可信度 0–1：已知部分 × 数据新鲜度; confidence of a score, 0 to 1: the weights of what is known, times how new the newest data are.';
 
@@ -189,7 +190,9 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
         analysis.risk_reasons(r.points), r.unknown_parts,
         coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker,
         r.is_stale, r.newest_data_at, r.is_seen, r.cell_code, r.town_code, moment,
-        analysis.risk_confidence(r.unknown_parts, r.newest_data_at, moment),
+        analysis.risk_confidence(
+            r.unknown_parts, r.newest_data_at, moment, (SELECT k FROM analysis.risk_constants_at(coalesce(constants, moment)) AS k)
+        ),
         analysis.risk_look(
             r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
             coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker

@@ -43,13 +43,13 @@ COMMENT ON FUNCTION analysis.hex_shape IS '六边形; the hexagon q, r as a poly
 -- inside_share is the part of the kernel's mass that lies in the district (beyond the border nobody keeps a register): the
 -- mean over 16 rings of equal mass with 24 points each.
 -- Whoever does not see the whole district gets the hexagons around which every site is theirs to see.
-CREATE FUNCTION analysis.risk_surface_at(moment timestamptz, bandwidth_m double precision DEFAULT NULL) RETURNS TABLE (
+CREATE FUNCTION analysis.risk_surface_at(moment timestamptz, kernel_m double precision DEFAULT NULL) RETURNS TABLE (
     q integer, r integer, rate double precision, density double precision, weight double precision,
-    inside_share double precision, town_codes text[], bandwidth double precision, as_of timestamptz, geom geometry(Polygon, :srid)
+    inside_share double precision, town_codes text[], bandwidth_m double precision, as_of timestamptz, geom geometry(Polygon, :srid)
 ) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET work_mem = '256MB' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    b constant double precision := coalesce(bandwidth_m, analysis.parameter_value('risk_bandwidth_m'));
+    b constant double precision := coalesce(kernel_m, analysis.parameter_value('risk_bandwidth_m'));
     width constant double precision := analysis.parameter_value('risk_hex_m');
     least_weight constant double precision := analysis.parameter_value('risk_rate_weight_min');
     all_of_it constant boolean := analysis.sees_all();
@@ -148,7 +148,7 @@ BEGIN
     LEFT JOIN summed AS s ON s.q = i.q AND s.r = i.r
     WHERE i.share > 0;
 END $$;
-COMMENT ON FUNCTION analysis.risk_surface_at(timestamptz, double precision) IS '风险面（六边形）：平均风险 rate 与风险密度 density（每平方公里）; two surfaces of risk on hexagons: rate = mean score around the middle (0 to 100; NULL = hardly a site near), density = weighted scores per km², the kernel''s radius in `bandwidth` (metres), corrected at the district''s border. Holds no name of any site.';
+COMMENT ON FUNCTION analysis.risk_surface_at(timestamptz, double precision) IS '风险面（六边形）：平均风险 rate 与风险密度 density（每平方公里）; two surfaces of risk on hexagons: rate = mean score around the middle (0 to 100; NULL = hardly a site near), density = weighted scores per km², the kernel''s radius in bandwidth_m, corrected at the district''s border. Holds no name of any site.';
 
 -- The copy that the map draws, as of its time.
 CREATE VIEW analysis.risk_surface AS
@@ -165,7 +165,7 @@ SELECT
     END AS density_class,
     h.weight, h.inside_share, h.town_codes, h.bandwidth_m, h.computed_at AS as_of, h.geom, h.geom_3857
 FROM registry.risk_hex AS h;
-COMMENT ON VIEW analysis.risk_surface IS '风险面的副本（地图所画），as_of 为其时刻; the surfaces as the map draws them, worked out at as_of (geoapp layers refresh, and the watch); at any moment: analysis.risk_surface_at(moment, bandwidth_m).';
+COMMENT ON VIEW analysis.risk_surface IS '风险面的副本（地图所画），as_of 为其时刻; the surfaces as the map draws them, worked out at as_of (geoapp layers refresh, and the watch); at any moment: analysis.risk_surface_at(moment, kernel_m).';
 COMMENT ON COLUMN analysis.risk_surface.rate IS 'Mean score (0 to 100) of the sites within bandwidth_m, near ones counting more; NULL = hardly a site near, not known.';
 COMMENT ON COLUMN analysis.risk_surface.density IS 'Sum of scores/100 by the quartic kernel, per km², corrected at the district''s border.';
 COMMENT ON COLUMN analysis.risk_surface.town_codes IS 'Towns of the sites within bandwidth_m: who does not see all of them does not see the hexagon.';
@@ -189,7 +189,7 @@ BEGIN
             SELECT u.code FROM territory.unit AS u
             WHERE u.level = 'town' AND u.valid_to IS NULL AND u.geom && ST_Centroid(s.geom) AND ST_Intersects(u.geom, ST_Centroid(s.geom))
         ), '{}') END,
-        s.rate, s.density, s.weight, s.inside_share, s.bandwidth, s.as_of, s.geom
+        s.rate, s.density, s.weight, s.inside_share, s.bandwidth_m, s.as_of, s.geom
     FROM analysis.risk_surface_at(now()) AS s;
     GET DIAGNOSTICS made = ROW_COUNT;
     INSERT INTO territory.layer_version AS v (layer, version, changed_at) VALUES ('risk_surface', 1, now())

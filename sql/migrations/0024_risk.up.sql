@@ -355,7 +355,6 @@ CREATE TABLE watch.expected_event_made (
     first_day date,
     expected double precision,
     not_known_zh text NOT NULL DEFAULT '',
-    not_known_en text NOT NULL DEFAULT '',
-    versions text NOT NULL DEFAULT ''
+    not_known_en text NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE watch.expected_event_made IS 'What watch.expected_event was made from: events before cut_day; not_known says why there is no surface, where there is none.';

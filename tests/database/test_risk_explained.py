@@ -236,5 +236,5 @@ def test_looks_of_missing_data_are_never_calm(town: Connection) -> None:
     grave = add_site(town, 610, 100, hazard="red", people=2000)
     assert look(grave) in ("red", "orange")  # what is bad stays bad, however little is known
     cells = town.execute("SELECT look, site_count FROM analysis.risk_cell_at(%s)", (AS_OF,)).fetchall()
-    assert {c["look"] for c in cells if not c["site_count"]} == {"no_data"}
+    assert {c["look"] for c in cells if not c["site_count"]} == {"none"}
     assert "no_owner" in {c["look"] for c in cells}
