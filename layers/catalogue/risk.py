@@ -1,6 +1,6 @@
 """Risk: the score of every cell and of every site, and the sites themselves."""
 
-from layers.catalogue.colours import GREY, NO_DATA, NO_OWNER, NO_SITE, RISK, UNGRADED
+from layers.catalogue.colours import GREY, NO_SITE, RISK, RISK_LOOK, UNGRADED
 from layers.declaration import Classing, Ground, Layer, LegendClass, Style
 
 CATEGORY = (
@@ -20,7 +20,7 @@ LAYERS = (
         key="cell_no", geometry="polygon", order=11, versions=("cell", "simplified", "site", "camera", "camera_health", "incident", "duty"),
         style=Style("fill", line_px=0.6), ground=Ground("territory.grid_cell", "code", "cell_code"), past=True, clock_s=60,
         fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "cell_code": "网格编码 / 18-digit code"},
-        classings=(Classing("look", "风险等级", "Level", "look", (*RISK, NO_OWNER, NO_DATA, NO_SITE), empty="none"),),
+        classings=(Classing("look", "风险等级", "Level", "look", (*RISK_LOOK, NO_SITE), empty="none"),),
         drawer=("level", "site_count", "top_site_id", "has_duty_gap", "is_stale", "unknown_site_count", "town_code"),
         visible_by_default=False,
     ),
@@ -42,7 +42,7 @@ LAYERS = (
         key="site_id", geometry="point", order=61, versions=("cell", "site", "camera", "camera_health", "incident", "duty"),
         style=Style("point", radius_px=4), ground=Ground("registry.site", "id", "site_id"), past=True, clock_s=60,
         fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "n": "场所数 / number of sites"},
-        classings=(Classing("look", "风险等级", "Level", "look", (*RISK, NO_OWNER, NO_DATA), empty="no_data"),),
+        classings=(Classing("look", "风险等级", "Level", "look", RISK_LOOK, empty="no_data"),),
         drawer=("level", "confidence", "inherent", "dynamic", "control", "override_zh", "override_en", "reasons", "unknown_parts", "is_stale", "has_duty_gap",
                 "cell_code", "town_code"),
         grouped_below=13, min_zoom=8, visible_by_default=False,

@@ -79,7 +79,7 @@ CREATE FUNCTION analysis.risk_versions() RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT
         coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '')
-        || ' constants ' || (SELECT count(*) || '/' || coalesce(max(v.valid_from)::text, '') FROM analysis.parameter_version AS v)
+        || ' constants ' || (SELECT count(*) || '/' || coalesce(date_part('epoch', max(v.valid_from)), 0) FROM analysis.parameter_version AS v)
         || ' units ' || coalesce((SELECT v.version FROM territory.layer_version AS v WHERE v.layer = 'unit'), 0)
         || ' zone ' || coalesce((SELECT c.timezone FROM territory.city AS c), '')
 $$;
@@ -127,7 +127,9 @@ COMMENT ON FUNCTION analysis.risk_due_sites IS '保存的分数已过时的场�
 
 -- The same columns as analysis.risk_site_of, of some cells or of all: for the present from the kept rows, and only what is
 -- due worked out; for any other moment worked out.
-CREATE FUNCTION analysis.risk_state(moment timestamptz, only_cells text[] DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
+CREATE FUNCTION analysis.risk_state(
+    moment timestamptz, only_cells text[] DEFAULT NULL, constants timestamptz DEFAULT NULL, only_sites bigint[] DEFAULT NULL
+) RETURNS TABLE (
     site_id bigint, town_code text, cell_code text, rule_code text, inherent double precision, raw double precision,
     dynamic double precision, control double precision, score double precision, level text, override_reason text,
     points double precision[], unknown_parts text[], has_worker boolean, is_stale boolean, newest_data_at timestamptz,
@@ -140,13 +142,16 @@ BEGIN
     IF moment <> now() OR constants <> now() OR NOT analysis.risk_is_kept() THEN
         RETURN QUERY SELECT * FROM analysis.risk_site_of(
             moment,
-            CASE WHEN only_cells IS NOT NULL THEN ARRAY(SELECT s.id FROM registry.site AS s WHERE s.cell_code = ANY (only_cells)) END,
+            CASE
+                WHEN only_sites IS NOT NULL THEN only_sites
+                WHEN only_cells IS NOT NULL THEN ARRAY(SELECT s.id FROM registry.site AS s WHERE s.cell_code = ANY (only_cells))
+            END,
             constants
         );
         RETURN;
     END IF;
     due := ARRAY(SELECT d.site_id FROM analysis.risk_due_sites() AS d);
-    IF only_cells IS NULL AND cardinality(due) > 100000 THEN
+    IF only_cells IS NULL AND only_sites IS NULL AND cardinality(due) > 100000 THEN
         RETURN QUERY SELECT * FROM analysis.risk_site_of(moment);
         RETURN;
     END IF;
@@ -155,7 +160,11 @@ BEGIN
         r.site_id, r.town_code, r.cell_code, r.rule_code, r.inherent, r.raw, r.dynamic, r.control, r.score, r.level, r.override_reason,
         r.points, r.unknown_parts, r.has_worker, r.is_stale, r.newest_data_at, r.is_seen, r.exact_until
     FROM registry.site_risk AS r
-    WHERE r.is_active AND (only_cells IS NULL OR r.cell_code = ANY (only_cells)) AND r.site_id <> ALL (due);
+    WHERE r.is_active AND (only_cells IS NULL OR r.cell_code = ANY (only_cells)) AND (only_sites IS NULL OR r.site_id = ANY (only_sites))
+        AND r.site_id <> ALL (due);
+    IF only_sites IS NOT NULL AND cardinality(due) > 0 THEN
+        due := ARRAY(SELECT o.id FROM unnest(only_sites) AS o (id) WHERE o.id = ANY (due));
+    END IF;
     IF only_cells IS NOT NULL AND cardinality(due) > 0 THEN
         due := ARRAY(SELECT s.id FROM registry.site AS s WHERE s.cell_code = ANY (only_cells) AND s.id = ANY (due));
     END IF;
@@ -163,7 +172,7 @@ BEGIN
         RETURN QUERY SELECT * FROM analysis.risk_site_of(moment, due);
     END IF;
 END $$;
-COMMENT ON FUNCTION analysis.risk_state IS '各场所风险分：当前时刻取保存的行，已过时的现算；其他时刻现算; scores of the sites of some cells or of all: for now() from kept rows, what is due worked out; for another moment, or other constants, all worked out.';
+COMMENT ON FUNCTION analysis.risk_state IS '各场所风险分：当前时刻取保存的行，已过时的现算；其他时刻现算; scores of all sites, or of those of some cells, or of some (only_sites): for now() from kept rows, what is due worked out; for another moment, or other constants, all worked out.';
 
 -- Score and colour of every active site (of one cell where it is named) with its reasons. `constants`: those in force at that
 -- moment instead of those at `moment` ("by today's constants").
