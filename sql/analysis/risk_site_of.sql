@@ -25,7 +25,8 @@ CREATE FUNCTION analysis.risk_site_of(moment timestamptz, ids bigint[] DEFAULT N
     dynamic double precision, control double precision, score double precision, level text, override_reason text,
     points double precision[], unknown_parts text[], has_worker boolean, is_stale boolean, newest_data_at timestamptz,
     is_seen boolean, exact_until timestamptz
-) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET work_mem = '128MB' SET jit = off AS $$
+) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET work_mem = '128MB' SET jit = off
+SET join_collapse_limit = 1 SET from_collapse_limit = 1 AS $$
 #variable_conflict use_column
 DECLARE
     k constant analysis.risk_constants := analysis.risk_constants_at(coalesce(constants, moment));
@@ -35,36 +36,66 @@ DECLARE
     unreviewed_for constant interval := make_interval(secs => 3600 * k.unreviewed_hours);
     stale_after constant interval := make_interval(secs => 86400 * k.stale_days);
     one_of_them constant boolean := ids IS NOT NULL;
-    near_cameras bigint[];
-    online bigint[];
+    online bigint[] := '{}';
     areas bigint[];
     cells text[];
+    seen bigint[] := '{}';
 BEGIN
+    -- A site is seen when an online camera sees its point or 60 % of one of its key risk areas. OFFSET 0 keeps these no joins of
+    -- shapes: to plan one takes longer than to look a few sites up, and clips are united area by area.
     IF one_of_them THEN
         cells := ARRAY(SELECT DISTINCT s.cell_code FROM registry.site AS s WHERE s.id = ANY (ids) AND s.cell_code IS NOT NULL);
         areas := ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = ANY (ids));
-        -- OFFSET 0 keeps it no join of shapes: to plan one takes longer than to look a few sites up.
-        near_cameras := ARRAY(
+        online := ARRAY(
             SELECT c.id FROM registry.site AS s
             CROSS JOIN LATERAL (
-                SELECT k.id FROM registry.camera AS k WHERE k.sector && s.geom AND ST_Intersects(k.ground, s.geom) OFFSET 0
+                SELECT i.id FROM registry.camera AS i WHERE i.sector && s.geom AND ST_Intersects(i.ground, s.geom) OFFSET 0
             ) AS c
             WHERE s.id = ANY (ids)
             UNION
             SELECT c.id FROM registry.key_risk_area AS a
             CROSS JOIN LATERAL (
-                SELECT k.id FROM registry.camera AS k WHERE k.sector && a.geom AND ST_Intersects(k.ground, a.geom) OFFSET 0
+                SELECT i.id FROM registry.camera AS i WHERE i.sector && a.geom AND ST_Intersects(i.ground, a.geom) OFFSET 0
             ) AS c
-            WHERE a.site_id = ANY (ids)
+            WHERE a.id = ANY (areas)
         );
-        IF cardinality(near_cameras) > 0 THEN
+        IF cardinality(online) > 0 THEN
             online := ARRAY(
-                SELECT c.id FROM analysis.camera_at(moment) AS c
-                WHERE c.id = ANY (near_cameras) AND c.is_online AND c.sector IS NOT NULL
+                SELECT c.id FROM analysis.camera_at(moment) AS c WHERE c.id = ANY (online) AND c.is_online AND c.sector IS NOT NULL
+            );
+        END IF;
+        IF cardinality(online) > 0 THEN
+            seen := ARRAY(
+                SELECT s.id FROM registry.site AS s
+                WHERE s.id = ANY (ids) AND EXISTS (
+                    SELECT FROM registry.camera AS i WHERE i.id = ANY (online) AND ST_Intersects(i.ground, s.geom) OFFSET 0
+                )
             );
         END IF;
     ELSE
         online := ARRAY(SELECT c.id FROM analysis.camera_at(moment) AS c WHERE c.is_online AND c.sector IS NOT NULL);
+        seen := ARRAY(
+            SELECT DISTINCT s.id FROM registry.camera AS c
+            CROSS JOIN LATERAL (
+                SELECT i.id FROM registry.site AS i WHERE i.geom && c.ground AND ST_Intersects(c.ground, i.geom) OFFSET 0
+            ) AS s
+            WHERE c.id = ANY (online)
+        );
+    END IF;
+    IF cardinality(online) > 0 AND (NOT one_of_them OR cardinality(areas) > 0) THEN
+        seen := seen || ARRAY(
+            SELECT a.site_id
+            FROM registry.key_risk_area AS a
+            CROSS JOIN LATERAL (
+                SELECT ST_Area(ST_Union(ST_Intersection(a.geom, i.ground))) AS m2
+                FROM registry.camera AS i
+                WHERE i.sector && a.geom AND ST_Intersects(a.geom, i.ground) AND i.id = ANY (online)
+                OFFSET 0
+            ) AS c
+            WHERE a.status = 'active' AND (NOT one_of_them OR a.id = ANY (areas))
+                AND coalesce(a.onboarded_on <= today, true) AND coalesce(a.retired_on > today, true)
+                AND c.m2 >= k.seen_fraction_min * ST_Area(a.geom)
+        );
     END IF;
     RETURN QUERY
     WITH visit AS (
@@ -109,21 +140,6 @@ BEGIN
         WHERE g.role = 'worker' AND (NOT one_of_them OR g.cell_code = ANY (cells))
         GROUP BY g.cell_code
     ),
-    -- A site is seen when an online camera sees its point or 60 % of one of its key risk areas.
-    seen AS (
-        SELECT s.id
-        FROM registry.camera AS c
-        JOIN registry.site AS s ON s.geom && c.ground AND ST_Intersects(c.ground, s.geom)
-        WHERE c.id = ANY (online) AND (NOT one_of_them OR s.id = ANY (ids))
-        UNION
-        SELECT a.site_id
-        FROM registry.key_risk_area AS a
-        JOIN registry.camera AS c ON a.geom && c.ground AND ST_Intersects(a.geom, c.ground)
-        WHERE c.id = ANY (online) AND a.status = 'active' AND (NOT one_of_them OR a.id = ANY (areas))
-            AND coalesce(a.onboarded_on <= today, true) AND coalesce(a.retired_on > today, true)
-        GROUP BY a.id
-        HAVING ST_Area(ST_Union(ST_Intersection(a.geom, c.ground))) >= k.seen_fraction_min * ST_Area(a.geom)
-    ),
     later_area AS (
         SELECT
             a.site_id,
@@ -148,14 +164,14 @@ BEGIN
                 CASE
                     WHEN NOT h.is_known THEN 0
                     WHEN NOT h.is_open THEN h.weight * h.factor * ln(2) / k.half_life_hazard
-                    WHEN h.factor > 1 AND h.factor < 2 THEN h.weight / k.overdue_full_days
+                    WHEN h.deadline <= moment AND h.factor < 2 THEN h.weight / k.overdue_full_days
                     ELSE 0
                 END
             ) AS per_day,
             min(
                 CASE
                     WHEN NOT h.is_known THEN h.found_at
-                    WHEN h.is_open THEN least(CASE WHEN h.closed_at > moment THEN h.closed_at END, CASE WHEN h.deadline >= moment THEN h.deadline END)
+                    WHEN h.is_open THEN least(CASE WHEN h.closed_at > moment THEN h.closed_at END, CASE WHEN h.deadline > moment THEN h.deadline END)
                 END
             ) AS next_at
         FROM (
@@ -288,7 +304,7 @@ BEGIN
             coalesce(v.check_at > moment - d.span, false) AS has_check,
             coalesce(v.self_check_at > moment - d.span, false) AS has_self_check,
             coalesce(c.all_good, false) AS has_certificates,
-            n.id IS NOT NULL AS is_seen,
+            s.id = ANY (seen) AS is_seen,
             coalesce(w.has_worker, false) AS has_worker,
             array_remove(ARRAY[
                 CASE WHEN s.hazard_level IS NULL THEN 'hazard_level' END,
@@ -319,7 +335,6 @@ BEGIN
         LEFT JOIN visit AS v ON v.site_id = s.id
         LEFT JOIN certificate AS c ON c.site_id = s.id
         LEFT JOIN later_certificate AS l ON l.site_id = s.id
-        LEFT JOIN seen AS n ON n.id = s.id
         LEFT JOIN later_area AS a ON a.site_id = s.id
         LEFT JOIN worker AS w ON w.cell_code = s.cell_code
         WHERE (NOT one_of_them OR s.id = ANY (ids))
