@@ -45,9 +45,7 @@ def set_constants(connection: Connection, settings: list[str], reason: str) -> l
                     f"没有常数 {name} / no constant {name!r}: geoapp layers parameters lists them. Nothing was changed."
                 )
             try:
-                connection.execute(
-                    "UPDATE analysis.parameter SET value = %s WHERE name = %s", (value, name)
-                )
+                connection.execute("UPDATE analysis.parameter SET value = %s WHERE name = %s", (value, name))
             except psycopg.errors.CheckViolation as fault:
                 raise Refused(
                     f"{name} 不能是 {value:g} / {name} cannot be {value:g}: no score could be worked out with it. Nothing was changed."
