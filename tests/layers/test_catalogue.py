@@ -39,6 +39,7 @@ from geoapp.database.connection import connect
 from layers import http
 from layers.catalogue import DECLARED
 from layers.declaration import GROUPS, Layer
+from layers.expected_events import keep_expected_events
 from layers.export import export_layer
 from layers.registry import LAYERS
 from layers.tile_query import tile_query
@@ -104,6 +105,14 @@ def walk(cluster: PrivateCluster, tmp_path_factory: pytest.TempPathFactory) -> I
                 "INSERT INTO territory.changeset (title, town_code, state, proposal) VALUES ('改', %s, 'submitted', %s)",
                 (town, Jsonb(proposal(owner, x))),
             )
+            owner.execute(
+                "INSERT INTO watch.reported_event (local_id, kind, happened_at, geom, town_code)"
+                " SELECT %(town)s || n, 'fire', now() - n * interval '3 days',"
+                " ST_SetSRID(ST_MakePoint(%(x)s, 3400100), 4549), %(town)s FROM generate_series(1, 40) AS n",
+                {"town": town, "x": 620000 + x},
+            )
+        owner.execute("SELECT analysis.keep_risk_surface()")
+        keep_expected_events(owner)
         owner.execute(
             "INSERT INTO territory.changeset (title, town_code, proposal) VALUES ('空', %s, '{\"n\": 1}')",
             (TOWN_A,),
@@ -349,6 +358,8 @@ def test_a_town_sees_its_own_rows_and_counts_only(walk: Walk, name: str) -> None
         "coverage_gap",
         "observed_hours",
         "changeset",
+        "event_surface",
+        "risk_rate",
     ):
         assert ids["town_a"].isdisjoint(ids["town_b"])
 
