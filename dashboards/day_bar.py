@@ -27,6 +27,7 @@ def day_bar(past: PastDay, city: Row, lang: Language) -> html.Div:
 
     return html.Div(
         [
+            html.Span(t("day.short", lang), **{"aria-hidden": "true"}),
             step("‹", -1, "day.back"),
             dmc.TextInput(
                 id="day",
@@ -54,7 +55,9 @@ def day_banner(past: PastDay, lang: Language) -> html.Div:
         elif past.unknown:
             names = ("、" if lang == "zh" else ", ").join(t(f"lens.{lens}", lang) for lens in past.unknown)
             parts.append(html.Span(t("day.unknown", lang, lenses=names)))
-        parts.append(html.Button(t("day.today", lang), className="plain", type="button", **shell.data(day_step=0)))
+        parts.append(
+            html.Button(t("day.today", lang), className="plain", type="button", **shell.data(day_step=0))
+        )
     return html.Div(
         parts,
         id="day-banner",

@@ -45,30 +45,63 @@ def content(
     if found is None:
         return None
     values = {one["name"]: one["value"] for one in found["fields"]}
-    title = (values.get("name_en") if lang == "en" else None) or values.get("name_zh") or f"{named(layer, lang)} {key}"
+    title = (
+        (values.get("name_en") if lang == "en" else None)
+        or values.get("name_zh")
+        or f"{named(layer, lang)} {key}"
+    )
     body = [
         head(kind, str(title), lang, *_classes(layer, found["classes"], lang), label=named(layer, lang)),
         html.P(t("drawer.today_only", lang), className="lead-note") if as_of and not layer.past else None,
         facts(
             [
-                (one[lang][:1].upper() + one[lang][1:] or one["name"], _value(one["name"], one["value"], values, lang, zone))
+                (_label(one, lang), _value(one["name"], one["value"], values, lang, zone))
                 for one in found["fields"]
-                if one["name"] not in ("name_zh", "name_en", layer.key) and one["value"] is not None
+                if _is_shown(layer, one, values, lang)
             ]
         ),
         html.P(
             [
                 t("drawer.source_view", lang),
-                html.Code(f"SELECT * FROM {_source(layer, as_of)} WHERE {layer.key} = {_literal(found['id'])};", className="sql-line"),
+                html.Code(
+                    f"SELECT * FROM {_source(layer, as_of)} WHERE {layer.key} = {_literal(found['id'])};",
+                    className="sql-line",
+                ),
             ],
             className="fine",
         ),
-        html.P(html.A(t("drawer.export_layer", lang), href=f"/exports?lang={lang}&register={layer.id}"), className="fine")
+        html.P(
+            html.A(t("drawer.export_layer", lang), href=f"/exports?lang={lang}&register={layer.id}"),
+            className="fine",
+        )
         if layer.export and caller.may("export")
         else None,
-        html.P(t("legend.as_of", lang, time=clock(datetime.fromisoformat(found["as_of"]), zone, seconds=True)), className="fine"),
+        html.P(
+            t("legend.as_of", lang, time=clock(datetime.fromisoformat(found["as_of"]), zone, seconds=True)),
+            className="fine",
+        ),
     ]
     return [one for one in body if one is not None], _place(found["geometry"])
+
+
+def _label(field: dict[str, Any], lang: Language) -> str:
+    """A field's name without what explains it: "18-digit code, …" is cut at the comma."""
+    text = str(field[lang] or field["name"]).split("，" if lang == "zh" else ",")[0]
+    return text[:1].upper() + text[1:]
+
+
+def _is_shown(layer: Layer, field: dict[str, Any], values: dict[str, Any], lang: Language) -> bool:
+    """Not what stands in the head already (name, classes), nor a text in the other language where there is one in this."""
+    name = str(field["name"])
+    if field["value"] is None or name in {
+        "name_zh",
+        "name_en",
+        layer.key,
+        *(one.field for one in layer.classings),
+    }:
+        return False
+    other = "_en" if lang == "zh" else "_zh"
+    return not (name.endswith(other) and values.get(f"{name.removesuffix(other)}_{lang}"))
 
 
 def _classes(layer: Layer, classes: dict[str, str], lang: Language) -> list[html.Span]:
@@ -82,23 +115,25 @@ def _classes(layer: Layer, classes: dict[str, str], lang: Language) -> list[html
 
 
 def _value(name: str, value: Any, values: dict[str, Any], lang: Language, zone: str) -> Any:
-    """A value in the words of the screen: times on the city's clock, codes as written, links to what has its own drawer."""
+    """A value in the words of the screen: a link to what has its own drawer, a list, or one word."""
     if name in _LINKS:
-        shown = cell_code(str(value)) if name == "cell_code" else str(value)
-        return _link(_LINKS[name], str(value), shown)
+        return _link(_LINKS[name], str(value), cell_code(str(value)) if name == "cell_code" else str(value))
     if name == "subject_id" and values.get("subject") in _SUBJECTS:
         return _link(str(values["subject"]), str(value), str(values.get("name_zh") or value))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return html.Ul([html.Li(str(one.get(lang) or one.get("zh") or one)) for one in value])
+    if isinstance(value, list | tuple):
+        return ("、" if lang == "zh" else ", ").join(_word(one, lang, zone) for one in value) or "—"
+    return _word(value, lang, zone)
+
+
+def _word(value: Any, lang: Language, zone: str) -> str:
+    """One value: times on the city's clock, numbers with at most three decimals."""
     if isinstance(value, bool):
         return t("drawer.yes" if value else "drawer.no", lang)
     if isinstance(value, datetime):
         return clock(value, zone, seconds=True)
-    if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return html.Ul([html.Li(str(one.get(lang) or one.get("zh") or one)) for one in value])
-    if isinstance(value, list | tuple):
-        return ("、" if lang == "zh" else ", ").join(str(one) for one in value) or "—"
-    return str(value)
+    return f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def _link(kind: str, key: str, text: str) -> html.Button:

@@ -505,9 +505,7 @@ def _cell_gaps(gaps: list[Row], lang: Language) -> html.Section:
                 className="gap-item",
             )
         )
-    return part(
-        t("drawer.gaps", lang), [html.Ul(rows, className="items"), _more(gaps, lang)], str(len(gaps))
-    )
+    return part(t("drawer.gaps", lang), [html.Ul(rows, className="items"), _more(gaps, lang)], str(len(gaps)))
 
 
 def _cell_cameras(cameras: list[Row], lang: Language) -> html.Section:

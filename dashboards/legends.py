@@ -61,7 +61,7 @@ def legend(
             [
                 html.I(className=f"chip over {why}"),
                 html.Span(t(f"legend.over_{why}", lang)),
-                html.B(number(n) if (n := (told.get("hatched") or {}).get(why)) is not None else missing),
+                html.B(number(told["hatched"].get(why, 0)) if given and "hatched" in told else missing),
             ],
             className="over-row",
         )
@@ -83,7 +83,11 @@ def legend(
     note = t("legend.as_of", lang, time=clock(moment, zone, day=is_past, seconds=True))
     return [
         html.Ul([*rows, *over]),
-        *([html.P(t("legend.lens_unknown", lang), className="legend-note own")] if told.get("unknown") else []),
+        *(
+            [html.P(t("legend.lens_unknown", lang), className="legend-note own")]
+            if told.get("unknown")
+            else []
+        ),
         *([html.P(t("legend.coverage_hatch", lang), className="legend-note")] if lens == "coverage" else []),
         html.P(note, className="legend-note"),
         *([html.P(t("legend.own_area", lang), className="legend-note own")] if part else []),

@@ -69,4 +69,4 @@ def hatch_name(entry: dict[str, Any]) -> str:
     """The legend's style class for the hatching of an entry, or ""."""
     if entry["hatch"] is None:
         return ""
-    return " hatched " + next(iter(entry["hatch"]), "plain")
+    return " hatched " + next(iter(entry["hatch"]), "slash")

@@ -13,7 +13,7 @@ from dashboards.day_bar import day_bar
 from dashboards.lenses import lens_classes
 from dashboards.past_day import PastDay, today
 from dashboards.state import LENSES, WINDOW_AT_FIRST, ViewState
-from dashboards.texts import Language, group, t
+from dashboards.texts import group, t
 from geoapp.access.caller import ROLES, caller_or_none
 from geoapp.settings import settings
 from layers.declaration import GROUPS, Layer
@@ -88,7 +88,8 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
         "lang": lang,
         "texts": group("map", lang)
         | {f"class.{k}": v for k, v in group("class", lang).items()}
-        | {f"reason.{k}": v for k, v in group("reason", lang).items()},
+        | {f"reason.{k}": v for k, v in group("reason", lang).items()}
+        | {f"window.{k}": v for k, v in group("window", lang).items()},
         "state": {
             "lens": state.lens,
             "layers": [layer.id for layer in on_map() if layer.id in state.layers],
@@ -104,9 +105,7 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
         "today": today(datetime.now(UTC), city["timezone"]).isoformat(),
         "window": WINDOW_AT_FIRST,
         "layers": [map_layers.told(layer, lang) for layer in on_map()],
-        "lenses": {
-            lens: [entry | {"name": entry[lang]} for entry in lens_classes(lens)] for lens in LENSES
-        },
+        "lenses": {lens: [entry | {"name": entry[lang]} for entry in lens_classes(lens)] for lens in LENSES},
         "bounds": [[city["south"], city["west"]], [city["north"], city["east"]]],
     }
     middle = [(city["south"] + city["north"]) / 2, (city["west"] + city["east"]) / 2]
@@ -172,7 +171,11 @@ def _layers_panel(state: ViewState) -> html.Div:
                             [
                                 map_layers.swatch(layer),
                                 html.Span(map_layers.named(layer, lang)),
-                                *([] if layer.past else [html.Small(t("layers.today_only", lang), className="today-only")]),
+                                *(
+                                    []
+                                    if layer.past
+                                    else [html.Small(t("layers.today_only", lang), className="today-only")]
+                                ),
                             ]
                         ),
                         value=layer.id,

@@ -37,6 +37,7 @@ def told(layer: Layer, lang: Language) -> dict[str, Any]:
         "window": bool(layer.since_field),
         "lens": bool(layer.lenses),
         "fixed": not layer.switched,
+        "at_first": layer.visible_by_default,
         "pickable": layer.switched or bool(layer.lenses),
         "named": "name_zh" in layer.fields,
     }
@@ -70,6 +71,6 @@ def swatch(layer: Layer) -> html.I:
         f"{colour} {i * 100 / len(colours):.0f}% {(i + 1) * 100 / len(colours):.0f}%"
         for i, colour in enumerate(colours)
     )
-    kind = "dot" if layer.geometry == "point" else "stroke" if layer.style.paint == "line" else "area"
+    kind = "spot" if layer.geometry == "point" else "stroke" if layer.style.paint == "line" else "area"
     gap = " gap" if layer.classes and all(one.hatch for one in layer.classes[:4]) else ""
     return html.I(className=f"swatch {kind}{gap}", style={"--sample": f"linear-gradient(90deg, {stops})"})

@@ -24,6 +24,7 @@ class PastDay:
             "day": self.day,
             "as_of": None if self.as_of is None else self.as_of.isoformat(),
             "unknown": list(self.unknown),
+            "before": bool(self.first),
         }
 
 
@@ -32,9 +33,7 @@ def today(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-def past_day(
-    text: str | None, now: datetime, zone: str, known_since: dict[str, datetime | None]
-) -> PastDay:
+def past_day(text: str | None, now: datetime, zone: str, known_since: dict[str, datetime | None]) -> PastDay:
     """The day that a text (YYYY-MM-DD) names. Today and "" are now; a future day and what is no day are refused with a reason.
 
     now: aware. zone: IANA name of the city's zone. known_since: of each lens the time of its first record (aware), None where

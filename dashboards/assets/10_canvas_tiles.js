@@ -82,7 +82,7 @@
     initialize(options) {
       L.setOptions(this, options);
       this._data = storeOf(this._address());
-      this.stats = { fetched: 0, decoded: 0, drawn: 0, failed: 0, aborted: 0, features: 0 };
+      this.stats = { fetched: 0, decoded: 0, drawn: 0, failed: 0, refused: 0, aborted: 0, features: 0 };
       this.on("tileunload", this._release, this);
     },
 
@@ -134,6 +134,8 @@
       entry.promise = fetch(L.Util.template(this.options.url, { z, x, y }) + this.options.query, { signal: controller.signal })
         .then((answer) => {
           if (answer.status === 204) return null;
+          // Not known of that day or window: nothing is drawn, and whoever listens says why.
+          if (answer.status === 422) { this.stats.refused += 1; this.fire("refused"); return null; }
           if (!answer.ok) throw new Error(`${this.options.layerName} ${key}: HTTP ${answer.status}`);
           return answer.arrayBuffer();
         })

@@ -130,7 +130,7 @@
 
   /* What lies over the colour of a cell: nobody answers for it (wide dark crosses), its data are old, parts of them unknown. */
   const over = {
-    duty_gap: { color: DARK ? "#05080bd0" : "#1b2127c8", pitch: 16, width: 1.3, cross: true },
+    duty_gap: { color: DARK ? "#05080bb0" : "#1b2127a0", pitch: 16, width: 1.1, cross: true },
     stale: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 },
     unknown: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6, back: true },
     no_grid_worker: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 },

@@ -103,8 +103,8 @@
   /* A sample of a class for legend and panel. */
   g.chip = function (layer, entry) {
     const chip = document.createElement("i");
-    const kind = layer.geometry === "point" ? " dot" : layer.style.paint === "line" || layer.geometry === "line" ? " stroke" : "";
-    const [hatch] = entry.hatch ? [...Object.keys(entry.hatch), "plain"] : [""];
+    const kind = layer.geometry === "point" ? " spot" : layer.style.paint === "line" || layer.geometry === "line" ? " stroke" : "";
+    const [hatch] = entry.hatch ? [...Object.keys(entry.hatch), "slash"] : [""];
     chip.className = `chip${hatch ? ` hatched ${hatch}` : ""}${kind}${entry.color ? "" : " void"}`;
     chip.style.setProperty("--chip", entry.color || "transparent");
     if (entry.ink) chip.style.color = entry.ink;

@@ -127,8 +127,9 @@
     classOf(id) { return Grid.byValue[(Grid.classes[id] || 0) - 1] || null; },
 
     /* --- which layers are drawn, and what they are asked ----------------------------------------------------------- */
-    /* On a past day: what cannot go back is off, ground that hardly changes stays faint; both are marked in the panel. */
-    isShown(layer) { return (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.past || layer.fixed || layer.group === "ground"); },
+    /* On a past day: what cannot go back is off, ground that hardly changes stays faint; both are marked in the panel. Of a day
+       before the first record nothing is drawn but hatched cells. */
+    isShown(layer) { return (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.fixed || (layer.past ? !this.past.before : layer.group === "ground")); },
     isFaint(layer) { return Boolean(this.past.day) && !layer.past && !layer.fixed; },
     showAll() {
       for (const layer of this.config.layers) {
@@ -163,11 +164,12 @@
     question(layer) {
       const asked = new URLSearchParams();
       if (layer.window) { const { from, to } = g.windowOf(this.state.window, this.past.as_of); asked.set("from", from); if (to) asked.set("to", to); }
-      else if (this.past.day && layer.past) asked.set("as_of", this.past.as_of);
+      // Cells keep their place: their colours are what another day changes.
+      else if (this.past.day && layer.past && !layer.lens) asked.set("as_of", this.past.as_of);
       const text = asked.toString();
       return text && `?${text}`;
     },
-    /* Another day, or the present again: {day, as_of, unknown: lenses of which nothing was on record by then}. */
+    /* Another day, or the present again: {day, as_of, unknown: lenses of which nothing was on record by then, before: nothing at all}. */
     goTo(past) {
       if (past.as_of === this.past.as_of) return;
       this.past = past;

@@ -40,17 +40,27 @@
       const kept = new Map([...box.children].map((part) => [part.dataset.layer, part]));
       const parts = shown.reverse().map((layer) => this.legendOf(layer, kept.get(layer.id)));
       if (parts.some((part, i) => box.children[i] !== part) || box.children.length !== parts.length) box.replaceChildren(...parts);
-      // A closed legend asks nothing.
-      if (box.closest("details")?.open !== false) for (const layer of shown) this.count(layer);
+      this.countOpen();
+    },
+    /* A legend that is closed asks nothing. */
+    countOpen() {
+      const box = $("layer-legends");
+      if (!box || box.closest(".legend")?.open === false) return;
+      for (const part of box.children) if (part.open) this.count(this.declared.get(part.dataset.layer));
     },
     legendOf(layer, old) {
       const classing = this.classing(layer), key = `${classing.id}|${this.question(layer)}`;
       if (old && old.dataset.key === key) return old;
-      const part = make("section", "layer-legend");
+      const part = make("details", "layer-legend");
       part.dataset.layer = layer.id; part.dataset.key = key;
-      const head = make("h3", "", layer.name);
-      if (layer.classings.length > 1) head.append(this.choice(layer, classing));
-      part.append(head);
+      // What was switched on by hand is what is looked at now.
+      part.open = old ? old.open : !layer.at_first;
+      part.append(make("summary", "", layer.name));
+      if (layer.classings.length > 1) {
+        const by = make("label", "by", this.texts.classing);
+        by.append(this.choice(layer, classing));
+        part.append(by);
+      }
       if (layer.window) part.append(g.windowChoice(this));
       const list = make("ul");
       for (const entry of classing.classes) {
@@ -85,5 +95,5 @@
     },
   });
 
-  document.addEventListener("toggle", (event) => { if (event.target.classList?.contains("legend") && g.city && g.city.map) g.city.legend(); }, true);
+  document.addEventListener("toggle", (event) => { if (event.target.closest?.(".legend") && g.city && g.city.map) g.city.countOpen(); }, true);
 })();

@@ -40,12 +40,12 @@
     const range = RANGE.exec(city.state.window);
     box.className = "window-choice";
     choice.setAttribute("aria-label", texts.window);
-    for (const name of [...Object.keys(SPANS), "range"]) choice.add(new Option(texts[`window_${name}`], name, false, range ? name === "range" : name === city.state.window));
+    for (const name of [...Object.keys(SPANS), "range"]) choice.add(new Option(texts[`window.${name}`], name, false, range ? name === "range" : name === city.state.window));
     box.append(choice);
     const ends = ["from", "to"].map((end, i) => {
       const day = document.createElement("input");
       day.type = "date"; day.value = range ? range[i + 1] : ""; day.hidden = !range; day.max = city.config.today;
-      day.setAttribute("aria-label", texts[`window_${end}`]);
+      day.setAttribute("aria-label", texts[`window.${end}`]);
       box.append(day);
       return day;
     });
@@ -57,7 +57,7 @@
     for (const day of ends) day.addEventListener("change", () => {
       const [from, to] = ends.map((end) => end.value);
       // A window that ends before it begins is not asked; the field says so.
-      ends[1].setCustomValidity(from && to && from > to ? texts.window_reversed : "");
+      ends[1].setCustomValidity(from && to && from > to ? texts["window.reversed"] : "");
       if (from && to && ends[1].reportValidity()) windowSet(city, `${from}_${to}`);
     });
     return box;

@@ -77,7 +77,7 @@
       },
       lens(value) { if (g.city && g.city.map && value) g.city.lens(value); return window.dash_clientside.no_update; },
       past(page) {
-        if (g.city && g.city.map && page && page.as_of !== g.city.past.as_of) { g.city.goTo({ day: page.day, as_of: page.as_of, unknown: page.unknown }); g.tick("slow-tick", {}); }
+        if (g.city && g.city.map && page && page.as_of !== g.city.past.as_of) { const { day, as_of, unknown, before } = page; g.city.goTo({ day, as_of, unknown, before }); g.tick("slow-tick", {}); }
         return window.dash_clientside.no_update;
       },
       layers(values) { if (g.city && g.city.map) g.city.layers(values || []); return window.dash_clientside.no_update; },

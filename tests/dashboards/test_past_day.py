@@ -24,14 +24,18 @@ KNOWN = {
 @given(
     st.dates(date(1990, 1, 1), date(2026, 11, 26)),
     # Clocks that are moved at midnight, by half an hour, and not at all.
-    st.sampled_from([SHANGHAI, "Europe/Berlin", "America/Sao_Paulo", "Africa/Cairo", "Australia/Lord_Howe", "UTC"]),
+    st.sampled_from(
+        [SHANGHAI, "Europe/Berlin", "America/Sao_Paulo", "Africa/Cairo", "Australia/Lord_Howe", "UTC"]
+    ),
 )
 def test_a_day_is_its_last_second_on_the_citys_clock(day: date, zone: str) -> None:
     found = past_day(day.isoformat(), NOW, zone, {})
     assert found.as_of is not None
     there = ZoneInfo(zone)
     assert found.as_of.astimezone(there).date() == day
-    assert (found.as_of.astimezone(UTC) + timedelta(seconds=1)).astimezone(there).date() == day + timedelta(days=1)
+    assert (found.as_of.astimezone(UTC) + timedelta(seconds=1)).astimezone(there).date() == day + timedelta(
+        days=1
+    )
 
 
 @pytest.mark.parametrize("text", ["", None, "2026-11-28"])
