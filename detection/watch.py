@@ -52,6 +52,9 @@ STOP_LIMIT_S = 8.0
 EXIT_STALLED = 75
 # Messages forgotten in one go: an hour later it goes on.
 FORGET_DELIVERIES = 20_000
+# Sites whose score is worked out in one transaction of the watch, well below the limit of a statement.
+KEPT_AT_ONCE = 5_000
+KEEP_SCORES_S = 5.0
 DEFAULT_ZONE = "Asia/Shanghai"
 
 
@@ -256,6 +259,19 @@ class Watch:
         if self._config.negatives.gather:
             self._with_database(self._gather_negatives)
 
+    def keep_scores(self) -> None:
+        """Brings the kept risk scores in step with what was changed and seen (analysis.keep_risk), a batch at a time, and the
+        surfaces after a quarter of an hour. Scores that are not kept are worked out by whoever asks: a failure costs time only."""
+
+        def keep(connection: Connection) -> None:
+            try:
+                connection.execute("SELECT analysis.keep_risk(%s::integer)", (KEPT_AT_ONCE,))
+                connection.execute("SELECT analysis.keep_risk_surface('15 minutes')")
+            except (psycopg.errors.QueryCanceled, psycopg.errors.RaiseException) as fault:
+                log.warning("scores_not_kept", fault=str(fault)[:200], what="geoapp layers refresh does it")
+
+        self._with_database(keep)
+
     def _gather_negatives(self, connection: Connection) -> None:
         rules, evidence = self._config.negatives, self._config.evidence
         folder = rules.folder_beside(self._evidence_folder)
@@ -417,6 +433,7 @@ def ticker(watch: Watch, config: WatchConfig) -> BackgroundScheduler:
     scheduler.add_job(claim, "interval", seconds=rules.tick_s, id="claim")
     scheduler.add_job(watch.sync, "interval", seconds=rules.sync_s, id="sync")
     scheduler.add_job(report, "interval", seconds=rules.report_s, id="report")
+    scheduler.add_job(watch.keep_scores, "interval", seconds=KEEP_SCORES_S, id="scores")
     scheduler.add_job(watch.forget, "interval", hours=1, id="forget")
     return scheduler
 

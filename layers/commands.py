@@ -13,9 +13,12 @@ from shapely import Geometry
 
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
+from geoapp.registry.kept_risk import keep_risk
 from geoapp.territory.simplified import renew_simplified
 from layers.camera_places import as_geojson, in_words, next_places, town_code
+from layers.constants import constants_at, set_constants
 from layers.event_surface import CELL_M
+from layers.expected_events import keep_expected_events
 from layers.export import FORMATS, ending_of, export_all, export_layer, registers_for
 from layers.export.order import FRAME_CHOICES
 from layers.validation.city import city_events, full_score
@@ -36,25 +39,38 @@ _ENDINGS, _FRAMES = ", ".join(FORMATS), ", ".join(FRAME_CHOICES)
 def refresh(as_json: bool = JSON) -> None:
     """更新派生表；没有变化就说没有 / Renew the derived rows where their sources have changed; say so where they have not."""
     start = time.perf_counter()
-    with _console.status("no_cell …"), connect() as connection:
+    with _console.status("no_cell …"), connect(autocommit=True) as connection:
         row = connection.execute("SELECT analysis.refresh_no_cell() AS renewed").fetchone()
-        connection.commit()
         renewed = renew_simplified(connection)
         counted = connection.execute(
             "SELECT count(*) AS pieces, coalesce(sum(area_m2), 0) / 1e6 AS km2 FROM territory.no_cell_piece"
         ).fetchone()
+    with _console.status("risk …"), connect(autocommit=True) as connection:
+        scores = keep_risk(connection, until_done=True)
+        surface = connection.execute("SELECT analysis.keep_risk_surface() AS hexagons").fetchone()
+    with _console.status("event surface …"), connect(autocommit=True) as connection:
+        events = keep_expected_events(connection)
     assert row is not None
     assert counted is not None
+    assert surface is not None
     answer = {
         "no_cell_renewed": row["renewed"],
         "no_cell_pieces": counted["pieces"],
         "no_cell_km2": round(counted["km2"], 6),
+        "risk_sites": scores.sites,
+        "risk_cells": scores.cells,
+        "risk_all_anew": scores.was_all,
+        "risk_still_due": scores.still_due,
+        "risk_hexagons": surface["hexagons"],
+        "expected_events": None if isinstance(events, str) else round(events.expected, 2),
+        "expected_event_squares": 0 if isinstance(events, str) else len(events.numbers),
+        "expected_events_not_known": events if isinstance(events, str) else None,
         "simplified_cells": renewed.cells,
         "simplified_units": renewed.units,
         "seconds": round(time.perf_counter() - start, 3),
     }
     if as_json:
-        typer.echo(json.dumps(answer))
+        typer.echo(json.dumps(answer, ensure_ascii=False))
         return
     did = "已更新 / renewed" if row["renewed"] else "已是最新，未改动 / was current, nothing changed"
     typer.echo(
@@ -62,6 +78,43 @@ def refresh(as_json: bool = JSON) -> None:
         f"小比例尺边界 / outlines for small scales: {renewed.cells} 个网格、{renewed.units} 个单元已更新 / cells and units renewed. "
         "瓦片随版本更新，无需清理 / tiles follow their versions, nothing to clear."
     )
+    typer.echo(
+        f"风险分 / scores: {scores.sites} 场所 / sites, {scores.cells} 网格 / cells"
+        f"{'，全部重算 / all anew' if scores.was_all else ''}; 风险面 / surfaces: {surface['hexagons'] or 0} 六边形 / hexagons."
+    )
+    typer.echo(
+        f"事件预期面 / event surface: {events}"
+        if isinstance(events, str)
+        else f"事件预期面 / event surface: {events.cut_day} 起 28 天约 / 28 days from {events.cut_day}, about {events.expected:.1f} 起 / events, "
+        f"{len(events.numbers)} 方格 / squares."
+    )
+
+
+@app.command()
+def parameters(
+    pattern: str = typer.Argument("", help="Part of a name."),
+    to_set: list[str] = typer.Option([], "--set", help="name=value; from now on. Repeat for several."),
+    reason: str = typer.Option("", "--reason", help="Why: goes into the audit and the history."),
+    at: datetime | None = typer.Option(None, "--at", help="As in force at this moment (UTC); now if left out."),
+    as_json: bool = JSON,
+) -> None:
+    """公式常数：列出，或改值并留史 / The constants of the formulas: list them, or set them; what held on a past day stays known."""
+    with connect(autocommit=True) as connection:
+        if to_set:
+            done = set_constants(connection, to_set, reason)
+            if as_json:
+                typer.echo(json.dumps(done))
+            for one in [] if as_json else done:
+                typer.echo(f"{one['name']}: {one['before']:g} → {one['after']:g}")
+            return
+        moment = datetime.now(UTC) if at is None else at.replace(tzinfo=at.tzinfo or UTC)
+        held = constants_at(connection, moment, pattern)
+    if as_json:
+        typer.echo(json.dumps(held, ensure_ascii=False, default=str))
+        return
+    for one in held:
+        since = f"  {one['valid_from']:%Y-%m-%d %H:%M} {one['set_by']} {one['reason']}" if one["valid_from"] else ""
+        typer.echo(f"{one['name']:<28} {one['value']:>10g} {one['unit'] or '':<7} {one['note_zh']} / {one['note_en']}{since}")
 
 
 @app.command()

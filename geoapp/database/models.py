@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, ZERO, Base, Big, metric
+from geoapp.registry import risk_models  # noqa: F401 - its tables
 from geoapp.watch import (
     attention_models,  # noqa: F401 - its tables
     desk_models,  # noqa: F401 - its tables

@@ -1,11 +1,12 @@
 """Every layer of the map, one module a subject. A new layer is a Layer in a tuple `LAYERS` of a module named here."""
 
-from layers.catalogue import coverage, duty, ground, risk, watch
+from layers.catalogue import coverage, duty, ground, risk, risk_surface, watch
 from layers.declaration import Layer
 
 _SUBJECTS = (
     ground,
     risk,
+    risk_surface,
     coverage,
     duty,
     watch,

@@ -11,7 +11,11 @@ RISK = (
     LegendClass("blue", BLUE, "低风险（蓝）", "low (blue)", "IV"),
 )
 UNGRADED = LegendClass("unknown", GREY, "未分级", "not graded", "?", "/")
-NO_SITE = LegendClass("none", GREY, "无场所", "no site")
+NO_OWNER = LegendClass("no_owner", "#7A6A9B", "低风险但无人负责", "low, but nobody answers", "", "x")
+NO_DATA = LegendClass("no_data", GREY, "无数据（全部未知或陈旧）", "no data (all unknown or old)", "?", "/")
+NO_SITE = LegendClass("none", GREY, "无登记场所", "no site on record")
+# Worst first: of a group of sites with and without data, what is missing is shown before what is calm.
+RISK_LOOK = (*RISK[:3], NO_DATA, NO_OWNER, RISK[3])
 NOT_KNOWN = LegendClass("not_known", GREY, "不知道", "not known", "?", "/")
 
 OBSERVED = (

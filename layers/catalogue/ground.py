@@ -1,6 +1,6 @@
 """The ground: base map, outlines and names of units, grid cells with the three lenses, ground in no cell, planned changes."""
 
-from layers.catalogue.colours import NAMES, NO_SITE, RISK
+from layers.catalogue.colours import NAMES, NO_SITE, RISK_LOOK
 from layers.declaration import Classing, Layer, LegendClass, Lens, Style
 
 BASE = (
@@ -43,7 +43,8 @@ CHANGE = (
 )
 
 LENSES = (
-    Lens("risk", "风险", "Risk", "哪里可能出事？", "Where is it about to burn?", "analysis.risk_cell", (*RISK, NO_SITE)),
+    Lens("risk", "风险", "Risk", "哪里可能出事？", "Where is it about to burn?", "analysis.risk_cell",
+         (*RISK_LOOK, NO_SITE)),
     Lens("coverage", "盲区", "Coverage gaps", "哪里没人看？", "What does nobody watch?", "analysis.coverage_cell", COVERAGE),
     Lens("duty", "责任", "Missing duties", "哪里没人管？", "What does nobody answer for?", "analysis.duty_cell", DUTY),
 )  # fmt: skip

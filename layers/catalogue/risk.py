@@ -1,6 +1,6 @@
 """Risk: the score of every cell and of every site, and the sites themselves."""
 
-from layers.catalogue.colours import GREY, NO_SITE, NOT_KNOWN, RISK, UNGRADED
+from layers.catalogue.colours import GREY, NO_SITE, RISK, RISK_LOOK, UNGRADED
 from layers.declaration import Classing, Ground, Layer, LegendClass, Style
 
 CATEGORY = (
@@ -19,9 +19,9 @@ LAYERS = (
         id="risk_cell", name_zh="网格风险", name_en="Risk of cells", group="risk", source="analysis.risk_cell", kind="tiles",
         key="cell_no", geometry="polygon", order=11, versions=("cell", "simplified", "site", "camera", "camera_health", "incident", "duty"),
         style=Style("fill", line_px=0.6), ground=Ground("territory.grid_cell", "code", "cell_code"), past=True, clock_s=60,
-        fields={"level": "风险等级 / level", "score": "风险分 / score", "cell_code": "网格编码 / 18-digit code"},
-        classings=(Classing("level", "风险等级", "Level", "level", (*RISK, NO_SITE), empty="none"),),
-        drawer=("site_count", "top_site_id", "has_duty_gap", "is_stale", "unknown_site_count", "town_code"),
+        fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "cell_code": "网格编码 / 18-digit code"},
+        classings=(Classing("look", "风险等级", "Level", "look", (*RISK_LOOK, NO_SITE), empty="none"),),
+        drawer=("level", "site_count", "top_site_id", "has_duty_gap", "is_stale", "unknown_site_count", "town_code"),
         visible_by_default=False,
     ),
     Layer(
@@ -41,9 +41,9 @@ LAYERS = (
         id="risk_site", name_zh="场所风险", name_en="Risk of sites", group="risk", source="analysis.risk_site", kind="tiles",
         key="site_id", geometry="point", order=61, versions=("cell", "site", "camera", "camera_health", "incident", "duty"),
         style=Style("point", radius_px=4), ground=Ground("registry.site", "id", "site_id"), past=True, clock_s=60,
-        fields={"level": "风险等级 / level", "score": "风险分 / score", "n": "场所数 / number of sites"},
-        classings=(Classing("level", "风险等级", "Level", "level", (*RISK, NOT_KNOWN), empty="not_known"),),
-        drawer=("inherent", "dynamic", "control", "override_zh", "override_en", "reasons", "unknown_parts", "is_stale", "has_duty_gap",
+        fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "n": "场所数 / number of sites"},
+        classings=(Classing("look", "风险等级", "Level", "look", RISK_LOOK, empty="no_data"),),
+        drawer=("level", "confidence", "inherent", "dynamic", "control", "override_zh", "override_en", "reasons", "unknown_parts", "is_stale", "has_duty_gap",
                 "cell_code", "town_code"),
         grouped_below=13, min_zoom=8, visible_by_default=False,
     ),

@@ -31,8 +31,11 @@ BEGIN
         'GRANT SELECT ON registry.key_risk_area, registry.onboarding_target, registry.camera_reach, registry.hot_work_permit, registry.resource,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
-        ' watch.reported_event TO %s', everybody
+        ' watch.reported_event, registry.site_risk, registry.cell_risk, registry.risk_due, registry.risk_online, registry.risk_made_from,'
+        ' registry.risk_hex, watch.expected_event TO %s', everybody
     );
+    -- How many events there were in the whole district is not for those who see a part of it.
+    EXECUTE format('GRANT SELECT (only_row, made_at, cut_day, not_known_zh, not_known_en) ON watch.expected_event_made TO %s', everybody);
     EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'
         ' is_demo, disabled_at, created_at, created_by) ON access.account TO %s', everybody);
@@ -162,6 +165,8 @@ BEGIN
     GRANT UPDATE (suppressed, last_suppressed_at) ON watch.mask TO geoapp_watch;
     GRANT EXECUTE ON FUNCTION watch.make_partitions, watch.drop_observations, watch.added_reasons TO geoapp_watch;
     GRANT EXECUTE ON FUNCTION watch.make_hour_partitions, watch.record_connections, watch.forget_hours TO geoapp_watch;
+    -- It runs all day: it keeps the scores in step, too.
+    GRANT EXECUTE ON FUNCTION analysis.keep_risk, analysis.keep_risk_surface TO geoapp_watch;
     -- It tells, too (geoapp tell): who is told is the owner's to say.
     GRANT UPDATE (planned_at) ON watch.outbox TO geoapp_watch;
     GRANT INSERT, UPDATE, DELETE ON watch.delivery TO geoapp_watch;

@@ -50,6 +50,7 @@ BEGIN
             ('duty.department', 'true', 'true', 'true'),
             ('duty.rule', 'true', 'true', 'true'),
             ('analysis.parameter', 'true', 'true', 'true'),
+            ('analysis.parameter_version', 'true', 'true', 'true'),
             -- Ground.
             ('territory.unit', 'code = ANY ({units})', 'code = ANY ({units})', 'code = ANY ({units})'),
             ('territory.grid_cell', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})',
@@ -74,6 +75,18 @@ BEGIN
                 'cell_code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
             -- What stands there.
             ('registry.site', 'town_code = ANY ({areas}) OR {over_border}', 'left(cell_code, 12) = ANY ({areas})', 'id = ANY ({sites})'),
+            -- Kept scores: with their sites and cells; a hexagon with every town from which a site counts in it.
+            ('registry.site_risk', 'town_code = ANY ({areas}) OR {over_border}', 'left(cell_code, 12) = ANY ({areas})', 'site_id = ANY ({sites})'),
+            ('registry.cell_risk', 'left(cell_code, 9) || ''000'' = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'false'),
+            ('registry.risk_due',
+                'CASE WHEN site_id IS NOT NULL THEN {its_site} ELSE cell_code IS NULL OR left(cell_code, 9) || ''000'' = ANY ({areas}) END',
+                'CASE WHEN site_id IS NOT NULL THEN {its_site} ELSE cell_code IS NULL OR left(cell_code, 12) = ANY ({areas}) END',
+                'CASE WHEN site_id IS NOT NULL THEN site_id = ANY ({sites}) ELSE cell_code IS NULL END'),
+            ('registry.risk_online', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            ('registry.risk_made_from', 'true', 'true', 'true'),
+            ('registry.risk_hex', 'cardinality(town_codes) > 0 AND town_codes <@ {areas}', 'false', 'false'),
+            ('watch.expected_event', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'false'),
+            ('watch.expected_event_made', 'true', 'true', 'false'),
             ('registry.key_risk_area', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})'),
             -- The district's targets are everybody's to know in its offices; a town's, in the town and above.
             ('registry.onboarding_target', 'town_code IS NULL OR town_code = ANY ({units})', 'town_code IS NULL OR town_code = ANY ({units})',

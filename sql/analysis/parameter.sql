@@ -41,6 +41,21 @@ INSERT INTO analysis.parameter (name, value, unit, note_zh, note_en) VALUES
     ('risk_cell_max_share', 0.6, '1', '网格分：最高分的权重', 'cell score: weight of the highest site'),
     ('risk_cell_top', 5, 'site', '网格分：取前几名平均', 'cell score: mean over the highest n sites'),
     ('risk_stale_days', 90, 'day', '最新数据早于此天数为陈旧', 'newest data older than this is stale'),
+    ('risk_drift_points', 0.05, 'score', '保存的分数与现算之差不超过', 'a kept score differs from one worked out now by no more than'),
+    ('risk_known_hazard_level', 0.25, '1', '可信度：固有等级已知', 'confidence: hazard graded'),
+    ('risk_known_people', 0.15, '1', '可信度：人数已知', 'confidence: people known'),
+    ('risk_known_vulnerability', 0.10, '1', '可信度：脆弱性已知', 'confidence: vulnerability known'),
+    ('risk_known_check', 0.20, '1', '可信度：有检查记录', 'confidence: a check on record'),
+    ('risk_known_self_check', 0.10, '1', '可信度：有自查记录', 'confidence: a self-check on record'),
+    ('risk_known_certificates', 0.10, '1', '可信度：有证件记录', 'confidence: certificates on record'),
+    ('risk_known_cell', 0.10, '1', '可信度：已入网格', 'confidence: lies in a cell'),
+    ('risk_fresh_days', 30, 'day', '可信度：数据在此天数内为新', 'confidence: data are new for'),
+    ('risk_fresh_half_life', 90, 'day', '可信度：此后新鲜度的半衰期', 'confidence: half-life of freshness after that'),
+    ('risk_fresh_share', 0.5, '1', '可信度：新鲜度所占比例', 'confidence: share that hangs on freshness'),
+    ('risk_bandwidth_m', 300, 'm', '风险面的核半径', 'surfaces of risk: radius of the kernel'),
+    ('risk_rate_weight_min', 0.2, '1', '平均风险面：核权之和低于此值不画', 'mean surface: blank where the weights sum to less'),
+    ('risk_hex_m', 250, 'm', '风险面的六边形对边距', 'surfaces of risk: hexagons, side to side'),
+    ('expected_events_min', 50, 'event', '事件预期面：事件少于此数不画', 'event surface: not drawn from fewer events than'),
     ('check_days_red', 30, 'day', '红色：检查周期', 'red: a check is due every'),
     ('check_days_orange', 60, 'day', '橙色：检查周期', 'orange: a check is due every'),
     ('check_days_yellow', 90, 'day', '黄色：检查周期', 'yellow: a check is due every'),
@@ -84,6 +99,18 @@ BEGIN
     RETURN found_value;
 END $$;
 COMMENT ON FUNCTION analysis.parameter_value IS '按名称取公式常数，缺少时报错; a constant of the formulas by name, an error where it is missing.';
+
+-- The constants as they were in force at a moment. What has never been changed holds for all time.
+CREATE FUNCTION analysis.parameter_at(moment timestamptz) RETURNS TABLE (
+    name text, value double precision, valid_from timestamptz, set_by text, reason text
+) LANGUAGE sql STABLE AS $$
+    SELECT v.name, v.value, v.valid_from, v.set_by, v.reason
+    FROM (
+        SELECT DISTINCT ON (k.name) k.* FROM analysis.parameter_version AS k WHERE k.valid_from <= moment ORDER BY k.name, k.valid_from DESC
+    ) AS v
+    WHERE v.value IS NOT NULL
+$$;
+COMMENT ON FUNCTION analysis.parameter_at IS '某时刻有效的公式常数; the constants of the formulas as they were in force at a moment: since when, set by whom, why.';
 
 -- The calendar day in the city: dates of duty, permits and onboarding are local.
 CREATE FUNCTION analysis.city_date(as_of timestamptz) RETURNS date

@@ -1,31 +1,28 @@
--- needs: parameter, own_area, risk_site
-CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
-    cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,
-    top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
-    top_has_duty_gap boolean, as_of timestamptz
-) LANGUAGE sql STABLE AS $$
+-- needs: parameter, own_area, risk_site, duty_lead
+-- Score of cells that have sites, 0.6·max + 0.4·mean of the highest five: all of them, or these.
+CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
+    cell_code text, score double precision, level text, site_count bigint, top_site_id bigint,
+    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint
+) LANGUAGE sql STABLE SET work_mem = '128MB' SET jit = off AS $$
     WITH k AS MATERIALIZED (
-        SELECT
-            analysis.parameter_value('risk_cell_max_share') AS max_share,
-            analysis.parameter_value('risk_cell_top') AS top,
-            analysis.parameter_value('risk_red_from') AS red_from,
-            analysis.parameter_value('risk_orange_from') AS orange_from,
-            analysis.parameter_value('risk_yellow_from') AS yellow_from
+        SELECT c.* FROM analysis.risk_constants_at(coalesce(constants, moment)) AS c
     ),
     -- Sites of a cell, worst first: red by override stands before a higher score.
     ranked AS (
         SELECT
-            r.site_id, r.cell_code, r.score, r.level, r.has_duty_gap, r.is_stale, r.unknown_parts,
+            r.site_id, r.cell_code, r.score, r.level, r.is_stale, r.unknown_parts,
+            coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker AS has_duty_gap,
             row_number() OVER (PARTITION BY r.cell_code ORDER BY r.score DESC, r.site_id) AS place,
             row_number() OVER (PARTITION BY r.cell_code ORDER BY (r.level = 'red') DESC, r.score DESC, r.site_id) AS worst
-        FROM analysis.risk_site_at(moment, only_cell) AS r
+        FROM analysis.risk_state(moment, codes, constants) AS r
+        LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
         WHERE r.cell_code IS NOT NULL
     ),
     scored AS (
         SELECT
             r.cell_code,
             count(*) AS sites,
-            k.max_share * max(r.score) + (1 - k.max_share) * avg(r.score) FILTER (WHERE r.place <= k.top) AS score,
+            k.cell_max_share * max(r.score) + (1 - k.cell_max_share) * avg(r.score) FILTER (WHERE r.place <= k.cell_top) AS score,
             bool_or(r.level = 'red') AS has_red,
             max(r.site_id) FILTER (WHERE r.worst = 1) AS top_site_id,
             bool_or(r.has_duty_gap) AS has_duty_gap,
@@ -33,7 +30,7 @@ CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT
             bool_and(r.is_stale) AS is_stale,
             count(*) FILTER (WHERE r.unknown_parts && ARRAY['hazard_level', 'people', 'vulnerability']) AS unknown_sites
         FROM ranked AS r CROSS JOIN k
-        GROUP BY r.cell_code, k.max_share, k.top
+        GROUP BY r.cell_code, k.cell_max_share, k.cell_top
     ),
     coloured AS (
         SELECT
@@ -47,14 +44,59 @@ CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT
         FROM scored AS s CROSS JOIN k
     )
     SELECT
-        g.code, g.cell_no, u.parent_code, c.score,
-        CASE WHEN c.has_red AND c.by_score IN ('yellow', 'blue') THEN 'orange' ELSE c.by_score END,
-        coalesce(c.sites, 0), c.top_site_id, s.name_zh,
-        coalesce(c.has_duty_gap, false), coalesce(c.is_stale, false), coalesce(c.unknown_sites, 0),
-        coalesce(c.top_has_duty_gap, false), moment
+        c.cell_code, c.score, CASE WHEN c.has_red AND c.by_score IN ('yellow', 'blue') THEN 'orange' ELSE c.by_score END,
+        c.sites, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_sites
+    FROM coloured AS c
+$$;
+COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分（全部或指定）; scores of cells that have sites, all or these, with the constants in force at `constants` (else at the moment).';
+
+-- The same, of the present from kept rows where none of the cell's sites is due.
+CREATE FUNCTION analysis.risk_cell_state(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
+    cell_code text, score double precision, level text, site_count bigint, top_site_id bigint,
+    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint
+) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    due text[];
+BEGIN
+    IF only_cell IS NOT NULL OR moment <> now() OR constants <> now() OR NOT analysis.risk_is_kept() THEN
+        RETURN QUERY SELECT * FROM analysis.risk_cell_of(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants);
+        RETURN;
+    END IF;
+    due := ARRAY(
+        WITH site AS MATERIALIZED (SELECT d.site_id AS id FROM analysis.risk_due_sites() AS d)
+        SELECT s.cell_code FROM site AS d JOIN registry.site AS s ON s.id = d.id WHERE s.cell_code IS NOT NULL
+        UNION
+        SELECT r.cell_code FROM site AS d JOIN registry.site_risk AS r ON r.site_id = d.id WHERE r.cell_code IS NOT NULL
+        UNION
+        SELECT d.cell_code FROM registry.risk_due AS d WHERE d.cell_code IS NOT NULL
+        UNION
+        SELECT c.cell_code FROM registry.cell_risk AS c WHERE c.exact_until <= now()
+    );
+    RETURN QUERY
+    SELECT
+        c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count
+    FROM registry.cell_risk AS c WHERE c.cell_code <> ALL (due);
+    IF cardinality(due) > 0 THEN
+        RETURN QUERY SELECT * FROM analysis.risk_cell_of(moment, due);
+    END IF;
+END $$;
+COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分：当前时刻取保存的行，已过时的现算; scores of cells that have sites: for now() from kept rows, what is due worked out; for another moment worked out.';
+
+CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
+    cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,
+    top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
+    top_has_duty_gap boolean, as_of timestamptz, look text
+) LANGUAGE sql STABLE AS $$
+    SELECT
+        g.code, g.cell_no, u.parent_code, c.score, c.level,
+        coalesce(c.site_count, 0), c.top_site_id, s.name_zh,
+        coalesce(c.has_duty_gap, false), coalesce(c.is_stale, false), coalesce(c.unknown_site_count, 0),
+        coalesce(c.top_has_duty_gap, false), moment,
+        analysis.risk_look(c.level, c.is_stale OR c.unknown_site_count = c.site_count, c.top_has_duty_gap)
     FROM territory.grid_cell AS g
     LEFT JOIN territory.unit AS u ON u.code = g.community_code
-    LEFT JOIN coloured AS c ON c.cell_code = g.code
+    LEFT JOIN analysis.risk_cell_state(moment, only_cell, constants) AS c ON c.cell_code = g.code
     LEFT JOIN registry.site AS s ON s.id = c.top_site_id
     WHERE (only_cell IS NULL OR g.code = only_cell)
         -- A cell of which the reader sees some sites only (an enterprise) has no colour that is true.
@@ -67,3 +109,4 @@ COMMENT ON COLUMN analysis.risk_cell.top_site_id IS 'The site behind the colour.
 COMMENT ON COLUMN analysis.risk_cell.has_duty_gap IS 'Some site of the cell lacks a clear lead or person, or the cell a worker; top_has_duty_gap: the site behind the colour does.';
 COMMENT ON COLUMN analysis.risk_cell.is_stale IS 'Every site of the cell is stale.';
 COMMENT ON COLUMN analysis.risk_cell.unknown_site_count IS 'Sites whose hazard, people or vulnerability is not known.';
+COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (low or moderate, and all sites old or unknown), or no_owner (low, and nobody answers for the site behind the colour), or none (no site on record).';

@@ -1,361 +1,213 @@
--- needs: parameter, site, camera, grid_cell, key_risk_area
--- Days within which a check is due at a site of this colour; not graded counts as orange.
-CREATE FUNCTION analysis.check_days(colour text) RETURNS double precision
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT analysis.parameter_value('check_days_' || coalesce(colour, 'orange'))
-$$;
-COMMENT ON FUNCTION analysis.check_days IS '按颜色的检查周期（天）; days within which a check is due, by colour.';
+-- needs: parameter, risk_constants, risk_site_of, duty_lead, camera
+-- The terms of the score, in the order of the arrays of points.
+CREATE VIEW analysis.risk_term AS
+SELECT t.place, t.term, t.zh, t.en
+FROM (
+    VALUES
+        (1, 'inherent', '固有危险、人数与脆弱性', 'inherent hazard, people and vulnerability'),
+        (2, 'unlicensed_work', '已核实的无证动火作业', 'confirmed unlicensed hot work'),
+        (3, 'hazard_major', '未销号的重大隐患', 'open major hazard'),
+        (4, 'hazard_serious', '未销号的较大隐患', 'open serious hazard'),
+        (5, 'hazard_general', '未销号的一般隐患', 'open general hazard'),
+        (6, 'hazard_closed', '近期销号的隐患', 'hazards closed lately'),
+        (7, 'incident_confirmed', '已核实的 AI 事件', 'confirmed AI event'),
+        (8, 'incident_unreviewed', '待核实的 AI 事件', 'AI event not reviewed yet'),
+        (9, 'no_check', '检查超期或无记录', 'check overdue or unknown'),
+        (10, 'no_self_check', '自查超期或无记录', 'self-check overdue or unknown'),
+        (11, 'no_certificates', '证件未核验', 'certificates not verified'),
+        (12, 'no_camera', '没有在线摄像机看到', 'no online camera sees it'),
+        (13, 'no_worker', '没有网格员', 'no grid worker')
+) AS t (place, term, zh, en);
+COMMENT ON VIEW analysis.risk_term IS '风险分的组成项; the terms of a risk score: what is inherent, what was found, and what each missing part of control adds.';
 
-CREATE FUNCTION analysis.risk_level(score double precision) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION analysis.risk_reasons(points double precision[]) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_agg(
+        jsonb_build_object('key', q.term, 'zh', q.zh, 'en', q.en, 'points', round(q.points::numeric, 2)) ORDER BY q.points DESC, q.term
+    )
+    FROM (
+        SELECT t.term, t.zh, t.en, p.points
+        FROM unnest(points) WITH ORDINALITY AS p (points, place)
+        JOIN analysis.risk_term AS t ON t.place = p.place
+        WHERE p.points IS NOT NULL
+        ORDER BY p.points DESC, t.term
+        LIMIT 3
+    ) AS q
+$$;
+COMMENT ON FUNCTION analysis.risk_reasons IS '三条最大的组成项; the three largest terms of a score, by their points.';
+
+-- What a map shows: missing data never look calm. Red and orange stay what they are; a lower level of which all is old or
+-- unknown is "no data", and a low one for which nobody answers "no owner".
+CREATE FUNCTION analysis.risk_look(level text, lacks_data boolean, has_duty_gap boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
-        WHEN score >= analysis.parameter_value('risk_red_from') THEN 'red'
-        WHEN score >= analysis.parameter_value('risk_orange_from') THEN 'orange'
-        WHEN score >= analysis.parameter_value('risk_yellow_from') THEN 'yellow'
-        WHEN score IS NOT NULL THEN 'blue'
+        WHEN level IN ('red', 'orange') THEN level
+        WHEN level IS NULL THEN 'none'
+        WHEN lacks_data THEN 'no_data'
+        WHEN level = 'blue' AND has_duty_gap THEN 'no_owner'
+        ELSE level
     END
 $$;
-COMMENT ON FUNCTION analysis.risk_level IS '风险分对应的颜色; colour of a score, NULL for NULL.';
+COMMENT ON FUNCTION analysis.risk_look IS '地图上的样子：等级，或无数据、无人负责; what a map shows: red | orange | yellow | blue | no_owner | no_data; none = no site on record.';
 
--- Score and colour of every active site (of one cell where it is named):
---   I = H^0.5 · E^0.3 · V^0.2;  D = 1 − exp(−raw/10);  R = 100 · (1 − (1−I)(1−D)) · (1 − 0.3·C).
-CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
+-- How much is known of a site, and how new it is, 0 to 1 (docs/risk.md).
+CREATE FUNCTION analysis.risk_confidence(
+    unknown_parts text[], newest_data_at timestamptz, moment timestamptz, k analysis.risk_constants
+) RETURNS double precision LANGUAGE sql STABLE AS $$
+    SELECT
+        (
+            CASE WHEN 'hazard_level' = ANY (unknown_parts) THEN 0 ELSE (k).known_hazard_level END
+            + CASE WHEN 'people' = ANY (unknown_parts) THEN 0 ELSE (k).known_people END
+            + CASE WHEN 'vulnerability' = ANY (unknown_parts) THEN 0 ELSE (k).known_vulnerability END
+            + CASE WHEN 'check' = ANY (unknown_parts) THEN 0 ELSE (k).known_check END
+            + CASE WHEN 'self_check' = ANY (unknown_parts) THEN 0 ELSE (k).known_self_check END
+            + CASE WHEN 'certificates' = ANY (unknown_parts) THEN 0 ELSE (k).known_certificates END
+            + CASE WHEN 'cell' = ANY (unknown_parts) THEN 0 ELSE (k).known_cell END
+        )
+        * (
+            1 - (k).fresh_share
+            + (k).fresh_share * CASE
+                WHEN newest_data_at IS NULL THEN 0
+                ELSE power(2, -greatest(0, date_part('epoch', moment - newest_data_at) / 86400 - (k).fresh_days) / (k).fresh_half_life)
+            END
+        )
+$$;
+COMMENT ON FUNCTION analysis.risk_confidence IS '可信度 0–1：已知部分 × 数据新鲜度; confidence of a score, 0 to 1: the weights of what is known, times how new the newest data are.';
+
+-- Formula, constants and units that kept scores hang on, in a short text.
+CREATE FUNCTION analysis.risk_versions() RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT
+        coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '')
+        || ' constants ' || (SELECT count(*) || '/' || coalesce(date_part('epoch', max(v.valid_from)), 0) FROM analysis.parameter_version AS v)
+        || ' units ' || coalesce((SELECT v.version FROM territory.layer_version AS v WHERE v.layer = 'unit'), 0)
+        || ' zone ' || coalesce((SELECT c.timezone FROM territory.city AS c), '')
+$$;
+COMMENT ON FUNCTION analysis.risk_versions IS '保存的风险分所依据的公式、常数与区划; what kept scores hang on: formula, constants, units.';
+
+CREATE FUNCTION analysis.risk_is_kept() RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM registry.risk_made_from AS m WHERE m.versions = analysis.risk_versions())
+        AND NOT EXISTS (SELECT FROM registry.risk_due AS d WHERE d.site_id IS NULL AND d.cell_code IS NULL)
+$$;
+COMMENT ON FUNCTION analysis.risk_is_kept IS '保存的风险分是否可用; whether the kept scores can be used (sites that are due apart).';
+
+-- OFFSET 0 keeps it no join of shapes, which takes long to plan.
+CREATE FUNCTION analysis.sites_under(cameras bigint[]) RETURNS TABLE (site_id bigint)
+LANGUAGE sql STABLE ROWS 100 AS $$
+    SELECT DISTINCT s.id
+    FROM registry.camera AS c
+    CROSS JOIN LATERAL (
+        SELECT k.id FROM registry.site AS k WHERE k.geom && c.ground AND ST_Intersects(c.ground, k.geom)
+        UNION ALL
+        SELECT a.site_id FROM registry.key_risk_area AS a WHERE a.geom && c.ground AND ST_Intersects(a.geom, c.ground)
+        OFFSET 0
+    ) AS s
+    WHERE c.id = ANY (cameras)
+$$;
+COMMENT ON FUNCTION analysis.sites_under IS '这些摄像机视域内的场所（含其重点风险源区域）; sites that these cameras would see, or some of whose key risk areas.';
+
+-- Sites whose kept score is old: something of theirs was changed, the clock has passed a step, or a camera that sees them
+-- went on line or off.
+CREATE FUNCTION analysis.risk_due_sites() RETURNS TABLE (site_id bigint)
+LANGUAGE sql STABLE AS $$
+    WITH flipped AS MATERIALIZED (
+        SELECT coalesce(o.camera_id, n.camera_id) AS id
+        FROM (SELECT c.id AS camera_id FROM analysis.camera_at(now()) AS c WHERE c.is_online AND c.sector IS NOT NULL) AS o
+        FULL JOIN registry.risk_online AS n ON n.camera_id = o.camera_id
+        WHERE o.camera_id IS NULL OR n.camera_id IS NULL
+    )
+    SELECT d.site_id FROM registry.risk_due AS d WHERE d.site_id IS NOT NULL
+    UNION
+    SELECT r.site_id FROM registry.site_risk AS r WHERE r.exact_until <= now()
+    UNION
+    SELECT u.site_id FROM analysis.sites_under(ARRAY(SELECT f.id FROM flipped AS f)) AS u
+$$;
+COMMENT ON FUNCTION analysis.risk_due_sites IS '保存的分数已过时的场所; sites whose kept score is old, and is worked out anew when it is asked for.';
+
+-- The same columns as analysis.risk_site_of, of some cells or of all: for the present from the kept rows, and only what is
+-- due worked out; for any other moment worked out.
+CREATE FUNCTION analysis.risk_state(
+    moment timestamptz, only_cells text[] DEFAULT NULL, constants timestamptz DEFAULT NULL, only_sites bigint[] DEFAULT NULL
+) RETURNS TABLE (
+    site_id bigint, town_code text, cell_code text, rule_code text, inherent double precision, raw double precision,
+    dynamic double precision, control double precision, score double precision, level text, override_reason text,
+    points double precision[], unknown_parts text[], has_worker boolean, is_stale boolean, newest_data_at timestamptz,
+    is_seen boolean, exact_until timestamptz
+) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET work_mem = '64MB' SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    due bigint[];
+BEGIN
+    IF moment <> now() OR constants <> now() OR NOT analysis.risk_is_kept() THEN
+        RETURN QUERY SELECT * FROM analysis.risk_site_of(
+            moment,
+            CASE
+                WHEN only_sites IS NOT NULL THEN only_sites
+                WHEN only_cells IS NOT NULL THEN ARRAY(SELECT s.id FROM registry.site AS s WHERE s.cell_code = ANY (only_cells))
+            END,
+            constants
+        );
+        RETURN;
+    END IF;
+    due := ARRAY(SELECT d.site_id FROM analysis.risk_due_sites() AS d);
+    IF only_cells IS NULL AND only_sites IS NULL AND cardinality(due) > 100000 THEN
+        RETURN QUERY SELECT * FROM analysis.risk_site_of(moment);
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT
+        r.site_id, r.town_code, r.cell_code, r.rule_code, r.inherent, r.raw, r.dynamic, r.control, r.score, r.level, r.override_reason,
+        r.points, r.unknown_parts, r.has_worker, r.is_stale, r.newest_data_at, r.is_seen, r.exact_until
+    FROM registry.site_risk AS r
+    WHERE r.is_active AND (only_cells IS NULL OR r.cell_code = ANY (only_cells)) AND (only_sites IS NULL OR r.site_id = ANY (only_sites))
+        AND r.site_id <> ALL (due);
+    IF only_sites IS NOT NULL AND cardinality(due) > 0 THEN
+        due := ARRAY(SELECT o.id FROM unnest(only_sites) AS o (id) WHERE o.id = ANY (due));
+    END IF;
+    IF only_cells IS NOT NULL AND cardinality(due) > 0 THEN
+        due := ARRAY(SELECT s.id FROM registry.site AS s WHERE s.cell_code = ANY (only_cells) AND s.id = ANY (due));
+    END IF;
+    IF cardinality(due) > 0 THEN
+        RETURN QUERY SELECT * FROM analysis.risk_site_of(moment, due);
+    END IF;
+END $$;
+COMMENT ON FUNCTION analysis.risk_state IS '各场所风险分：当前时刻取保存的行，已过时的现算；其他时刻现算; scores of all sites, or of those of some cells, or of some (only_sites): for now() from kept rows, what is due worked out; for another moment, or other constants, all worked out.';
+
+-- Score and colour of every active site (of one cell where it is named) with its reasons. `constants`: those in force at that
+-- moment instead of those at `moment` ("by today's constants").
+CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     site_id bigint, inherent double precision, raw double precision, dynamic double precision,
     control double precision, score double precision, level text,
     override_reason text, override_zh text, override_en text,
     reasons jsonb, unknown_parts text[], has_duty_gap boolean, is_stale boolean,
-    newest_data_at timestamptz, is_seen boolean, cell_code text, town_code text, as_of timestamptz
+    newest_data_at timestamptz, is_seen boolean, cell_code text, town_code text, as_of timestamptz, confidence double precision, look text
 ) LANGUAGE sql STABLE AS $$
-    -- The constants, as one row.
-    WITH k AS MATERIALIZED (
-        SELECT
-            max(p.value) FILTER (WHERE p.name = 'risk_power_h') AS power_h,
-            max(p.value) FILTER (WHERE p.name = 'risk_power_e') AS power_e,
-            max(p.value) FILTER (WHERE p.name = 'risk_power_v') AS power_v,
-            analysis.parameter_value('risk_raw_scale') AS raw_scale,
-            analysis.parameter_value('risk_w_general') AS w_general,
-            analysis.parameter_value('risk_w_serious') AS w_serious,
-            analysis.parameter_value('risk_w_major') AS w_major,
-            analysis.parameter_value('risk_w_incident') AS w_incident,
-            analysis.parameter_value('risk_c_unreviewed') AS c_unreviewed,
-            analysis.parameter_value('risk_overdue_full_days') AS overdue_full_days,
-            analysis.parameter_value('risk_half_life_hazard') AS half_life_hazard,
-            analysis.parameter_value('risk_half_life_incident') AS half_life_incident,
-            make_interval(secs => 3600 * analysis.parameter_value('risk_unreviewed_hours')) AS unreviewed_for,
-            analysis.parameter_value('risk_control_share') AS control_share,
-            analysis.parameter_value('risk_control_check') AS c_check,
-            analysis.parameter_value('risk_control_self_check') AS c_self_check,
-            analysis.parameter_value('risk_control_certificates') AS c_certificates,
-            analysis.parameter_value('risk_control_camera') AS c_camera,
-            analysis.parameter_value('risk_control_worker') AS c_worker,
-            analysis.parameter_value('risk_red_from') AS red_from,
-            analysis.parameter_value('risk_orange_from') AS orange_from,
-            analysis.parameter_value('risk_yellow_from') AS yellow_from,
-            make_interval(secs => 86400 * analysis.parameter_value('risk_stale_days')) AS stale_after,
-            analysis.parameter_value('seen_fraction_min') AS seen_fraction_min
-        FROM analysis.parameter AS p
-    ),
-    -- Grades as numbers. What is not known is taken as rather high (see analysis.parameter), never as low.
-    grade (part, grade, value) AS MATERIALIZED (
-        SELECT split_part(p.name, '_', 2), split_part(p.name, '_', 3), p.value
-        FROM analysis.parameter AS p WHERE p.name LIKE 'risk\_h\_%' OR p.name LIKE 'risk\_v\_%'
-    ),
-    people_band (low, high, value) AS MATERIALIZED (
-        VALUES
-            (0, 9, analysis.parameter_value('risk_e_under_10')),
-            (10, 49, analysis.parameter_value('risk_e_under_50')),
-            (50, 199, analysis.parameter_value('risk_e_under_200')),
-            (200, 999, analysis.parameter_value('risk_e_under_1000')),
-            (1000, 2147483647, analysis.parameter_value('risk_e_over_1000'))
-    ),
-    check_due (colour, span) AS MATERIALIZED (
-        SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
-        FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
-    ),
-    site AS MATERIALIZED (
-        SELECT
-            s.id, s.cell_code, s.town_code, s.hazard_level, s.people, s.vulnerability, s.duty_status,
-            s.last_check_at, s.last_self_check_at, s.last_visit_at
-        FROM analysis.site_at(moment, only_cell) AS s
-    ),
-    worker AS (
-        SELECT DISTINCT g.cell_code
-        FROM duty.grid_staff AS g
-        WHERE g.role = 'worker' AND g.assigned_from <= (SELECT analysis.city_date(moment))
-            AND (g.assigned_to IS NULL OR g.assigned_to > (SELECT analysis.city_date(moment)))
-    ),
-    -- A site is seen when an online camera sees its point or 60 % of one of its key risk areas.
-    seen AS (
-        SELECT s.id
-        FROM analysis.online_sector_at(moment) AS o
-        JOIN registry.site AS s ON s.geom && o.sector AND ST_Intersects(o.sector, s.geom)
-        UNION
-        SELECT a.site_id FROM analysis.key_risk_area_at(moment) AS a, k WHERE a.seen_fraction >= k.seen_fraction_min
-    ),
-    -- The newest certificate of each holder and job must be verified and valid; a site without any is unknown.
-    certificate AS (
-        SELECT n.site_id, bool_and(n.is_good) AS all_good
-        FROM (
-            SELECT DISTINCT ON (c.site_id, c.holder_hash, c.job_class)
-                c.site_id,
-                coalesce(c.verified_result = 'valid' AND c.verified_at <= moment, false)
-                    AND c.valid_to >= (SELECT analysis.city_date(moment)) AS is_good
-            FROM registry.certificate AS c
-            WHERE c.issued_on <= (SELECT analysis.city_date(moment))
-            ORDER BY c.site_id, c.holder_hash, c.job_class, c.valid_to DESC
-        ) AS n
-        GROUP BY n.site_id
-    ),
-    hazard AS (
-        SELECT
-            h.site_id, h.class, h.is_unlicensed_work, h.found_at, h.found_by,
-            CASE WHEN h.closed_at <= moment THEN h.closed_at END AS closed_at,
-            h.deadline
-        FROM inspection.hazard AS h WHERE h.found_at <= moment
-    ),
-    -- Incidents as they stood then: a review or an end that came later had not happened yet.
-    incident AS (
-        SELECT
-            i.id, coalesce(i.site_id, a.site_id) AS site_id, i.class, i.peak_score, i.permit_id,
-            i.first_seen_at, least(i.last_seen_at, moment) AS last_seen_at,
-            CASE WHEN coalesce(i.reviewed_at <= moment, true) THEN i.review ELSE 'unreviewed' END AS review,
-            CASE WHEN i.state = 'closed' AND coalesce(i.closed_at, i.last_seen_at) <= moment
-                THEN coalesce(i.closed_at, i.last_seen_at) END AS closed_at
-        FROM watch.incident AS i
-        LEFT JOIN registry.key_risk_area AS a ON a.id = i.key_risk_area_id
-        WHERE i.state <> 'candidate' AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
-    ),
-    -- Confirmed hot work without a permit, until it is accepted: by closing the hazard that was written for it,
-    -- or by an administrative inspection that found the site in order afterwards.
-    unlicensed AS (
-        SELECT
-            i.id, i.site_id, i.last_seen_at,
-            -- The hazard that officers wrote for this incident takes its place in the sum.
-            EXISTS (
-                SELECT 1 FROM inspection.hazard AS h
-                WHERE h.site_id = i.site_id AND h.is_unlicensed_work AND h.found_at <= moment
-                    AND h.found_at >= i.first_seen_at AND h.found_at < i.first_seen_at + interval '3 days'
-            ) AS is_written,
-            (
-                SELECT min(v.done_at) FROM inspection.visit AS v
-                WHERE v.site_id = i.site_id AND v.kind = 'admin_inspection' AND v.outcome = 'ok'
-                    AND v.done_at > i.last_seen_at AND v.done_at <= moment
-            ) AS accepted_at
-        FROM incident AS i
-        WHERE i.class IN ('welding_arc', 'sparks') AND i.review = 'confirmed' AND i.permit_id IS NULL
-    ),
-    -- Everything that adds to raw: one row a term, with whether people have confirmed it.
-    term AS (
-        SELECT
-            h.site_id,
-            CASE
-                WHEN h.closed_at IS NOT NULL THEN 'hazard_closed'
-                WHEN h.is_unlicensed_work THEN 'unlicensed_work'
-                ELSE 'hazard_' || h.class
-            END AS key,
-            CASE
-                WHEN h.is_unlicensed_work OR h.class = 'major' THEN k.w_major
-                WHEN h.class = 'serious' THEN k.w_serious
-                ELSE k.w_general
-            END
-            * CASE
-                WHEN h.closed_at IS NULL THEN
-                    1 + least(1, greatest(0, coalesce(extract(epoch FROM moment - h.deadline), 0)) / 86400 / k.overdue_full_days)
-                ELSE power(2, -extract(epoch FROM moment - h.closed_at) / 86400 / k.half_life_hazard)
-            END AS points,
-            true AS is_confirmed,
-            CASE
-                WHEN h.closed_at IS NULL AND h.is_unlicensed_work THEN 'unlicensed_work'
-                WHEN h.closed_at IS NULL AND h.class = 'major' THEN 'major_hazard_open'
-            END AS red_because,
-            coalesce(h.closed_at, h.found_at) AS known_at
-        FROM hazard AS h CROSS JOIN k
-        UNION ALL
-        SELECT
-            u.site_id,
-            CASE WHEN u.accepted_at IS NULL THEN 'unlicensed_work' ELSE 'hazard_closed' END,
-            CASE
-                WHEN u.is_written THEN 0
-                WHEN u.accepted_at IS NULL THEN k.w_major
-                ELSE k.w_major * power(2, -extract(epoch FROM moment - u.accepted_at) / 86400 / k.half_life_hazard)
-            END,
-            true,
-            CASE WHEN u.accepted_at IS NULL AND NOT u.is_written THEN 'unlicensed_work' END,
-            coalesce(u.accepted_at, u.last_seen_at)
-        FROM unlicensed AS u CROSS JOIN k
-        UNION ALL
-        -- Other incidents: a confirmed one counts 1, an unreviewed one half its score for a day, false and permitted nothing.
-        -- Hot work under a permit of its place and time counts nothing until people have looked at it.
-        SELECT
-            i.site_id,
-            CASE WHEN i.review = 'confirmed' THEN 'incident_confirmed' ELSE 'incident_unreviewed' END,
-            k.w_incident
-            * CASE
-                WHEN i.review = 'confirmed' THEN 1
-                WHEN i.review = 'unreviewed' AND NOT (i.class IN ('welding_arc', 'sparks') AND i.permit_id IS NOT NULL) THEN
-                    CASE WHEN moment - i.last_seen_at < k.unreviewed_for THEN k.c_unreviewed * i.peak_score ELSE 0 END
-                ELSE 0
-            END
-            * CASE
-                WHEN i.closed_at IS NULL THEN 1
-                ELSE power(2, -extract(epoch FROM moment - i.closed_at) / 86400 / k.half_life_incident)
-            END,
-            i.review <> 'unreviewed',
-            NULL,
-            i.last_seen_at
-        FROM incident AS i CROSS JOIN k
-        WHERE NOT EXISTS (SELECT 1 FROM unlicensed AS u WHERE u.id = i.id)
-    ),
-    raw AS (
-        SELECT
-            t.site_id,
-            sum(t.points) AS raw,
-            coalesce(sum(t.points) FILTER (WHERE t.is_confirmed), 0) AS raw_confirmed,
-            min(t.red_because) AS red_because,  -- the alphabet puts the open major hazard first
-            max(t.known_at) AS known_at
-        FROM term AS t
-        GROUP BY t.site_id
-    ),
-    part AS (
-        SELECT
-            s.id AS site_id, s.cell_code, s.town_code,
-            power(h.value, k.power_h) * power(coalesce(b.value, e.value), k.power_e) * power(v.value, k.power_v) AS inherent,
-            coalesce(r.raw, 0) AS raw,
-            coalesce(r.raw_confirmed, 0) AS raw_confirmed,
-            r.red_because,
-            coalesce(s.last_check_at > moment - d.span, false) AS has_check,
-            coalesce(s.last_self_check_at > moment - d.span, false) AS has_self_check,
-            coalesce(c.all_good, false) AS has_certificates,
-            n.id IS NOT NULL AS is_seen,
-            w.cell_code IS NOT NULL AS has_worker,
-            array_remove(ARRAY[
-                CASE WHEN s.hazard_level IS NULL THEN 'hazard_level' END,
-                CASE WHEN s.people IS NULL THEN 'people' END,
-                CASE WHEN s.vulnerability IS NULL THEN 'vulnerability' END,
-                CASE WHEN s.last_check_at IS NULL THEN 'check' END,
-                CASE WHEN s.last_self_check_at IS NULL THEN 'self_check' END,
-                CASE WHEN c.site_id IS NULL THEN 'certificates' END,
-                CASE WHEN s.cell_code IS NULL THEN 'cell' END
-            ], NULL) AS unknown_parts,
-            s.duty_status <> 'confirmed' OR w.cell_code IS NULL AS has_duty_gap,
-            greatest(s.last_visit_at, r.known_at) AS newest_data_at
-        FROM site AS s
-        CROSS JOIN k
-        JOIN grade AS h ON h.part = 'h' AND h.grade = coalesce(s.hazard_level, 'unknown')
-        JOIN grade AS v ON v.part = 'v' AND v.grade = coalesce(s.vulnerability, 'unknown')
-        LEFT JOIN people_band AS b ON s.people BETWEEN b.low AND b.high
-        CROSS JOIN (SELECT analysis.parameter_value('risk_e_unknown') AS value OFFSET 0) AS e
-        JOIN check_due AS d ON d.colour = coalesce(s.hazard_level, 'orange')
-        LEFT JOIN raw AS r ON r.site_id = s.id
-        LEFT JOIN certificate AS c ON c.site_id = s.id
-        LEFT JOIN seen AS n ON n.id = s.id
-        LEFT JOIN worker AS w ON w.cell_code = s.cell_code
-    ),
-    formula AS (
-        SELECT
-            p.*,
-            1 - exp(-p.raw / k.raw_scale) AS dynamic,
-            1 - exp(-p.raw_confirmed / k.raw_scale) AS dynamic_confirmed,
-            k.c_check * p.has_check::integer + k.c_self_check * p.has_self_check::integer
-            + k.c_certificates * p.has_certificates::integer + k.c_camera * p.is_seen::integer
-            + k.c_worker * p.has_worker::integer AS control
-        FROM part AS p CROSS JOIN k
-    ),
-    scored AS (
-        SELECT
-            f.*,
-            100 * (1 - (1 - f.inherent) * (1 - f.dynamic)) * (1 - k.control_share * f.control) AS full_score,
-            100 * (1 - (1 - f.inherent) * (1 - f.dynamic_confirmed)) * (1 - k.control_share * f.control) AS confirmed_score
-        FROM formula AS f CROSS JOIN k
-    ),
-    -- Leads that nobody has confirmed raise the colour by one step at most: the score stops just below the next one.
-    capped AS (
-        SELECT
-            s.*,
-            least(
-                s.full_score,
-                CASE
-                    WHEN s.confirmed_score >= k.orange_from THEN 100
-                    WHEN s.confirmed_score >= k.yellow_from THEN k.red_from - 0.01
-                    ELSE k.orange_from - 0.01
-                END
-            ) AS score
-        FROM scored AS s CROSS JOIN k
-    ),
-    -- The score as a sum: what is inherent, what was found, and what each missing control adds. "Why, and what would change it."
-    addend AS (
-        SELECT c.site_id, 'inherent' AS key, 100 * c.inherent * (1 - k.control_share) AS points
-        FROM capped AS c CROSS JOIN k
-        UNION ALL
-        SELECT c.site_id, t.key, 100 * (1 - c.inherent) * c.dynamic * (1 - k.control_share) * sum(t.points) / c.raw
-        FROM capped AS c CROSS JOIN k JOIN term AS t ON t.site_id = c.site_id AND t.points > 0
-        GROUP BY c.site_id, t.key, c.inherent, c.dynamic, c.raw, k.control_share
-        UNION ALL
-        SELECT c.site_id, m.key, 100 * (1 - (1 - c.inherent) * (1 - c.dynamic)) * k.control_share * m.weight
-        FROM capped AS c CROSS JOIN k
-        CROSS JOIN LATERAL (
-            VALUES
-                ('no_check', c.has_check, k.c_check), ('no_self_check', c.has_self_check, k.c_self_check),
-                ('no_certificates', c.has_certificates, k.c_certificates), ('no_camera', c.is_seen, k.c_camera),
-                ('no_worker', c.has_worker, k.c_worker)
-        ) AS m (key, has_it, weight)
-        WHERE NOT m.has_it
-    ),
-    addend_name (key, zh, en) AS (
-        VALUES
-            ('inherent', '固有危险、人数与脆弱性', 'inherent hazard, people and vulnerability'),
-            ('unlicensed_work', '已核实的无证动火作业', 'confirmed unlicensed hot work'),
-            ('hazard_major', '未销号的重大隐患', 'open major hazard'),
-            ('hazard_serious', '未销号的较大隐患', 'open serious hazard'),
-            ('hazard_general', '未销号的一般隐患', 'open general hazard'),
-            ('hazard_closed', '近期销号的隐患', 'hazards closed lately'),
-            ('incident_confirmed', '已核实的 AI 事件', 'confirmed AI event'),
-            ('incident_unreviewed', '待核实的 AI 事件', 'AI event not reviewed yet'),
-            ('no_check', '检查超期或无记录', 'check overdue or unknown'),
-            ('no_self_check', '自查超期或无记录', 'self-check overdue or unknown'),
-            ('no_certificates', '证件未核验', 'certificates not verified'),
-            ('no_camera', '没有在线摄像机看到', 'no online camera sees it'),
-            ('no_worker', '没有网格员', 'no grid worker')
-    ),
-    reason AS (
-        SELECT
-            q.site_id,
-            jsonb_agg(
-                jsonb_build_object('key', q.key, 'zh', n.zh, 'en', n.en, 'points', round(q.points::numeric, 2))
-                ORDER BY q.points DESC, q.key
-            ) AS reasons
-        FROM (
-            SELECT a.*, row_number() OVER (PARTITION BY a.site_id ORDER BY a.points DESC, a.key) AS place FROM addend AS a
-        ) AS q
-        JOIN addend_name AS n ON n.key = q.key
-        WHERE q.place <= 3
-        GROUP BY q.site_id
-    )
     SELECT
-        c.site_id, c.inherent, c.raw, c.dynamic, c.control, c.score,
-        CASE
-            WHEN c.red_because IS NOT NULL THEN 'red'
-            WHEN c.score >= k.red_from THEN 'red'
-            WHEN c.score >= k.orange_from THEN 'orange'
-            WHEN c.score >= k.yellow_from THEN 'yellow'
-            ELSE 'blue'
+        r.site_id, r.inherent, r.raw, r.dynamic, r.control, r.score, r.level,
+        r.override_reason,
+        CASE r.override_reason
+            WHEN 'major_hazard_open' THEN '重大隐患未验收销号'
+            WHEN 'unlicensed_work' THEN '已核实无证动火，未验收'
+            WHEN 'unreviewed_capped' THEN '未核实线索最多升一级'
         END,
-        coalesce(c.red_because, CASE WHEN c.score < c.full_score THEN 'unreviewed_capped' END),
-        CASE
-            WHEN c.red_because = 'major_hazard_open' THEN '重大隐患未验收销号'
-            WHEN c.red_because = 'unlicensed_work' THEN '已核实无证动火，未验收'
-            WHEN c.score < c.full_score THEN '未核实线索最多升一级'
+        CASE r.override_reason
+            WHEN 'major_hazard_open' THEN 'open major hazard, not accepted yet'
+            WHEN 'unlicensed_work' THEN 'confirmed unlicensed hot work, not accepted yet'
+            WHEN 'unreviewed_capped' THEN 'leads not reviewed raise one step at most'
         END,
-        CASE
-            WHEN c.red_because = 'major_hazard_open' THEN 'open major hazard, not accepted yet'
-            WHEN c.red_because = 'unlicensed_work' THEN 'confirmed unlicensed hot work, not accepted yet'
-            WHEN c.score < c.full_score THEN 'leads not reviewed raise one step at most'
-        END,
-        r.reasons, c.unknown_parts, c.has_duty_gap,
-        coalesce(c.newest_data_at <= moment - k.stale_after, true),
-        c.newest_data_at, c.is_seen, c.cell_code, c.town_code, moment
-    FROM capped AS c CROSS JOIN k
-    LEFT JOIN reason AS r ON r.site_id = c.site_id
+        analysis.risk_reasons(r.points), r.unknown_parts,
+        coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker,
+        r.is_stale, r.newest_data_at, r.is_seen, r.cell_code, r.town_code, moment,
+        analysis.risk_confidence(
+            r.unknown_parts, r.newest_data_at, moment, (SELECT k FROM analysis.risk_constants_at(coalesce(constants, moment)) AS k)
+        ),
+        analysis.risk_look(
+            r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+            coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
+        )
+    FROM analysis.risk_state(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants) AS r
+    LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
 $$;
 CREATE VIEW analysis.risk_site AS SELECT * FROM analysis.risk_site_at(now());
 COMMENT ON VIEW analysis.risk_site IS '场所风险：固有、动态、管控、得分、颜色与三条主要原因; risk of each active site with its three largest reasons.';
@@ -363,7 +215,9 @@ COMMENT ON COLUMN analysis.risk_site.inherent IS 'I = H^0.5 · E^0.3 · V^0.2, 0
 COMMENT ON COLUMN analysis.risk_site.raw IS 'Weighted open hazards and incidents, and closed ones decaying.';
 COMMENT ON COLUMN analysis.risk_site.dynamic IS 'D = 1 − exp(−raw/10), 0 to 1.';
 COMMENT ON COLUMN analysis.risk_site.control IS 'C: sum of the control parts in place, 0 to 1. A part that is not known counts 0.';
-COMMENT ON COLUMN analysis.risk_site.score IS 'R = 100·(1−(1−I)(1−D))·(1−0.3·C); leads not reviewed raise it by one colour at most.';
+COMMENT ON COLUMN analysis.risk_site.score IS 'R = 100·(1−(1−I)(1−D))·(1−0.3·C); leads not reviewed raise it by one colour at most. Kept rows differ by risk_drift_points at most.';
 COMMENT ON COLUMN analysis.risk_site.override_reason IS 'major_hazard_open | unlicensed_work (red until accepted) | unreviewed_capped; NULL = by score.';
 COMMENT ON COLUMN analysis.risk_site.unknown_parts IS 'What is not known about the site; taken as rather high, never as low.';
 COMMENT ON COLUMN analysis.risk_site.is_stale IS 'Newest data older than risk_stale_days, or none.';
+COMMENT ON COLUMN analysis.risk_site.look IS 'What a map shows: the level, or no_data (low or moderate, and all old or unknown), or no_owner (low, and nobody answers).';
+COMMENT ON COLUMN analysis.risk_site.confidence IS '0 to 1: the weights of what is known, times how new the newest data are (docs/risk.md).';

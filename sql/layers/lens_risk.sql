@@ -1,6 +1,7 @@
--- Class, score and hatching of each cell: hatched where nobody answers for the site behind the colour, or all is old.
+-- Class, score and hatching of each cell (analysis.risk_look): hatched where nobody answers for the site behind the colour, or
+-- all is old, or something unknown.
 SELECT
-    r.cell_no, coalesce(r.level, 'none') AS class, round(r.score::numeric, 1)::double precision AS score,
+    r.cell_no, r.look AS class, round(r.score::numeric, 1)::double precision AS score,
     CASE
         WHEN r.level IS NULL THEN NULL
         WHEN r.top_has_duty_gap THEN 'duty_gap'

@@ -39,6 +39,7 @@ from geoapp.database.connection import connect
 from layers import http
 from layers.catalogue import DECLARED
 from layers.declaration import GROUPS, Layer
+from layers.expected_events import keep_expected_events
 from layers.export import export_layer
 from layers.registry import LAYERS
 from layers.tile_query import tile_query
@@ -94,6 +95,13 @@ def walk(cluster: PrivateCluster, tmp_path_factory: pytest.TempPathFactory) -> I
                 (town, Jsonb(proposal(owner, x))),
             )
         owner.execute("INSERT INTO territory.changeset (title, town_code, proposal) VALUES ('空', %s, '{\"n\": 1}')", (TOWN_A,))
+            owner.execute(
+                "INSERT INTO watch.reported_event (local_id, kind, happened_at, geom, town_code) SELECT %(town)s || n, 'fire',"
+                " now() - n * interval '3 days', ST_SetSRID(ST_MakePoint(%(x)s, 3400100), 4549), %(town)s FROM generate_series(1, 40) AS n",
+                {"town": town, "x": 620000 + x},
+            )
+        owner.execute("SELECT analysis.keep_risk_surface()")
+        keep_expected_events(owner)
         owner.execute("INSERT INTO territory.base_feature (kind, geom) SELECT 'sea', geom FROM territory.grid_cell LIMIT 1")
         callers = [
             caller(owner, "district", ["committee", "planner"]),
@@ -287,7 +295,8 @@ def test_a_town_sees_its_own_rows_and_counts_only(walk: Walk, name: str) -> None
         there = next((f["id"] for f in rows["district"] if f["properties"].get("town_code") == other), None)
         if there is not None:
             assert walk.get(f"/identify/{name}/{there}.json", who).status_code == 404
-    if name in ("cell", "site", "camera", "incident", "incident_past", "risk_site", "coverage_gap", "observed_hours", "changeset"):
+    if name in ("cell", "site", "camera", "incident", "incident_past", "risk_site", "coverage_gap", "observed_hours", "changeset",
+                "event_surface", "risk_rate"):
         assert ids["town_a"].isdisjoint(ids["town_b"])
 
 

@@ -204,8 +204,8 @@ def test_lens_has_a_class_for_every_cell(client: TestClient, town: Connection, n
 def test_lens_says_what_the_views_say(client: TestClient, town: Connection) -> None:
     moment = NOW.isoformat()
     said = client.get("/lens/risk.json", params={"as_of": moment}).json()
-    rows = town.execute("SELECT cell_no, level FROM analysis.risk_cell_at(%s)", (NOW,)).fetchall()
-    assert said["classes"] == {str(r["cell_no"]): r["level"] or "none" for r in rows}
+    rows = town.execute("SELECT cell_no, look FROM analysis.risk_cell_at(%s)", (NOW,)).fetchall()
+    assert said["classes"] == {str(r["cell_no"]): r["look"] for r in rows}
     assert said["as_of"] == moment
     # One major hazard: its cell is orange at least though the score alone would say less.
     assert said["counts"]["none"] == 9
