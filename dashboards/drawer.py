@@ -7,67 +7,55 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboards import shell
+from dashboards import declared_drawer, shell
 from dashboards.board import Board, Row, cell_code, clock, number
+from dashboards.drawer_parts import Place, facts, head, part
 from dashboards.evidence import sees_it_whole
-from dashboards.texts import Language, catalogue, either, group, t, word
+from dashboards.texts import Language, either, group, t, word
 from geoapp.access.caller import acting, caller_or_none
 from layers import answers
 
-Place = dict[str, Any]
 # Longer lists say how many more there are.
 SHOWN = 8
 
 
-def content(board: Board, kind: str, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None]:
+def content(
+    board: Board, kind: str, key: str, lang: Language, zone: str, as_of: datetime | None = None
+) -> tuple[list[Any], Place | None]:
     """The drawer's children for `kind:key`, and where the thing is ({lat, lon, zoom} in degrees) or None.
 
-    Raises psycopg.Error or PoolTimeout when the database is away.
+    as_of: a past moment (aware), None = now; what cannot go back is shown as it is now, and said to be. kind: one with a drawer
+    of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
     """
-    made = {
+    then = {"cell": _cell, "site": _site}.get(kind)
+    now = {
         "incident": _incident,
-        "cell": _cell,
-        "site": _site,
         "camera": _camera,
         "key_risk_area": _key_risk_area,
         "no_cell": _no_cell,
     }.get(kind)
-    found = made(board, key, lang, zone) if made else None
+    if then is not None:
+        found = then(board, key, lang, zone, as_of)
+    elif now is not None:
+        found = now(board, key, lang, zone)
+        if found is not None and as_of is not None:
+            found[0].insert(1, html.P(t("drawer.today_only", lang), className="lead-note"))
+    else:
+        found = declared_drawer.content(board, kind, key, lang, zone, as_of)
     if found is None:
-        return [_head(kind, "", lang), html.P(t("drawer.gone", lang), className="empty")], None
+        return [head(kind, "", lang), html.P(t("drawer.gone", lang), className="empty")], None
     return found
+
+
+def also(below: list[dict[str, Any]], lang: Language) -> list[Any]:
+    """Links to what else lies at the place that was clicked: [{kind, id, name}], the topmost first."""
+    links = [_link(str(one["kind"]), str(one["id"]), str(one["name"])) for one in below[:SHOWN]]
+    return [html.Div([t("drawer.also", lang), *links], className="also")] if links else []
 
 
 def failed(lang: Language) -> list[Any]:
     """Said in place of content that could not be read."""
-    return [_head("", "", lang), html.P(t("drawer.failed", lang), className="empty", role="alert")]
-
-
-def _head(kind: str, title: str, lang: Language, *tags: Any) -> html.Div:
-    label = t(f"drawer.{kind}", lang) if f"drawer.{kind}" in catalogue() else ""
-    return html.Div(
-        [
-            html.Div([html.Span(label, className="kind"), *tags], className="kind-line"),
-            html.H2(title),
-            html.Button(
-                "×",
-                className="close",
-                type="button",
-                **{"aria-label": t("drawer.close", lang), **shell.data(close="1")},
-            ),
-        ],
-        className="drawer-head",
-    )
-
-
-def _facts(pairs: list[tuple[str, Any]]) -> html.Dl:
-    return html.Dl([x for name, value in pairs for x in (html.Dt(name), html.Dd(value))], className="facts")
-
-
-def _part(title: str, children: Any, note: str = "") -> html.Section:
-    return html.Section(
-        [html.H3([title, html.Small(note)] if note else title), html.Div(children)], className="part"
-    )
+    return [head("", "", lang), html.P(t("drawer.failed", lang), className="empty", role="alert")]
 
 
 def _place(row: Row, zoom: int = 15) -> Place | None:
@@ -199,7 +187,7 @@ def _review_desk(row: Row, lang: Language) -> html.Section | None:
             texts=json.dumps(group("review_desk", lang), ensure_ascii=False),
         ),
     )
-    return _part(t("review_desk.title", lang), desk)
+    return part(t("review_desk.title", lang), desk)
 
 
 def _incident(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None] | None:
@@ -230,7 +218,7 @@ def _incident(board: Board, key: str, lang: Language, zone: str) -> tuple[list[A
         f"：{row['review_reason']}" if row["review_reason"] else ""
     )
     body = [
-        _head(
+        head(
             "incident",
             title,
             lang,
@@ -241,7 +229,7 @@ def _incident(board: Board, key: str, lang: Language, zone: str) -> tuple[list[A
         _frame(row, lang),
         _frame_note(row, lang, zone),
         _review_desk(row, lang),
-        _facts(
+        facts(
             [
                 (t("drawer.score", lang), f"{row['peak_score']:.2f}"),
                 (t("drawer.first_seen", lang), clock(row["first_seen_at"], zone, seconds=True)),
@@ -280,15 +268,20 @@ def _reasons(reasons: Any, lang: Language) -> html.Ul | html.P:
     )
 
 
-def _site(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None] | None:
-    row = board.row("site", id=int(key)) if key.isdigit() else None
+def _site(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None
+) -> tuple[list[Any], Place | None] | None:
+    if not key.isdigit():
+        return None
+    at_moment = {"as_of": as_of} if as_of else {}
+    row = board.row("site_at" if as_of else "site", id=int(key), **at_moment)
     if row is None:
         return None
     checks = ("last_patrol", "last_self_check", "last_remote_check", "last_admin_inspection")
     lead = either(row, lang, "lead")
     body = [
-        _head("site", row["name_zh"], lang, _level(row["level"], lang)),
-        _part(
+        head("site", row["name_zh"], lang, _level(row["level"], lang)),
+        part(
             t("drawer.risk", lang),
             [
                 html.P(t("drawer.score_value", lang, score=number(row["score"], 1)), className="score"),
@@ -296,11 +289,11 @@ def _site(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
                 _unknown(row["unknown_parts"], lang),
             ],
         ),
-        _part(
+        part(
             t("drawer.who", lang),
-            _facts([(t("drawer.lead", lang), lead or html.B(t("drawer.nobody", lang), className="missing"))]),
+            facts([(t("drawer.lead", lang), lead or html.B(t("drawer.nobody", lang), className="missing"))]),
         ),
-        _facts(
+        facts(
             [
                 (t("drawer.type", lang), either(row, lang, "place_type") or "—"),
                 (t("drawer.address", lang), row["address"] or "—"),
@@ -356,8 +349,8 @@ def _camera(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any
     if row is None:
         return None
     body = [
-        _head("camera", row["name_zh"], lang, _observed(row, lang)),
-        _facts(
+        head("camera", row["name_zh"], lang, _observed(row, lang)),
+        facts(
             [
                 (t("drawer.gb_id", lang), html.Code(row["gb_id"])),
                 (
@@ -401,9 +394,9 @@ def _key_risk_area(
     if row is None:
         return None
     body = [
-        _head("key_risk_area", either(row, lang), lang, _level(row["level"], lang)),
-        _part(t("drawer.seen", lang), _share(row["seen_fraction"])),
-        _facts(
+        head("key_risk_area", either(row, lang), lang, _level(row["level"], lang)),
+        part(t("drawer.seen", lang), _share(row["seen_fraction"])),
+        facts(
             [
                 (
                     t("drawer.online_cameras", lang),
@@ -425,9 +418,9 @@ def _no_cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[An
         return None
     declared = t("drawer.declared", lang) if row["declared"] else t("drawer.undeclared", lang)
     body = [
-        _head("no_cell", either(row, lang) or t("drawer.no_cell", lang), lang),
+        head("no_cell", either(row, lang) or t("drawer.no_cell", lang), lang),
         html.P(declared, className="lead-note" if not row["declared"] else "fine"),
-        _facts(
+        facts(
             [
                 (t("drawer.area", lang), f"{number(row['area_m2'] / 1e6, 3)} km²"),
                 (t("drawer.reason", lang), row["reason"] or "—"),
@@ -438,18 +431,20 @@ def _no_cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[An
     return body, _place(row, 14)
 
 
-def _cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None] | None:
+def _cell(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None
+) -> tuple[list[Any], Place | None] | None:
     with acting(board.pool) as connection:
-        found = answers.cell_details(connection, key)
+        found = answers.cell_details(connection, key, as_of)
     if found is None:
         return None
     # No row at all: the caller sees some sites of the cell only (a firm), so its grade is not known to it.
     cell, risk = found["cell"], found["risk"]
     level = "unknown" if risk is None else risk.get("level")
     body = [
-        _head("cell", str(cell["name_zh"] or cell_code(key)), lang, _level(level, lang)),
+        head("cell", str(cell["name_zh"] or cell_code(key)), lang, _level(level, lang)),
         html.P(t("drawer.own_only", lang), className="lead-note") if risk is None else None,
-        _facts(
+        facts(
             [
                 (t("drawer.cell_code", lang), html.Code(cell_code(key))),
                 (t("drawer.town", lang), f"{either(cell, lang, 'town')} · {cell['community_zh']}"),
@@ -464,18 +459,18 @@ def _cell(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
         _cell_incidents(found["incidents"], lang, zone),
         html.P(t("legend.as_of", lang, time=clock(found["as_of"], zone, seconds=True)), className="fine"),
     ]
-    body = [part for part in body if part is not None]
+    body = [one for one in body if one is not None]
     west, south, east, north = cell["bounds"]
     return body, {"lat": (south + north) / 2, "lon": (west + east) / 2, "zoom": 14}
 
 
 def _cell_risk(risk: Row | None, lang: Language) -> html.Section:
     if risk is None:
-        return _part(t("drawer.risk", lang), html.P(t("drawer.risk_unknown", lang), className="empty-line"))
+        return part(t("drawer.risk", lang), html.P(t("drawer.risk_unknown", lang), className="empty-line"))
     if risk.get("score") is None:
-        return _part(t("drawer.risk", lang), html.P(t("drawer.no_site", lang), className="empty-line"))
+        return part(t("drawer.risk", lang), html.P(t("drawer.no_site", lang), className="empty-line"))
     override = either(risk, lang, "override")
-    return _part(
+    return part(
         t("drawer.why", lang),
         [
             html.P(
@@ -495,7 +490,7 @@ def _cell_risk(risk: Row | None, lang: Language) -> html.Section:
 
 def _cell_gaps(gaps: list[Row], lang: Language) -> html.Section:
     if not gaps:
-        return _part(t("drawer.gaps", lang), html.P(t("drawer.gaps_none", lang), className="empty-line"))
+        return part(t("drawer.gaps", lang), html.P(t("drawer.gaps_none", lang), className="empty-line"))
     rows = []
     for gap in gaps[:SHOWN]:
         kind = {"key_risk_area": "key_risk_area", "camera": "camera", "site": "site"}.get(gap["subject"])
@@ -510,16 +505,14 @@ def _cell_gaps(gaps: list[Row], lang: Language) -> html.Section:
                 className="gap-item",
             )
         )
-    return _part(
-        t("drawer.gaps", lang), [html.Ul(rows, className="items"), _more(gaps, lang)], str(len(gaps))
-    )
+    return part(t("drawer.gaps", lang), [html.Ul(rows, className="items"), _more(gaps, lang)], str(len(gaps)))
 
 
 def _cell_cameras(cameras: list[Row], lang: Language) -> html.Section:
     if not cameras:
-        return _part(t("drawer.cameras", lang), html.P(t("drawer.cameras_none", lang), className="missing"))
+        return part(t("drawer.cameras", lang), html.P(t("drawer.cameras_none", lang), className="missing"))
     rows = [html.Li([_link("camera", c["id"], c["name_zh"]), _observed(c, lang)]) for c in cameras[:SHOWN]]
-    return _part(
+    return part(
         t("drawer.cameras", lang), [html.Ul(rows, className="items"), _more(cameras, lang)], str(len(cameras))
     )
 
@@ -550,7 +543,7 @@ def _answering(people: list[Row], lang: Language) -> html.Section:
                 ]
             )
         )
-    return _part(t("drawer.who", lang), html.Ul(rows, className="items who"))
+    return part(t("drawer.who", lang), html.Ul(rows, className="items who"))
 
 
 def _cell_sites(sites: list[Row], lang: Language) -> html.Section | None:
@@ -570,7 +563,7 @@ def _cell_sites(sites: list[Row], lang: Language) -> html.Section | None:
                 className="gap-item",
             )
         )
-    return _part(
+    return part(
         t("drawer.sites", lang), [html.Ul(rows, className="items"), _more(sites, lang)], str(len(sites))
     )
 
@@ -588,7 +581,7 @@ def _cell_incidents(incidents: list[Row], lang: Language, zone: str) -> html.Sec
         )
         for i in incidents[:SHOWN]
     ]
-    return _part(t("drawer.incidents", lang), html.Ul(rows, className="items"), str(len(incidents)))
+    return part(t("drawer.incidents", lang), html.Ul(rows, className="items"), str(len(incidents)))
 
 
 def _more(rows: list[Row], lang: Language) -> html.P | None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dashboards.texts import Language
 from layers.registry import LegendClass, layer, lens
 
 _HATCH: dict[str, dict[str, Any]] = {
@@ -11,6 +12,8 @@ _HATCH: dict[str, dict[str, Any]] = {
     "-": {"flat": True},
     "|": {"upright": True},
 }
+# What lies over the colour of a cell, by lens: why (`hatched` of /lens/….json). Drawn in assets/20_symbols.js, its chip in app.css.
+OVERLAYS: dict[str, tuple[str, ...]] = {"risk": ("duty_gap", "stale", "unknown"), "duty": ("no_grid_worker",)}
 # Classes without anything to say stay faint, so that the eye goes to what is missing.
 _CALM = {"none", "clear", "0"}
 
@@ -21,6 +24,18 @@ def _ink(colour: str) -> str:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#1d1405" if luminance > 0.18 else "#ffffff"
+
+
+def entry_of(one: LegendClass, lang: Language) -> dict[str, Any]:
+    """A class of a layer for the map's script: value, color, ink, numeral, hatch, name. Every class has its colour: nothing is faint."""
+    return {
+        "value": one.id,
+        "color": one.colour.lower(),
+        "ink": _ink(one.colour),
+        "numeral": one.numeral,
+        "hatch": _HATCH.get(one.hatch) if one.hatch else None,
+        "name": one.name_zh if lang == "zh" else one.name_en[:1].upper() + one.name_en[1:],
+    }
 
 
 def _entry(one: LegendClass) -> dict[str, Any]:
@@ -54,4 +69,4 @@ def hatch_name(entry: dict[str, Any]) -> str:
     """The legend's style class for the hatching of an entry, or ""."""
     if entry["hatch"] is None:
         return ""
-    return " hatched " + next(iter(entry["hatch"]), "plain")
+    return " hatched " + next(iter(entry["hatch"]), "slash")

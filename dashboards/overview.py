@@ -1,9 +1,9 @@
 """The first page: the map under one of three lenses, the figures, the leads, the towns."""
 
 import contextlib
+from datetime import datetime
 from typing import Any
 
-import dash_leaflet as dl
 import dash_mantine_components as dmc
 import psycopg
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
@@ -11,11 +11,12 @@ from psycopg_pool import PoolTimeout
 
 from dashboards import drawer, search, shell
 from dashboards.board import Board, Row, clock, number
-from dashboards.lenses import hatch_name, lens_classes, no_cell_class
-from dashboards.state import LENSES, TOGGLES, ViewState
-from dashboards.texts import Language, either, group, t, word
+from dashboards.day_bar import chosen_day, day_banner
+from dashboards.legends import firm_legend, legend
+from dashboards.map_area import map_area
+from dashboards.state import ViewState
+from dashboards.texts import Language, either, t, word
 from geoapp.access.caller import caller_or_none
-from geoapp.settings import settings
 
 _AWAY = (psycopg.Error, PoolTimeout)
 
@@ -26,11 +27,13 @@ def layout(state: ViewState, board: Board) -> html.Div:
     city = board.city()
     if city is None or city["west"] is None:
         return shell.frame(state, "/", city, [shell.notice(t("app.no_city", lang))])
+    past = chosen_day(state.day, board, city["timezone"])
     body = [
+        day_banner(past, lang),
         html.Section(id="figures", className="figures", **{"aria-label": t("figures.title", lang)}),
         html.Main(
             [
-                html.Div(_map_area(state, city), className="map-area"),
+                html.Div(map_area(state, city, past), className="map-area"),
                 _rail(state),
                 html.Aside(
                     id="drawer",
@@ -48,137 +51,17 @@ def layout(state: ViewState, board: Board) -> html.Div:
         dcc.Store(id="lens-counts"),
         dcc.Store(id="fly-to"),
         dcc.Store(id="ignored"),
-        dcc.Store(id="page-state", data={"lang": lang, "zone": city["timezone"]}),
+        dcc.Store(id="page-state", data={"lang": lang, "zone": city["timezone"], **past.told()}),
         html.I(id="live-tick-mark", hidden=True),
         html.I(id="slow-tick-mark", hidden=True),
     ]
     return shell.frame(state, "/", city, body, search.box(lang))
 
 
-def city_map(state: ViewState, city: Row) -> dl.Map:
-    """The map of a state; its layers are drawn in the browser (assets/40_map.js)."""
-    lang = state.lang
-    configured = settings()
-    config = {
-        "lang": lang,
-        "texts": group("map", lang)
-        | {f"class.{k}": v for k, v in group("class", lang).items()}
-        | {f"reason.{k}": v for k, v in group("reason", lang).items()},
-        "state": {
-            "lens": state.lens,
-            "layers": list(state.layers),
-            "z": state.zoom or "",
-            "lat": state.lat or "",
-            "lon": state.lon or "",
-            "selected": state.selected,
-        },
-        "toggles": list(TOGGLES),
-        "lenses": {lens: lens_classes(lens) for lens in LENSES},
-        "bounds": [[city["south"], city["west"]], [city["north"], city["east"]]],
-    }
-    middle = [(city["south"] + city["north"]) / 2, (city["west"] + city["east"]) / 2]
-    outside: list[Any] = []
-    prefix = "Leaflet"
-    if configured.basemap_url:
-        outside = [
-            dl.TileLayer(
-                url=configured.basemap_url,
-                attribution=" ".join(
-                    x for x in (configured.basemap_attribution, configured.basemap_approval_number) if x
-                ),
-                zIndex=1,
-            )
-        ]
-    return dl.Map(
-        [
-            *outside,
-            dl.AttributionControl(prefix=prefix, position="bottomright"),
-            dl.ScaleControl(imperial=False, position="bottomright"),
-            dl.ZoomControl(position="bottomright"),
-            dl.GeoJSON(
-                id="city-layers",
-                data={
-                    "type": "FeatureCollection",
-                    "features": [
-                        {
-                            "type": "Feature",
-                            "properties": {},
-                            "geometry": {"type": "Point", "coordinates": middle[::-1]},
-                        }
-                    ],
-                },
-                pointToLayer={"variable": "geoappMap.city.mount"},
-                hideout=config,
-                disableDefaultEventHandlers=True,
-            ),
-        ],
-        id="map",
-        className="map",
-        center=[state.lat, state.lon] if state.lat is not None else middle,
-        zoom=state.zoom or 11,
-        minZoom=9,
-        zoomSnap=0.5,
-        zoomDelta=0.5,
-        maxZoom=19,
-        attributionControl=False,
-        zoomControl=False,
-    )
-
-
-def _map_area(state: ViewState, city: Row) -> list[Any]:
-    lang = state.lang
-    return [
-        html.Div(
-            city_map(state, city),
-            className="map-frame",
-            role="application",
-            **{"aria-label": t("map.label", lang)},
-        ),
-        html.Div(
-            # Lenses colour cells, which a firm does not see as a whole.
-            [
-                dmc.SegmentedControl(
-                    id="lens",
-                    value=state.lens,
-                    data=[{"value": lens, "label": t(f"lens.{lens}", lang)} for lens in LENSES],
-                    size="sm",
-                    radius="sm",
-                ),
-                html.Div(id="lens-question", className="lens-question"),
-            ],
-            className="lens-bar panel",
-            style={"display": "none"} if scope() == "site" else {},
-        ),
-        html.Button(
-            shell.icon("layers"),
-            className="layers-button panel",
-            title=t("layers.title", lang),
-            type="button",
-            **{"aria-label": t("layers.title", lang), **shell.data(layers="1")},
-        ),
-        html.Div(
-            [
-                html.H2(t("layers.title", lang)),
-                dmc.CheckboxGroup(
-                    id="layers",
-                    value=list(state.layers),
-                    children=[
-                        dmc.Checkbox(
-                            label=html.Span(
-                                [html.I(className=f"swatch swatch-{name}"), t(f"layers.{name}", lang)]
-                            ),
-                            value=name,
-                            size="xs",
-                        )
-                        for name in TOGGLES
-                    ],
-                ),
-            ],
-            className="layers-panel panel",
-        ),
-        html.Div(id="legend", className="legend panel", role="img"),
-        html.Div([html.B(), html.Span()], id="hover-card", className="hover-card panel", hidden=True),
-    ]
+def _as_of(page: dict[str, Any]) -> datetime | None:
+    """The moment that the page speaks of; None = now."""
+    moment = page.get("as_of")
+    return datetime.fromisoformat(moment) if moment else None
 
 
 def scope() -> str:
@@ -215,6 +98,7 @@ def _rail(state: ViewState) -> html.Aside:
                 dmc.TabsPanel(
                     [
                         html.P(t("rail.lead_note", lang), className="rail-note"),
+                        html.P(t("rail.today_only", lang), className="rail-note today-only"),
                         html.Div(id="incident-list", className="incident-list"),
                     ],
                     value="incidents",
@@ -439,84 +323,39 @@ def town_list(rows: list[Row], lang: Language) -> list[Any]:
     ]
 
 
-def firm_legend(lang: Language) -> list[Any]:
-    """What a firm's map shows: no cells, so no lens, and no count of what is not known to it."""
-    blind = {"color": "#c2185b", "hatch": {}}
-    seen = {"color": "#0b7f6b", "hatch": None}
-    return [
-        html.Ul(
-            [
-                _legend_row(blind, "under_60", t("legend.area_under", lang), ""),
-                _legend_row(seen, "seen", t("legend.area_seen", lang), ""),
-                _legend_row({"color": "", "hatch": None}, "site", t("legend.site", lang), ""),
-                _legend_row({"color": "#8a95a0", "hatch": {}}, "cell", t("legend.cell_unknown", lang), ""),
-            ]
-        ),
-        html.P(t("legend.firm", lang), className="legend-note own"),
-    ]
+# Figures and columns of towns that follow from a lens: not known where the lens is not.
+_FIGURES_OF = {
+    "risk": ("cells_red", "cells_orange"),
+    "coverage": (
+        "incidents_open", "incidents_unreviewed", "incidents_today", "key_risk_area_seen_under_60", "cameras_online",
+        "cameras_connected",
+    ),
+    "duty": ("sites_without_confirmed_lead",),
+}  # fmt: skip
+_COLUMNS_OF = {
+    "risk": ("red_cells", "orange_cells"),
+    "coverage": ("coverage_gaps", "cameras_online", "open_incidents"),
+    "duty": ("duty_gap_sites",),
+}
 
 
-def legend(
-    counts: dict[str, Any] | None,
-    lens: str,
-    lang: Language,
-    zone: str,
-    head: dict[str, Row] | None = None,
-    *,
-    part: bool = False,
-) -> list[Any]:
-    """Class, numeral, meaning and number of cells; of coverage also the ground in no cell, as the strip of figures has it.
-
-    part: of a part of the district only, which is said.
-    """
-    given = (counts or {}).get("counts", {}) if (counts or {}).get("lens") == lens else {}
-    rows = []
-    for entry in lens_classes(lens):
-        n = given.get(str(entry["value"]))
-        rows.append(
-            _legend_row(
-                entry,
-                entry["value"],
-                entry["zh"] if lang == "zh" else entry["en"],
-                "—" if n is None and not given else number(n or 0),
-            )
-        )
-    if lens == "coverage":
-        ground, declared = (
-            ((head or {}).get(name) or {}).get("value")
-            for name in ("ground_in_no_cell_km2", "ground_declared_no_cell_km2")
-        )
-        # The map paints declared ground calmly: only where all of it is (to a square metre) may the legend do so too.
-        calm = ground is not None and declared is not None and ground - declared < 1e-6
-        shown = number(ground, 2) if ground is None else f"{number(ground, 2)} km²"
-        rows.append(_legend_row(no_cell_class(declared=calm), "no_cell", t("figures.ground", lang), shown))
-    from datetime import datetime
-
-    as_of = (counts or {}).get("as_of") if given else None
-    moment = datetime.fromisoformat(as_of) if as_of else None
-    note = t("legend.as_of", lang, time=clock(moment, zone, day=False, seconds=True))
-    return [
-        html.Ul(rows),
-        html.P(t(f"legend.{lens}_hatch", lang), className="legend-note"),
-        html.P(note, className="legend-note"),
-        *([html.P(t("legend.own_area", lang), className="legend-note own")] if part else []),
-    ]
+def _headline(board: Board, page: dict[str, Any]) -> dict[str, Row]:
+    """The figures of now or of a past moment, by name; those that nobody recorded by then have no value."""
+    as_of = _as_of(page)
+    if as_of is None:
+        return board.headline()
+    blank = {name for lens in page.get("unknown") or () for name in _FIGURES_OF.get(lens, ())}
+    rows = board.rows("headline_at", as_of=as_of)
+    return {row["name"]: row | ({"value": None} if row["name"] in blank else {}) for row in rows}
 
 
-def _legend_row(entry: dict[str, Any], key: str, name: str, shown: str) -> html.Li:
-    return html.Li(
-        [
-            html.I(
-                entry.get("numeral", ""),
-                className="chip" + hatch_name(entry) + ("" if entry["color"] else " void"),
-                style={"--chip": entry["color"] or "transparent", "color": entry.get("ink", "#fff")},
-            ),
-            html.Span(name),
-            html.B(shown),
-        ],
-        className="legend-row",
-        **shell.data(legend=key),
-    )
+def _towns(board: Board, page: dict[str, Any]) -> list[Row]:
+    """The towns of now or of a past moment; what nobody recorded by then is empty."""
+    as_of = _as_of(page)
+    if as_of is None:
+        return board.shared("town_list")
+    blank = {name: None for lens in page.get("unknown") or () for name in _COLUMNS_OF.get(lens, ())}
+    return [row | blank for row in board.rows("town_list_at", as_of=as_of)]
 
 
 # --- callbacks -------------------------------------------------------------------------------------------------------
@@ -528,7 +367,7 @@ def register(app: Dash, board: Board) -> None:
     @app.callback(Output("figures", "children"), Input("slow-tick", "data"), State("page-state", "data"))
     def show_figures(_: Any, page: dict[str, Any]) -> Any:
         try:
-            return figures(board.headline(), page["lang"], page["zone"], part=is_part())
+            return figures(_headline(board, page), page["lang"], page["zone"], part=is_part())
         except _AWAY:
             return no_update
 
@@ -555,7 +394,7 @@ def register(app: Dash, board: Board) -> None:
         if not _sees_towns():
             return []
         try:
-            return town_list(board.shared("town_list"), page["lang"])
+            return town_list(_towns(board, page), page["lang"])
         except _AWAY:
             return no_update
 
@@ -573,7 +412,7 @@ def register(app: Dash, board: Board) -> None:
         head: dict[str, Row] = {}
         if lens == "coverage":
             with contextlib.suppress(*_AWAY):
-                head = board.headline()
+                head = _headline(board, page)
         return (
             legend(counts, lens, page["lang"], page["zone"], head, part=is_part()),
             t(f"lens.{lens}_question", page["lang"]),
@@ -590,12 +429,36 @@ def register(app: Dash, board: Board) -> None:
             return [], no_update
         try:
             children, place = drawer.content(
-                board, selection["kind"], selection["id"], page["lang"], page["zone"]
+                board, selection["kind"], selection["id"], page["lang"], page["zone"], _as_of(page)
             )
+            children += drawer.also(selection.get("also") or [], page["lang"])
         except _AWAY:
             return drawer.failed(page["lang"]), no_update
         return children, place if selection.get("fly") and place else no_update
 
+    @app.callback(
+        Output("page-state", "data"),
+        Output("day-banner", "children"),
+        Output("day-banner", "className"),
+        Output("day-banner", "hidden"),
+        Input("day", "value"),
+        State("page-state", "data"),
+        prevent_initial_call=True,
+    )
+    def choose_day(day: str | None, page: dict[str, Any]) -> Any:
+        try:
+            past = chosen_day(day, board, page["zone"])
+        except _AWAY:
+            return no_update, no_update, no_update, no_update
+        banner = day_banner(past, page["lang"])
+        return page | past.told(), banner.children, banner.className, banner.hidden
+
+    app.clientside_callback(
+        ClientsideFunction("geoapp", "past"),
+        Output("ignored", "data", allow_duplicate=True),
+        Input("page-state", "data"),
+        prevent_initial_call=True,
+    )
     app.clientside_callback(
         ClientsideFunction("geoapp", "lens"), Output("ignored", "data"), Input("lens", "value")
     )

@@ -11,7 +11,8 @@ from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 
 from dashboards import shell
 from dashboards.board import Board
-from dashboards.overview import city_map
+from dashboards.map_area import city_map
+from dashboards.past_day import PastDay
 from dashboards.state import ViewState
 from dashboards.texts import Language, group, t, word
 from geoapp.access.caller import Caller, current_caller
@@ -131,7 +132,7 @@ def _stage(state: ViewState, board: Board, lang: Language) -> html.Div:
                     html.Div(
                         [
                             html.Div(
-                                city_map(state, city),
+                                city_map(state, city, PastDay()),
                                 className="map-frame",
                                 role="application",
                                 **{"aria-label": t("map.label", lang)},

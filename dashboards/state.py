@@ -6,19 +6,32 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode
 
 from dashboards.texts import Language
+from layers.registry import LAYERS
+from layers.registry import LENSES as DECLARED_LENSES
 
-LENSES = ("risk", "coverage", "duty")
-TOGGLES = ("incident", "camera", "key_risk_area", "site", "no_cell", "unit")
-SHOWN_AT_FIRST = ("incident", "camera", "key_risk_area", "no_cell", "unit")
-# A firm's map is of its own sites.
-SHOWN_TO_FIRM = ("incident", "camera", "key_risk_area", "site", "unit")
-_SELECTED = re.compile(r"^(cell|site|camera|key_risk_area|no_cell|incident):[0-9A-Za-z-]{1,40}$")
+LENSES = tuple(lens.id for lens in DECLARED_LENSES)
+# Layers that are switched on and off, in drawing order; the others are always drawn.
+TOGGLES = tuple(name for name, layer in LAYERS.items() if layer.switched)
+SHOWN_AT_FIRST = tuple(name for name in TOGGLES if LAYERS[name].visible_by_default)
+# A firm's map is of its own sites; what is in no cell is not its business.
+SHOWN_TO_FIRM = tuple(
+    name
+    for name in TOGGLES
+    if LAYERS[name].source == "analysis.site" or (name in SHOWN_AT_FIRST and name != "no_cell")
+)
+# Windows of event layers; else YYYY-MM-DD_YYYY-MM-DD, both days whole.
+WINDOWS = ("24h", "7d", "30d", "1y")
+WINDOW_AT_FIRST = "30d"
+_SELECTED = re.compile(r"^([a-z_]{1,40}):[0-9A-Za-z_.-]{1,60}$")
+_DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_RANGE = re.compile(r"^(\d{4}-\d{2}-\d{2})_(\d{4}-\d{2}-\d{2})$")
 
 
 @dataclass(frozen=True)
 class ViewState:
-    """Language, theme ("light", "dark" or "" for the browser's choice), lens, layers shown, map view (degrees, zoom in halves) and
-    what is selected ("kind:id", or "")."""
+    """Language, theme ("light", "dark" or "" for the browser's choice), lens, layers shown, map view (degrees, zoom in halves),
+    what is selected ("layer:id", or ""), the past day ("" = now, as typed: past_day.py checks it), classings other than the usual
+    one (pairs of layer and classing) and the window of event layers."""
 
     lang: Language = "zh"
     theme: str = ""
@@ -28,6 +41,9 @@ class ViewState:
     lat: float | None = None
     lon: float | None = None
     selected: str = ""
+    day: str = ""
+    by: tuple[tuple[str, str], ...] = ()
+    window: str = WINDOW_AT_FIRST
 
     @classmethod
     def from_query(cls, query: str | None, shown: tuple[str, ...] = SHOWN_AT_FIRST) -> "ViewState":
@@ -54,7 +70,10 @@ class ViewState:
             zoom=round(zoom * 2) / 2 if whole and zoom is not None else None,
             lat=lat if whole else None,
             lon=lon if whole else None,
-            selected=given.get("selected", "") if _SELECTED.match(given.get("selected", "")) else "",
+            selected=_selected(given.get("selected", "")),
+            day=given.get("day", "") if _DAY.match(given.get("day", "")) else "",
+            by=_classings(given.get("by", "")),
+            window=given["window"] if _is_window(given.get("window", "")) else WINDOW_AT_FIRST,
         )
 
     def to_query(self) -> str:
@@ -67,7 +86,33 @@ class ViewState:
             pairs += [("z", f"{self.zoom:g}"), ("lat", f"{self.lat:.5f}"), ("lon", f"{self.lon:.5f}")]
         if self.selected:
             pairs.append(("selected", self.selected))
+        if self.day:
+            pairs.append(("day", self.day))
+        if self.by:
+            pairs.append(("by", ".".join(":".join(pair) for pair in self.by)))
+        if self.window != WINDOW_AT_FIRST:
+            pairs.append(("window", self.window))
         return "?" + urlencode(pairs, safe=":.")
+
+
+def _selected(text: str) -> str:
+    found = _SELECTED.match(text)
+    return text if found and found[1] in LAYERS else ""
+
+
+def _classings(text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of a layer and one of its classings but the usual one, in the layers' order."""
+    given = dict(part.split(":", 1) for part in text.split(".") if ":" in part)
+    return tuple(
+        (name, given[name])
+        for name, layer in LAYERS.items()
+        if given.get(name) in {one.id for one in layer.classings[1:]}
+    )
+
+
+def _is_window(text: str) -> bool:
+    span = _RANGE.match(text)
+    return text in WINDOWS or bool(span and span[1] <= span[2])
 
 
 def _number(value: str | None) -> float | None:

@@ -37,7 +37,8 @@ class Classing:
     """One way to class the features of a layer.
 
     id: its name in addresses (`?classing=`). field: the property that holds a class' id. empty: the class of a feature
-    whose property is empty or named by no class, always one that says so. from_zoom: below it the property is not in tiles.
+    whose property is empty or named by no class, always one that says so. from_zoom: below it the property is not in tiles. ramp: its classes are steps of one quantity, little
+    first; on a dark screen their colours run the other way.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Classing:
     classes: tuple[LegendClass, ...]
     empty: str = ""
     from_zoom: int = 0
+    ramp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Layer:
     the time of day is asked for again; 0 = it does not. export: whether it is handed over as a file. Zooms are tile zooms
     (512 px tiles: map zoom − 1). order: drawn above layers of a smaller one. roles: who may see it at all; which rows of it, the
     database decides. scoped: whether callers of different areas get different rows (else one copy serves all). personal:
-    columns of a file that name or reach a person.
+    columns of a file that name or reach a person. switched: whether it has a switch on the map; else it is always drawn.
     """
 
     id: str
@@ -132,6 +134,7 @@ class Layer:
     roles: tuple[str, ...] = ROLES
     scoped: bool = True
     personal: tuple[str, ...] = ()
+    switched: bool = True
 
     @property
     def classes(self) -> tuple[LegendClass, ...]:

@@ -1,7 +1,7 @@
 /* Vector tiles on plain 2D canvases inside Leaflet: no WebGL, no plug-in.
 
    A tile is fetched and decoded once into one Path2D per feature (units of the tile, 0..extent) and drawn from there as
-   often as needed: restyle() never fetches. Tiles are 512 px, so the data zoom is the map zoom - 1; it is capped at
+   often as needed: restyle() never fetches, ask() does where the question (a past day, a window) is another one. Tiles are 512 px, so the data zoom is the map zoom - 1; it is capped at
    `maxDataZoom` and deeper zooms are drawn again from that data, not scaled. Uses GridLayer's _tiles (Leaflet 1.9.4). */
 (function () {
   "use strict";
@@ -9,8 +9,19 @@
   const POINT = 1, LINE = 2, POLYGON = 3;
   const scratch = document.createElement("canvas").getContext("2d");
   const MAX_KEPT = 96;
-  // Two layers over the same address share what was fetched.
+  // Two layers over the same address share what was fetched; the question (?as_of=…) is part of the address.
   const stores = new Map();
+  function storeOf(address) {
+    if (!stores.has(address)) stores.set(address, { users: 0, tiles: new Map() });
+    const store = stores.get(address);
+    store.users += 1;
+    return store.tiles;
+  }
+  function leave(address) {
+    const store = stores.get(address);
+    store.users -= 1;
+    if (store.users <= 0) stores.delete(address);
+  }
 
   function decode(buffer, layerName) {
     const { PbfReader, VectorTile } = window.vectortile;
@@ -65,15 +76,26 @@
   L.CanvasTiles = L.GridLayer.extend({
     options: {
       tileSize: 512, minZoom: 1, maxZoom: 19, maxDataZoom: 14, updateWhenIdle: false, updateWhenZooming: false, keepBuffer: 1,
-      url: null, layerName: null, style: null, pickable: false, hitPixels: 7, drawn: true,
+      url: null, query: "", layerName: null, style: null, pickable: false, onLine: false, hitPixels: 7, drawn: true,
     },
 
     initialize(options) {
       L.setOptions(this, options);
-      if (!stores.has(options.url)) stores.set(options.url, new Map());
-      this._data = stores.get(options.url);
-      this.stats = { fetched: 0, decoded: 0, drawn: 0, failed: 0, aborted: 0, features: 0 };
+      this._data = storeOf(this._address());
+      this.stats = { fetched: 0, decoded: 0, drawn: 0, failed: 0, refused: 0, aborted: 0, features: 0 };
       this.on("tileunload", this._release, this);
+    },
+
+    _address() { return this.options.url + this.options.query; },
+
+    /* Asks the same layer another question; nothing is fetched while the layer is off. */
+    ask(query) {
+      if (query === this.options.query) return;
+      const before = this._address();
+      this.options.query = query;
+      this._data = storeOf(this._address());
+      leave(before);
+      if (this._map) this.redraw();
     },
 
     /* At half zooms Leaflet shrinks the tiles of the next whole zoom: what is drawn in pixels must be larger to match. */
@@ -91,9 +113,9 @@
       const zoom = coords.z - 1;
       const up = Math.max(0, zoom - this.options.maxDataZoom);
       const key = `${zoom - up}/${coords.x >> up}/${coords.y >> up}`;
-      const view = { key, up, ratio, coords, x: coords.x - ((coords.x >> up) << up), y: coords.y - ((coords.y >> up) << up) };
-      tile._geo = view;
       const entry = this._obtain(key);
+      const view = { key, entry, data: this._data, up, ratio, coords, x: coords.x - ((coords.x >> up) << up), y: coords.y - ((coords.y >> up) << up) };
+      tile._geo = view;
       entry.users += 1;
       entry.promise.then(
         () => { if (tile._geo) { this._draw(tile); this.fire("decoded", { key }); done(null, tile); } },
@@ -102,15 +124,18 @@
     },
 
     _obtain(key) {
-      let entry = this._data.get(key);
-      if (entry && !entry.failed) { this._data.delete(key); this._data.set(key, entry); return entry; }
+      const data = this._data;
+      let entry = data.get(key);
+      if (entry && !entry.failed) { data.delete(key); data.set(key, entry); return entry; }
       const [z, x, y] = key.split("/");
       const controller = new AbortController();
       entry = { users: 0, controller, decoded: null };
       this.stats.fetched += 1;
-      entry.promise = fetch(L.Util.template(this.options.url, { z, x, y }), { signal: controller.signal })
+      entry.promise = fetch(L.Util.template(this.options.url, { z, x, y }) + this.options.query, { signal: controller.signal })
         .then((answer) => {
           if (answer.status === 204) return null;
+          // Not known of that day or window: nothing is drawn, and whoever listens says why.
+          if (answer.status === 422) { this.stats.refused += 1; this.fire("refused"); return null; }
           if (!answer.ok) throw new Error(`${this.options.layerName} ${key}: HTTP ${answer.status}`);
           return answer.arrayBuffer();
         })
@@ -121,11 +146,11 @@
         })
         .catch((fault) => {
           entry.failed = true;
-          if (this._data.get(key) === entry) this._data.delete(key);
+          if (data.get(key) === entry) data.delete(key);
           if (fault.name !== "AbortError") { this.stats.failed += 1; this.fire("datafailed", { key, fault }); }
           throw fault;
         });
-      this._data.set(key, entry);
+      data.set(key, entry);
       return entry;
     },
 
@@ -134,14 +159,13 @@
       if (!view) return;
       tile._geo = null;
       tile.width = tile.height = 0;
-      const entry = this._data.get(view.key);
-      if (!entry) return;
+      const { entry, data } = view;
       entry.users -= 1;
       if (entry.users > 0) return;
-      if (!entry.decoded) { entry.controller.abort(); this.stats.aborted += 1; this._data.delete(view.key); return; }
-      if (this._data.size > MAX_KEPT) {
-        for (const [key, old] of this._data) {
-          if (old.users <= 0) { this._data.delete(key); break; }
+      if (!entry.decoded) { entry.controller.abort(); this.stats.aborted += 1; if (data.get(view.key) === entry) data.delete(view.key); return; }
+      if (data.size > MAX_KEPT) {
+        for (const [key, old] of data) {
+          if (old.users <= 0) { data.delete(key); break; }
         }
       }
     },
@@ -172,8 +196,8 @@
 
     _draw(tile) {
       const view = tile._geo;
-      const entry = this._data.get(view.key);
-      if (!entry || !entry.decoded || !this.options.drawn) return;
+      const entry = view.entry;
+      if (!entry.decoded || !this.options.drawn) return;
       const context = tile.getContext("2d");
       const { extent, features } = entry.decoded;
       const scale = (512 * 2 ** view.up) / extent;
@@ -213,7 +237,7 @@
         context.lineJoin = "round"; context.lineCap = style.dash ? "butt" : "round";
         if (style.fill) { context.fillStyle = style.fill; for (const f of list) if (f.type === POLYGON) context.fill(f.path, "evenodd"); }
         if (style.hatch) {
-          context.fillStyle = hatch(context, style.hatch, view.ratio, s / k);
+          context.fillStyle = geoapp.hatch(context, style.hatch, view.ratio, s / k);
           for (const f of list) context.fill(f.path, "evenodd");
         }
         for (const line of style.lines || []) {
@@ -226,7 +250,8 @@
       this.stats.drawn += 1;
     },
 
-    /* The topmost feature under a place, or null. Points win within hitPixels of their centre. */
+    /* The topmost feature under a place, or null. Points win within hitPixels of their centre; a line, and with onLine the
+       border of an area, is hit by its stroke. */
     pick(latlng) {
       if (!this._map || !this.options.pickable) return null;
       const zoom = this._tileZoom;
@@ -234,7 +259,7 @@
       const coords = { x: Math.floor(world.x / 512), y: Math.floor(world.y / 512) };
       const held = this._tiles[`${coords.x}:${coords.y}:${zoom}`];
       const view = held && held.el._geo;
-      const entry = view && this._data.get(view.key);
+      const entry = view && view.entry;
       if (!entry || !entry.decoded) return null;
       const scale = (512 * 2 ** view.up) / entry.decoded.extent;
       const x = (world.x - coords.x * 512 + view.x * 512) / scale, y = (world.y - coords.y * 512 + view.y * 512) / scale;
@@ -250,7 +275,10 @@
             const distance = Math.hypot(px - x, py - y);
             if (distance <= reach && distance < nearest) { nearest = distance; best = feature; }
           }
-        } else if (feature.type === POLYGON && scratch.isPointInPath(feature.path, x, y, "evenodd")) return feature;
+        } else if (feature.type === LINE || this.options.onLine) {
+          scratch.lineWidth = reach;
+          if (scratch.isPointInStroke(feature.path, x, y)) return feature;
+        } else if (scratch.isPointInPath(feature.path, x, y, "evenodd")) return feature;
       }
       return best;
     },
@@ -264,8 +292,8 @@
       for (const { el, coords } of Object.values(this._tiles)) {
         const view = el._geo;
         if (!view || coords.z !== zoom || done.has(view.key)) continue;
-        const entry = this._data.get(view.key);
-        if (!entry || !entry.decoded) continue;
+        const entry = view.entry;
+        if (!entry.decoded) continue;
         done.add(view.key);
         const scale = shrink * (512 * 2 ** view.up) / entry.decoded.extent;
         const left = shrink * (coords.x - view.x) * 512, top = shrink * (coords.y - view.y) * 512;
@@ -274,35 +302,4 @@
       }
     },
   });
-
-  /* Diagonal lines in screen pixels. The pitch divides 512, so that the lines meet at tile edges. */
-  const patterns = new Map();
-  function hatch(context, { color, background, pitch = 8, width = 1.6, back = false, cross = false, flat = false, upright = false }, ratio, s) {
-    const key = `${color}|${background}|${pitch}|${width}|${back}|${cross}|${flat}|${upright}|${ratio}`;
-    let image = patterns.get(key);
-    if (!image) {
-      image = document.createElement("canvas");
-      const size = pitch * ratio;
-      image.width = image.height = size;
-      const pen = image.getContext("2d");
-      if (background) { pen.fillStyle = background; pen.fillRect(0, 0, size, size); }
-      pen.strokeStyle = color; pen.lineWidth = width * ratio;
-      const stroke = (flip) => {
-        for (const shift of [-size, 0, size]) {
-          pen.beginPath();
-          if (flip) { pen.moveTo(shift - 1, -1); pen.lineTo(shift + size + 1, size + 1); }
-          else { pen.moveTo(shift - 1, size + 1); pen.lineTo(shift + size + 1, -1); }
-          pen.stroke();
-        }
-      };
-      if (flat) { pen.beginPath(); pen.moveTo(0, size / 2); pen.lineTo(size, size / 2); pen.stroke(); }
-      else if (upright) { pen.beginPath(); pen.moveTo(size / 2, 0); pen.lineTo(size / 2, size); pen.stroke(); }
-      else { stroke(back); if (cross) stroke(!back); }
-      patterns.set(key, image);
-    }
-    const pattern = context.createPattern(image, "repeat");
-    pattern.setTransform(new DOMMatrix().scale(1 / s));
-    return pattern;
-  }
-  window.geoapp.hatchImage = hatch;
 })();

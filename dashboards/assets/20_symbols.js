@@ -86,6 +86,7 @@
   /* Under the other lenses, points of the whole district would only cover the cells: they appear when zoomed in. */
   const crowded = (zoom) => zoom < 13 && document.documentElement.dataset.lens !== "coverage";
 
+  camera.crowds = keyRiskArea.crowds = true;
   function camera({ properties }, zoom) {
     if (crowded(zoom)) return null;
     const state = properties.state === "observed" ? "observed" : "unobserved";
@@ -127,7 +128,16 @@
     });
   }
 
-  /* Fills of the lens: one style per class, from the declared legend; `chosen` is drawn last with a thick line. */
+  /* What lies over the colour of a cell: nobody answers for it (wide dark crosses), its data are old, parts of them unknown. */
+  const over = {
+    duty_gap: { color: DARK ? "#05080bb0" : "#1b2127a0", pitch: 16, width: 1.1, cross: true },
+    stale: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 },
+    unknown: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6, back: true },
+    no_grid_worker: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 },
+  };
+
+  /* Fills of the lens: one style per class, from the declared legend; `chosen` is drawn last with a thick line. unsure: a name in
+     `over`, or "". */
   function lensStyle(lens, entry, zoom, chosen, unsure) {
     return keep(`lens|${lens}|${entry ? entry.value : "-"}|${Math.max(12, Math.min(15, zoom))}|${chosen}|${unsure}`, () => {
       const border = [{ color: ink.cellLine, width: zoom > 12 ? .9 : .45 }];
@@ -138,11 +148,10 @@
       const style = { order: chosen ? 9 : 1, lines: border };
       if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + (DARK ? "30" : "24"), pitch: 8, width: 1.7, ...entry.hatch };
       else style.fill = entry.color + (zoom >= 15 ? "80" : zoom >= 14 ? "a8" : DARK ? "c4" : "c8");
-      // Old or missing data, or a missing worker, is hatched over the colour.
-      if (unsure) style.hatch = { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 };
+      if (unsure && !entry.hatch) style.hatch = over[unsure] || over.unknown;
       return style;
     });
   }
 
-  Object.assign(geoapp, { ink, symbols: { base, land, unit, noCell, site, camera, sector, keyRiskArea, lensStyle, levels } });
+  Object.assign(geoapp, { ink, symbols: { ground: base, land, border: unit, noCell, site, camera, sector, keyRiskArea, lensStyle, levels } });
 })();

@@ -5,7 +5,7 @@
   const g = window.geoapp;
 
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-select], [data-fly], [data-lang], [data-theme-switch], [data-close], [data-layers], [data-rail]");
+    const target = event.target.closest("[data-select], [data-fly], [data-lang], [data-theme-switch], [data-close], [data-layers], [data-rail], [data-day-step]");
     if (!target) return;
     const data = target.dataset;
     if (data.select) {
@@ -30,6 +30,7 @@
       location.search = query.toString();
     } else if (data.close) { if (g.city) g.city.select(null); }
     else if (data.layers) document.body.classList.toggle("layers-open");
+    else if (data.dayStep) g.stepDay(Number(data.dayStep));
     else if (data.rail) document.body.classList.toggle("rail-open");
   });
 
@@ -75,6 +76,10 @@
         return window.dash_clientside.no_update;
       },
       lens(value) { if (g.city && g.city.map && value) g.city.lens(value); return window.dash_clientside.no_update; },
+      past(page) {
+        if (g.city && g.city.map && page && page.as_of !== g.city.past.as_of) { const { day, as_of, unknown, before } = page; g.city.goTo({ day, as_of, unknown, before }); g.tick("slow-tick", {}); }
+        return window.dash_clientside.no_update;
+      },
       layers(values) { if (g.city && g.city.map) g.city.layers(values || []); return window.dash_clientside.no_update; },
       fly(target) {
         if (!g.city || !g.city.map || !target) return window.dash_clientside.no_update;

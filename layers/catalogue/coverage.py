@@ -42,6 +42,12 @@ JOINED = (
     LegendClass("no_date", GREY, "未记接入日期", "day of joining not known", "?", "/"),
 )
 
+SEEN = (
+    LegendClass("under", "#C2185B", "可见不足 60 %", "under 60 % seen", "", "/"),
+    LegendClass("seen", "#0B7F6B", "可见 60 % 以上", "60 % or more seen"),
+)
+
+_SEEN = ("seen", "CASE WHEN s.seen_fraction >= analysis.parameter_value('seen_fraction_min') THEN 'seen' ELSE 'under' END")
 _STATE = ("state", "CASE WHEN s.observed THEN 'observed' ELSE 'unobserved' END")
 _HEALTH = ("health", "analysis.camera_health_class(s.observed, s.reason)")
 _LOOKS = (
@@ -65,16 +71,17 @@ LAYERS = (
         id="camera_sector", name_zh="摄像机视域", name_en="Camera sectors", group="coverage", source="analysis.camera", kind="tiles",
         key="id", geometry="polygon", order=40, shape=("sector", "sector_3857"), computed=(_STATE, _HEALTH), past=True,
         fields={"state": "状态 / state", "is_online": "在线 / online", "health": "健康 / health"}, classings=_LOOKS,
-        drawer=("name_zh", "reason", *_CAMERA_DRAWER), style=Style("fill", fill_opacity=0.25), versions=("camera", "camera_health"), min_zoom=11, clock_s=60,
+        drawer=("name_zh", "reason", *_CAMERA_DRAWER), style=Style("fill", fill_opacity=0.25, symbol="sector"), versions=("camera", "camera_health"), min_zoom=11, clock_s=60,
     ),
     Layer(
         id="key_risk_area", name_zh="重点风险源区域", name_en="Key risk source areas", group="coverage",
         source="analysis.key_risk_area", kind="tiles", key="id", geometry="polygon", order=50,
         fields={"code": "编号 / code", "level": "等级 / level", "seen_fraction": "在线可见比例 / share seen", **NAMES,
-                "joined": "接入年份 / year of joining"},
-        computed=(("joined", "analysis.onboarding_class(s.onboarded_on, {moment})"),), past=True,
-        versions=("key_risk_area", "camera", "camera_health"), style=Style("fill", fill_opacity=0.3, line_px=1.8),
+                "seen": "是否看到 60 % / whether 60 % are seen", "joined": "接入年份 / year of joining"},
+        computed=(_SEEN, ("joined", "analysis.onboarding_class(s.onboarded_on, {moment})")), past=True,
+        versions=("key_risk_area", "camera", "camera_health"), style=Style("fill", fill_opacity=0.3, line_px=1.8, symbol="keyRiskArea"),
         classings=(
+            Classing("seen", "在线可见", "Seen online", "seen", SEEN),
             Classing("level", "等级", "Level", "level", (*RISK, NOT_KNOWN), empty="not_known"),
             Classing("joined", "接入年份", "Year of joining", "joined", JOINED),
         ),

@@ -55,24 +55,25 @@ _UNIT_FIELDS = {"level": "级别 / level", "code": "区划代码 / code", **NAME
 LAYERS = (
     Layer(
         id="base", name_zh="底图", name_en="Base map", group="ground", source="territory.base_feature", kind="tiles", key="id",
-        geometry="mixed", fields={"kind": "类别 / kind", **NAMES}, versions=("base",), order=0, style=Style("fill", fill_opacity=1),
-        classings=(Classing("kind", "类别", "Kind", "kind", BASE),), scoped=False,
+        geometry="mixed", fields={"kind": "类别 / kind", **NAMES}, versions=("base",), order=0,
+        style=Style("symbol", symbol="ground"), classings=(Classing("kind", "类别", "Kind", "kind", BASE),), scoped=False, switched=False,
     ),
     Layer(
         id="cell", name_zh="网格", name_en="Grid cells", group="ground", source="analysis.grid_cell", kind="tiles", key="cell_no",
         geometry="polygon", fields={"code": "网格编码 / 18-digit code", "town_code": "乡镇代码 / town"}, order=10,
         versions=("cell", "simplified"), style=Style("fill", line_px=0.6), lenses=LENSES, personal=("chief_name",),
-        drawer=("name_zh", "community_zh", "town_zh", "area_m2", "worker_count"), past=True,
+        drawer=("name_zh", "community_zh", "town_zh", "area_m2", "worker_count"), past=True, switched=False,
     ),
     Layer(
         id="no_cell", name_zh="无网格地块", name_en="Ground in no cell", group="coverage", source="analysis.no_cell", kind="tiles",
-        key="id", geometry="polygon", order=15, versions=("cell", "no_cell", "unit"), style=Style("fill", line_px=1.4, dash=(4, 3)),
+        key="id", geometry="polygon", order=15, versions=("cell", "no_cell", "unit"), style=Style("fill", line_px=1.4, dash=(4, 3), symbol="noCell"),
         fields={"declared": "是否声明 / declared", "area_m2": "面积 / square metres", **NAMES},
         classings=(Classing("declared", "是否声明", "Declared", "declared", NO_CELL),), drawer=("reason", "declared_on", "town_code"),
     ),
     Layer(
         id="unit", name_zh="行政边界", name_en="Boundaries", group="ground", source="analysis.unit", kind="tiles", key="code",
-        geometry="polygon", fields=_UNIT_FIELDS, versions=("unit", "simplified"), order=30, style=Style("line", line_px=1.2), where=_DRAWN_UNITS,
+        geometry="polygon", fields=_UNIT_FIELDS, versions=("unit", "simplified"), order=30, where=_DRAWN_UNITS,
+        style=Style("line", line_px=1.2, symbol="border"),
         classings=(Classing("level", "级别", "Level", "level", UNIT),), drawer=("area_km2", "cell_count"),
     ),
     Layer(
@@ -86,6 +87,6 @@ LAYERS = (
     Layer(
         id="unit_label", name_zh="地名", name_en="Names", group="ground", source="analysis.unit", kind="tiles", key="code",
         geometry="point", fields=_UNIT_FIELDS, versions=("unit",), order=99, style=Style("symbol"), where=_DRAWN_UNITS,
-        classings=(Classing("level", "级别", "Level", "level", UNIT),), export=False,
+        classings=(Classing("level", "级别", "Level", "level", UNIT),), export=False, switched=False,
     ),
 )  # fmt: skip

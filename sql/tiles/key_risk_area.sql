@@ -1,4 +1,4 @@
--- needs: extent, analysis/camera, analysis/class_words
+-- needs: extent, analysis/parameter, analysis/camera, analysis/class_words
 -- As analysis.key_risk_area, for the areas of one tile only.
 CREATE FUNCTION tiles.key_risk_area(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE sql STABLE AS $$
@@ -21,6 +21,7 @@ LANGUAGE sql STABLE AS $$
         SELECT
             a.id::integer AS id, a.code, a.name_zh, a.name_en, a.level,
             round(least(coalesce(s.fraction, 0), 1)::numeric, 3)::double precision AS seen_fraction,
+            CASE WHEN s.fraction >= (SELECT analysis.parameter_value('seen_fraction_min')) THEN 'seen' ELSE 'under' END AS seen,
             analysis.onboarding_class(a.onboarded_on, now()) AS joined,
             ST_AsMVTGeom(a.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
         FROM area AS a LEFT JOIN seen AS s ON s.id = a.id
@@ -28,4 +29,4 @@ LANGUAGE sql STABLE AS $$
     )
     SELECT ST_AsMVT(f, 'key_risk_area', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL
 $$;
-COMMENT ON FUNCTION tiles.key_risk_area IS '重点风险源区域; key risk source areas: code, name_zh, name_en, level, seen_fraction, joined.';
+COMMENT ON FUNCTION tiles.key_risk_area IS '重点风险源区域; key risk source areas: code, name_zh, name_en, level, seen_fraction, seen, joined.';

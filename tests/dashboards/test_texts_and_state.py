@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.state import LENSES, SHOWN_AT_FIRST, TOGGLES, ViewState
+from dashboards.state import LENSES, SHOWN_AT_FIRST, TOGGLES, WINDOWS, ViewState
 from dashboards.texts import catalogue, t, word
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
@@ -105,6 +105,9 @@ states = st.builds(
     selected=st.sampled_from(
         ["", "cell:310116103204000300", "camera:7", "incident:0b7e0f1a-1111-4222-8333-abcdefabcdef"]
     ),
+    day=st.sampled_from(["", "2025-03-01"]),
+    by=st.sampled_from([(), (("site", "category"),), (("key_risk_area", "joined"), ("site", "category"))]),
+    window=st.sampled_from([*WINDOWS, "2025-01-01_2025-03-01"]),
 )
 
 
@@ -125,6 +128,10 @@ def test_nonsense_in_the_address_is_left_at_its_default() -> None:
     assert state == ViewState()
     assert state.layers == SHOWN_AT_FIRST
     assert ViewState.from_query("?layers=").layers == ()
+    odd = "?day=now&by=site:hazard_level.site:x.nowhere:y.zz&window=2025-03-01_2025-01-01&selected=nowhere:1"
+    assert ViewState.from_query(odd) == ViewState(), (
+        "the usual classing, an unknown one, a window upside down, no such layer"
+    )
 
 
 def test_every_reason_of_the_watch_has_its_words() -> None:

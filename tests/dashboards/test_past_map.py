@@ -1,0 +1,172 @@
+"""The map's page on a past day, and the drawer of any layer, over HTTP as a browser asks."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from screens import Site
+from test_web import PAGE, asked
+
+from dashboards.map_layers import named
+from dashboards.texts import t
+from layers.registry import LAYERS
+
+OWN_DRAWER = {"incident", "cell", "site", "camera", "key_risk_area", "no_cell"}
+DECLARED = [name for name, layer in LAYERS.items() if layer.switched and name not in OWN_DRAWER]
+
+
+def answer(
+    client: httpx.Client, outputs: str, inputs: dict[str, Any], page: dict[str, Any]
+) -> dict[str, Any]:
+    """What a callback with several outputs answers, by component and property."""
+    names = [one.split(".") for one in outputs.split(" ")]
+
+    def listed(values: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"id": k.split(".")[0], "property": k.split(".")[1], "value": v} for k, v in values.items()]
+
+    body = {
+        "output": f"..{'...'.join('.'.join(one) for one in names)}..",
+        "outputs": [{"id": i, "property": p} for i, p in names],
+        "inputs": listed(inputs),
+        "changedPropIds": list(inputs),
+        "state": listed({"page-state.data": page}),
+    }
+    sent = client.post("/_dash-update-component", json=body)
+    assert sent.status_code == 200, sent.text
+    told: dict[str, Any] = sent.json()["response"]
+    return told
+
+
+def chosen(client: httpx.Client, day: str) -> tuple[dict[str, Any], str, bool]:
+    """The page's state after a day was chosen, the banner's text, whether it is hidden."""
+    told = answer(
+        client,
+        "page-state.data day-banner.children day-banner.className day-banner.hidden",
+        {"day.value": day},
+        PAGE["page-state.data"],
+    )
+    banner = json.dumps(told["day-banner"]["children"], ensure_ascii=False)
+    return told["page-state"]["data"], banner, told["day-banner"]["hidden"]
+
+
+def drawer(
+    client: httpx.Client, kind: str, key: object, page: dict[str, Any] | None = None, **more: Any
+) -> str:
+    told = answer(
+        client,
+        "drawer.children fly-to.data",
+        {"selection.data": {"kind": kind, "id": str(key), **more}},
+        page or PAGE["page-state.data"],
+    )
+    return json.dumps(told["drawer"]["children"], ensure_ascii=False)
+
+
+def test_of_a_day_before_the_first_record_no_figure_is_a_number(site: Site) -> None:
+    client = site.client("committee")
+    page, banner, hidden = chosen(client, "2001-01-01")
+    assert page["as_of"] == "2001-01-01T23:59:59+08:00"
+    assert set(page["unknown"]) == {"risk", "coverage", "duty"}
+    assert not hidden
+    assert "2001-01-01 23:59:59" in banner
+    made = asked(client, "figures.children", {"slow-tick.data": {}}, {"page-state.data": page})
+    values = {
+        one["props"]["data-figure"]: one["props"]["data-value"]
+        for one in made
+        if "data-figure" in one["props"]
+    }
+    for name in (
+        "incidents_open",
+        "cells_red",
+        "key_risk_area_seen_under_60",
+        "sites_without_confirmed_lead",
+    ):
+        assert values[name] == "", f"{name}: not known is no number"
+    towns = json.dumps(asked(client, "town-list.children", {"slow-tick.data": {}}, {"page-state.data": page}))
+    assert "\\u2014" in towns
+
+
+def test_a_past_day_has_the_figures_of_sql_at_that_moment(site: Site) -> None:
+    client = site.client("committee")
+    with site.connect() as owner:
+        row = owner.execute(
+            "SELECT to_char(max(k.known_since) AT TIME ZONE 'Asia/Shanghai' + interval '1 day', 'YYYY-MM-DD') AS day,"
+            " max(k.known_since) < now() - interval '2 days' AS is_past FROM analysis.known_since AS k WHERE k.lens <> 'coverage'"
+        ).fetchone()
+    assert row is not None
+    assert row["is_past"], "the sample city has a past"
+    page, _, _ = chosen(client, row["day"])
+    assert not {"risk", "duty"} & set(page["unknown"])
+    made = asked(client, "figures.children", {"slow-tick.data": {}}, {"page-state.data": page})
+    values = {
+        one["props"]["data-figure"]: one["props"]["data-value"]
+        for one in made
+        if "data-figure" in one["props"]
+    }
+    with site.connect() as owner:
+        rows = owner.execute("SELECT name, value FROM analysis.headline_at(%s)", (page["as_of"],)).fetchall()
+        now = owner.execute("SELECT name, value FROM analysis.headline").fetchall()
+    then = {r["name"]: r["value"] for r in rows}
+    assert float(values["sites_without_confirmed_lead"]) == then["sites_without_confirmed_lead"]
+    assert float(values["cells_red"]) == then["cells_red"]
+    assert then != {r["name"]: r["value"] for r in now}, "another day, other figures"
+
+
+@pytest.mark.parametrize(("day", "why"), [("2999-01-01", "day.future"), ("2026-02-31", "day.no_day")])
+def test_what_is_no_past_day_leaves_the_present_and_says_so(site: Site, day: str, why: str) -> None:
+    page, banner, hidden = chosen(site.client("committee"), day)
+    assert (page["as_of"], page["day"], page["unknown"], hidden) == (None, "", [], False)
+    assert t(why, "zh") in banner
+
+
+def test_the_address_opens_the_same_past(site: Site) -> None:
+    query = "?lang=en&day=2001-01-01&by=site:category&window=7d&layers=site.risk_cell"
+    made = json.dumps(
+        asked(site.client("committee"), "page.children", {"address.pathname": "/"}, {"address.search": query})
+    )
+    assert '"day": "2001-01-01"' in made
+    assert '"by": {"site": "category"}' in made
+    assert '"window": "7d"' in made
+    assert "Before the first record" in made
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_any_layer_has_a_drawer_with_the_view_behind_it(site: Site, name: str) -> None:
+    client, layer = site.client("committee"), LAYERS[name]
+    found = client.get(f"/features/{name}.geojson?limit=1").json()["features"]
+    if not found:
+        assert t("drawer.gone", "zh") in drawer(client, name, 1)
+        return
+    shown = drawer(client, name, found[0]["id"])
+    assert named(layer, "zh") in shown
+    assert f"SELECT * FROM {layer.source} WHERE {layer.key} = " in shown
+    assert t("drawer.today_only", "zh") not in shown
+    # What is no id of it is said, and is no fault.
+    assert drawer(client, name, "x'; DROP TABLE y")
+
+
+def test_a_town_opens_no_gap_of_another_and_says_nothing_of_it(site: Site) -> None:
+    with site.connect() as owner:
+        gaps = owner.execute(
+            "SELECT DISTINCT ON (g.town_code) g.gap_no, g.town_code, g.name_zh FROM analysis.coverage_gap_place AS g"
+            " WHERE g.town_code = ANY (%s) AND g.subject = 'cell' ORDER BY g.town_code, g.gap_no",
+            ([site.people.town, site.people.other_town],),
+        ).fetchall()
+    assert len(gaps) == 2
+    for login, own in (("duty_officer", site.people.town), ("neighbour", site.people.other_town)):
+        for gap in gaps:
+            shown = drawer(site.client(login), "coverage_gap", gap["gap_no"])
+            assert (t("drawer.gone", "zh") in shown) is (gap["town_code"] != own)
+
+
+def test_what_lies_below_is_one_click_away(site: Site) -> None:
+    also = [{"kind": "cell", "id": "310116103001100100", "name": "网格 103001"}]
+    shown = drawer(site.client("committee"), "unit", site.people.town, also=also)
+    assert t("drawer.also", "zh") in shown
+    assert '"data-select": "cell:310116103001100100"' in shown
+
+
+def test_a_drawer_that_cannot_go_back_says_so(site: Site) -> None:
+    client = site.client("committee")
+    page, _, _ = chosen(client, "2001-01-01")
+    assert t("drawer.today_only", "zh") in drawer(client, "unit", site.people.town, page)
