@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboards import shell
+from dashboards import duty_chain, shell
 from dashboards.board import Board, Row, cell_code, clock, number
 from dashboards.evidence import sees_it_whole
 from dashboards.texts import Language, catalogue, either, group, t, word
@@ -285,7 +285,6 @@ def _site(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
     if row is None:
         return None
     checks = ("last_patrol", "last_self_check", "last_remote_check", "last_admin_inspection")
-    lead = either(row, lang, "lead")
     body = [
         _head("site", row["name_zh"], lang, _level(row["level"], lang)),
         _part(
@@ -296,10 +295,7 @@ def _site(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
                 _unknown(row["unknown_parts"], lang),
             ],
         ),
-        _part(
-            t("drawer.who", lang),
-            _facts([(t("drawer.lead", lang), lead or html.B(t("drawer.nobody", lang), className="missing"))]),
-        ),
+        _part(t("drawer.who", lang), duty_chain.chain(board.rows("duty_chain", id=row["id"], as_of=None), lang)),
         _facts(
             [
                 (t("drawer.type", lang), either(row, lang, "place_type") or "—"),
