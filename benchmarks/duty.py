@@ -35,8 +35,14 @@ ASKED = {
     "cells_by_department": ("analysis.duty_department_at(%(at)s, 'cell')", "lead_count + missing_count"),
     "units_of_cells": ("analysis.duty_unit_at(%(at)s, 'cell')", "gap_count"),
     "towns_by_department": ("analysis.duty_department_at(%(at)s, 'town')", "lead_count + missing_count"),
-    "one_town_by_department": ("analysis.duty_department_at(%(at)s, 'town', %(town)s)", "lead_count + missing_count"),
-    "one_towns_cells_by_department": ("analysis.duty_department_at(%(at)s, 'cell', %(town)s)", "lead_count + missing_count"),
+    "one_town_by_department": (
+        "analysis.duty_department_at(%(at)s, 'town', %(town)s)",
+        "lead_count + missing_count",
+    ),
+    "one_towns_cells_by_department": (
+        "analysis.duty_department_at(%(at)s, 'cell', %(town)s)",
+        "lead_count + missing_count",
+    ),
     "one_towns_communities_by_department": (
         "analysis.duty_department_at(%(at)s, 'community', %(town)s)",
         "lead_count + missing_count",
@@ -61,7 +67,9 @@ PEERS = {
 
 def main() -> None:
     """Reads the options, runs, prints JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("url")
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
@@ -89,17 +97,32 @@ def prepare(connection: Connection) -> None:
     for row in rows:
         names.setdefault(row["lead_code"], row["lead_dept_zh"])
     for code, name in sorted(names.items()):
-        run("INSERT INTO duty.department (code, name_zh, phone) VALUES (%s, %s, '021-1') ON CONFLICT DO NOTHING", (code, name))
+        run(
+            "INSERT INTO duty.department (code, name_zh, phone) VALUES (%s, %s, '021-1') ON CONFLICT DO NOTHING",
+            (code, name),
+        )
     for row in rows:
         run(
             "INSERT INTO duty.rule (code, place_type_zh, place_type_en, category, gbt4754, lead_code) VALUES (%s, %s, %s, %s, %s, %s)"
             " ON CONFLICT DO NOTHING",
-            (row["code"], row["place_type_zh"], row["place_type_en"], row["category"], row["gbt4754"], row["lead_code"]),
+            (
+                row["code"],
+                row["place_type_zh"],
+                row["place_type_en"],
+                row["category"],
+                row["gbt4754"],
+                row["lead_code"],
+            ),
         )
-    run("INSERT INTO duty.person (name_zh, phone) SELECT '责任人' || n, '021-' || n FROM generate_series(1, 200) AS n")
+    run(
+        "INSERT INTO duty.person (name_zh, phone) SELECT '责任人' || n, '021-' || n FROM generate_series(1, 200) AS n"
+    )
     codes, leads = [r["code"] for r in rows], sorted(names)
     assigned: list[tuple[Any, ...]] = []
-    towns = [r["code"] for r in run("SELECT code FROM territory.unit WHERE level = 'town' ORDER BY code").fetchall()]
+    towns = [
+        r["code"]
+        for r in run("SELECT code FROM territory.unit WHERE level = 'town' ORDER BY code").fetchall()
+    ]
     county = "310116000000"
     for n, row in enumerate(rows):
         state = {1: None, 2: "disputed", 3: "proposed"}.get(n % 9, "confirmed")
@@ -107,7 +130,9 @@ def prepare(connection: Connection) -> None:
             assigned.append((row["code"], county, row["lead_code"], state, None if n % 11 == 5 else 1 + n))
         if n % 9 == 4:
             assigned.append((row["code"], county, leads[n % len(leads)], "confirmed", 1 + n))
-    assigned += [(codes[3 * k + 2], towns[k], leads[k], "confirmed", 100 + k) for k in range(min(4, len(towns)))]
+    assigned += [
+        (codes[3 * k + 2], towns[k], leads[k], "confirmed", 100 + k) for k in range(min(4, len(towns)))
+    ]
     for one in assigned:
         run(
             "INSERT INTO duty.assignment (rule_code, unit_code, department_code, role, status, person_id, valid_from)"
@@ -149,7 +174,9 @@ def measured(connection: Connection, rounds: int) -> dict[str, Any]:
         query = ALL.format(sum=column, what=what)
         result[name] = timed(connection, rounds, query, values)
     plain = result["plain_count"]["median_ms"]
-    result["cells_by_department_to_plain_count"] = round(result["cells_by_department"]["median_ms"] / plain, 2)
+    result["cells_by_department_to_plain_count"] = round(
+        result["cells_by_department"]["median_ms"] / plain, 2
+    )
     result["cells_by_department_to_join_by_hand"] = round(
         result["cells_by_department"]["median_ms"] / result["join_by_hand"]["median_ms"], 2
     )

@@ -295,7 +295,9 @@ def _site(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any],
                 _unknown(row["unknown_parts"], lang),
             ],
         ),
-        _part(t("drawer.who", lang), duty_chain.chain(board.rows("duty_chain", id=row["id"], as_of=None), lang)),
+        _part(
+            t("drawer.who", lang), duty_chain.chain(board.rows("duty_chain", id=row["id"], as_of=None), lang)
+        ),
         _facts(
             [
                 (t("drawer.type", lang), either(row, lang, "place_type") or "—"),

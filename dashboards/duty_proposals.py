@@ -54,7 +54,13 @@ def panel(
                             html.Span(f"→ {either(one, lang, 'place_type')} ({one['rule_code']})"),
                             html.Span(either(one, lang, "department") or "—"),
                             html.Small(
-                                t("proposal.decided", lang, document=one["document_no"], day=one["valid_from"], who=one["decided_by"])
+                                t(
+                                    "proposal.decided",
+                                    lang,
+                                    document=one["document_no"],
+                                    day=one["valid_from"],
+                                    who=one["decided_by"],
+                                )
                             ),
                         ]
                     )
@@ -171,20 +177,47 @@ def _form(
         for r in candidates
     ]
     options += [
-        {"value": f"department:{d['code']}", "label": t("proposal.as_other", lang, department=either(d, lang))}
+        {
+            "value": f"department:{d['code']}",
+            "label": t("proposal.as_other", lang, department=either(d, lang)),
+        }
         for d in departments
     ]
     name_zh = str(first["industry_zh"] or first["industry"])
     return forms.form(
         [
-            forms.choice("decision", t("proposal.decision", lang), options, options[0]["value"] if candidates else "", searchable=True),
-            forms.text("place_type_zh", t("proposal.name_zh", lang), t("proposal.name_hint", lang), value=name_zh, maxLength=100),
-            forms.text("place_type_en", t("proposal.name_en", lang), value=str(first["industry_en"] or ""), maxLength=100),
-            forms.text("document_no", t("proposal.document", lang), maxLength=100, autoComplete="off"),
-            forms.text("valid_from", t("proposal.valid_from", lang), value=today.isoformat(), placeholder="YYYY-MM-DD", maxLength=10),
+            forms.choice(
+                "decision",
+                t("proposal.decision", lang),
+                options,
+                options[0]["value"] if candidates else "",
+                searchable=True,
+            ),
+            forms.text(
+                "place_type_zh",
+                t("proposal.name_zh", lang),
+                t("proposal.name_hint", lang),
+                value=name_zh,
+            ),
+            forms.text(
+                "place_type_en",
+                t("proposal.name_en", lang),
+                value=str(first["industry_en"] or ""),
+            ),
+            forms.text("document_no", t("proposal.document", lang), autoComplete="off"),
+            forms.text(
+                "valid_from",
+                t("proposal.valid_from", lang),
+                value=today.isoformat(),
+                placeholder="YYYY-MM-DD",
+            ),
             forms.reason(lang),
             forms.hidden("industry", first["industry"]),
-            *[forms.hidden(name, value) for name, value in (asked.plain().fields | held).items() if name not in ("industry", "lang")],
+            *[
+                forms.hidden(name, value)
+                for name, value in (asked.plain().fields | held).items()
+                if name not in ("industry", "lang")
+            ],
         ],
         "/matrix/decide",
         lang,
@@ -195,5 +228,3 @@ def _form(
 def decided_words(row: Row, lang: Language) -> str:
     """What is said when it is done."""
     return t("proposal.done", lang, rule=row["used_rule"], n=number(row["site_count"]))
-
-

@@ -46,7 +46,9 @@ def layout(state: ViewState, board: Board) -> html.Div:
 def register(app: Dash, board: Board) -> None:
     """The callback of the page: what is found follows the address."""
 
-    @app.callback(Output("matrix-found", "children"), Input("address", "search"), State("matrix-page", "data"))
+    @app.callback(
+        Output("matrix-found", "children"), Input("address", "search"), State("matrix-page", "data")
+    )
     def show(query: str | None, page: dict[str, Any]) -> Any:
         try:
             return content(query, board, page, datetime.now(UTC))
@@ -130,7 +132,11 @@ def _filters(asked: Asked, towns: list[Row], held: dict[str, str], lang: Languag
             choice("level", [{"value": v, "label": t(f"level_name.{v}", lang)} for v in levels], asked.level),
             choice("by", [{"value": v, "label": t(f"matrix.by_{v}", lang)} for v in BY], asked.by),
             choice("within", within, asked.within),
-            choice("state", [any_, *[{"value": s, "label": word("duty_state", s, lang)} for s in STATES]], asked.state),
+            choice(
+                "state",
+                [any_, *[{"value": s, "label": word("duty_state", s, lang)} for s in STATES]],
+                asked.state,
+            ),
             dmc.TextInput(
                 name="day",
                 label=t("matrix.day", lang),
@@ -161,7 +167,9 @@ def _matrix(
     now: datetime,
 ) -> list[Any]:
     in_all = units[0]["in_all"] if units else 0
-    file = csv_download.form("matrix-file", "/export/duty.csv", lang, asked.plain().link({}).partition("?")[2])
+    file = csv_download.form(
+        "matrix-file", "/export/duty.csv", lang, asked.plain().link({}).partition("?")[2]
+    )
     tools = html.Div(
         [
             matrix_table.legend(lang),
@@ -186,7 +194,14 @@ def _matrix(
 
 
 def _pager(
-    asked: Asked, name: str, at: int, in_all: int, size: int, held: dict[str, str], lang: Language, anchor: str
+    asked: Asked,
+    name: str,
+    at: int,
+    in_all: int,
+    size: int,
+    held: dict[str, str],
+    lang: Language,
+    anchor: str,
 ) -> html.Nav:
     """To the pages before and after; nothing where there is one page."""
     last = max(1, math.ceil(in_all / size))
@@ -197,7 +212,13 @@ def _pager(
     if last > 1:
         links.append(html.Span(t("modes.page", lang, n=at, all=last), className="quiet"))
     if at < last:
-        links.append(html.A(t("modes.next", lang), href=asked.link(held, anchor, **{name: at + 1}), className="plain as-link"))
+        links.append(
+            html.A(
+                t("modes.next", lang),
+                href=asked.link(held, anchor, **{name: at + 1}),
+                className="plain as-link",
+            )
+        )
     return html.Nav(links, className="ways")
 
 
@@ -219,7 +240,13 @@ def _listed(
     file = csv_download.form("list-file", "/export/duty.csv", lang, query)
     head = html.Div(
         [
-            html.H2([list_words(asked, lang), " ", html.Span(t("table.rows", lang, n=number(in_all)), className="total")]),
+            html.H2(
+                [
+                    list_words(asked, lang),
+                    " ",
+                    html.Span(t("table.rows", lang, n=number(in_all)), className="total"),
+                ]
+            ),
             *([file] if file is not None else []),
             html.A(t("matrix.close_list", lang), href=asked.plain().link(held), className="plain as-link"),
         ],
@@ -234,16 +261,31 @@ def list_words(asked: Asked, lang: Language) -> str:
     if asked.industry:
         return duty_proposals.industry_words(asked.industry, "", lang)
     known = {"led": "matrix.led", "unsettled": "matrix.unsettled", "no_rule": "matrix.no_rule"}
-    state = t(known[asked.listed], lang) if asked.listed in known else word("duty_state", asked.listed, lang) if asked.listed else ""
-    parts = [state, asked.department if asked.department != "-" else t("matrix.no_department", lang), asked.rule, asked.unit]
+    state = (
+        t(known[asked.listed], lang)
+        if asked.listed in known
+        else word("duty_state", asked.listed, lang)
+        if asked.listed
+        else ""
+    )
+    parts = [
+        state,
+        asked.department if asked.department != "-" else t("matrix.no_department", lang),
+        asked.rule,
+        asked.unit,
+    ]
     return " · ".join(p for p in parts if p and p != "-")
 
 
-def _chain(board: Board, asked: Asked, as_of: datetime | None, held: dict[str, str], lang: Language) -> html.Section:
+def _chain(
+    board: Board, asked: Asked, as_of: datetime | None, held: dict[str, str], lang: Language
+) -> html.Section:
     chain = board.rows("duty_chain", id=asked.site, as_of=as_of) if asked.site is not None else []
     found = board.rows("duty_site_found", **wanted(asked.text)) if asked.text else []
     return matrix_list.chain_card(asked, chain, found, held, lang)
 
 
 def _planned(board: Board, as_of: datetime | None, lang: Language) -> Any:
-    return matrix_list.planned(board.rows("duty_planned", as_of=as_of, most=PLANNED_SHOWN), lang) or html.Span(hidden=True)
+    return matrix_list.planned(
+        board.rows("duty_planned", as_of=as_of, most=PLANNED_SHOWN), lang
+    ) or html.Span(hidden=True)

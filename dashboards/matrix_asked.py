@@ -21,7 +21,7 @@ _UNIT = re.compile(r"^([0-9]{12}|[0-9]{18}|-)$")
 
 @dataclass(frozen=True)
 class Asked:
-    """"" and None do not limit. unit, town, department, rule, industry, listed: what is listed below the matrix ("-": in
+    """ "" and None do not limit. unit, town, department, rule, industry, listed: what is listed below the matrix ("-": in
     no cell, of no department); within: a town or community to look into; state: units that have it; site: whose chain is
     shown; text: a site that is looked for."""
 
@@ -117,11 +117,21 @@ class Asked:
 
     def link(self, held: dict[str, str], anchor: str = "", **changed: Any) -> str:
         """The address of the page with these fields changed. held: language and theme."""
-        return "/matrix?" + urlencode(replace(self, **changed).fields | held) + (f"#{anchor}" if anchor else "")
+        return (
+            "/matrix?" + urlencode(replace(self, **changed).fields | held) + (f"#{anchor}" if anchor else "")
+        )
 
     def plain(self, **changed: Any) -> "Asked":
         """The same matrix with nothing listed, then what is changed."""
-        nothing = {"unit": "", "town": "", "department": "", "rule": "", "industry": "", "listed": "", "more": 1}
+        nothing = {
+            "unit": "",
+            "town": "",
+            "department": "",
+            "rule": "",
+            "industry": "",
+            "listed": "",
+            "more": 1,
+        }
         return replace(self, **{**nothing, "site": None, "text": "", **changed})
 
 

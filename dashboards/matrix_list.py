@@ -27,17 +27,31 @@ def sites(found: list[Row], asked: Asked, held: dict[str, str], lang: Language) 
                 names,
                 [
                     one["name_zh"],
-                    either(one, lang, "place_type") or t("matrix.no_rule_of", lang, industry=one["industry"] or "—"),
-                    html.Span(word("duty_state", one["status"], lang), className=f"status status-{one['status']}"),
-                    [named or "—", *([html.Small(t("matrix.usual", lang))] if named and one["status"] == "missing" else [])],
+                    either(one, lang, "place_type")
+                    or t("matrix.no_rule_of", lang, industry=one["industry"] or "—"),
+                    html.Span(
+                        word("duty_state", one["status"], lang), className=f"status status-{one['status']}"
+                    ),
                     [
-                        html.Span(cell_code(one["cell_code"]) if one["cell_code"] else t("matrix.no_cell", lang)),
+                        named or "—",
+                        *(
+                            [html.Small(t("matrix.usual", lang))]
+                            if named and one["status"] == "missing"
+                            else []
+                        ),
+                    ],
+                    [
+                        html.Span(
+                            cell_code(one["cell_code"]) if one["cell_code"] else t("matrix.no_cell", lang)
+                        ),
                         html.Br(),
                         html.Small(either(one, lang, "town") or "—"),
                     ],
                     html.Div(
                         [
-                            html.A(t("matrix.chain", lang), href=asked.link(held, "chain", site=one["site_id"])),
+                            html.A(
+                                t("matrix.chain", lang), href=asked.link(held, "chain", site=one["site_id"])
+                            ),
                             html.A(t("matrix.map", lang), href=on_map(f"site:{one['site_id']}", held)),
                         ],
                         className="tags-cell",
@@ -123,7 +137,10 @@ def chain_card(
                 [
                     html.A(one["site_zh"], href=on_map(f"site:{asked.site}", held)),
                     html.Small(kind),
-                    html.Span(word("duty_state", one["site_status"], lang), className=f"status status-{one['site_status']}"),
+                    html.Span(
+                        word("duty_state", one["site_status"], lang),
+                        className=f"status status-{one['site_status']}",
+                    ),
                 ]
             ),
             duty_chain.chain(chain, lang),
@@ -146,7 +163,9 @@ def planned(found: list[Row], lang: Language) -> html.Section | None:
                 html.Span(
                     f"{either(one, lang, 'unit')} · {either(one, lang, 'place_type')} → {either(one, lang, 'department')}"
                 ),
-                html.Small(" · ".join(filter(None, [word("assignment", one["status"], lang), one["document_no"]]))),
+                html.Small(
+                    " · ".join(filter(None, [word("assignment", one["status"], lang), one["document_no"]]))
+                ),
             ]
         )
         for one in found
@@ -155,6 +174,10 @@ def planned(found: list[Row], lang: Language) -> html.Section | None:
     if more > 0:
         items.append(html.Li(t("matrix.more", lang, n=number(more)), className="quiet"))
     return html.Section(
-        [html.H2(t("matrix.planned", lang)), html.P(t("matrix.planned_lead", lang), className="lead"), html.Ul(items)],
+        [
+            html.H2(t("matrix.planned", lang)),
+            html.P(t("matrix.planned_lead", lang), className="lead"),
+            html.Ul(items),
+        ],
         className="card panel planned-card",
     )

@@ -4,6 +4,7 @@ Done under the caller's own database role; what the page hides, the database ref
 """
 
 import csv
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from dashboards.board import Board
 from dashboards.duty_proposals import decided_words, may_decide
 from dashboards.forms import Sent
 from dashboards.matrix_asked import Asked, day_of
-from dashboards.texts import t
+from dashboards.texts import Language, t
 from geoapp.access.account_changes import give_reason
 from geoapp.access.caller import NO_RIGHT, Connection, Forbidden, acting, current_caller
 from geoapp.database.sql_files import read_sql
@@ -30,7 +31,7 @@ from layers.export_route import REASON_MAX, REASON_MIN, REASON_WANTED, ROWS_WITH
 from layers.honest_route import client_ip, honest_route, message
 
 REASON_MOST = 500
-NAME_MOST, DOCUMENT_MOST = 100, 100
+NAME_MOST, DOCUMENT_MOST, INDUSTRY_MOST = 100, 100, 40
 # A decision may be dated before it is entered, and may begin later; not in another age.
 FARTHEST = timedelta(days=2 * 366)
 ALL = 2_000_000
@@ -75,41 +76,23 @@ def decided(board: Board, sent: Sent) -> JSONResponse:
     if not may_decide():
         raise Forbidden(NO_RIGHT)
     lang = sent.lang
-    kind, _, code = sent.text("decision").partition(":")
-    name_zh, name_en, document = sent.text("place_type_zh"), sent.text("place_type_en"), sent.text("document_no")
-    day = day_of(sent.text("valid_from"))
-    today = datetime.now(UTC).date()
-    wrong = {}
-    if kind not in ("rule", "near", "department") or not code:
-        wrong["decision"] = t("proposal.decision_missing", lang)
-    if kind != "rule" and not 2 <= len(name_zh) <= NAME_MOST:
-        wrong["place_type_zh"] = t("proposal.name_bad", lang)
-    if len(name_en) > NAME_MOST:
-        wrong["place_type_en"] = t("proposal.name_bad", lang)
-    if not 2 <= len(document) <= DOCUMENT_MOST:
-        wrong["document_no"] = t("proposal.document_missing", lang)
-    if day is None or abs(day - today) > FARTHEST:
-        wrong["valid_from"] = t("proposal.day_bad", lang)
-    if not sent.text("reason"):
-        wrong["reason"] = t("access.reason_missing", lang)
-    if not sent.text("industry"):
-        wrong["industry"] = t("proposal.industry_missing", lang)
+    wrong = _lacking(sent, lang)
     if wrong:
         return forms.problems(wrong)
+    kind, _, code = sent.text("decision").partition(":")
     with acting(board.pool) as connection:
-        if kind == "near":
-            row = connection.execute("SELECT r.lead_code FROM duty.rule AS r WHERE r.code = %s", (code,)).fetchone()
-            if row is None or row["lead_code"] is None:
-                return forms.problems({"decision": t("proposal.decision_missing", lang)})
+        department = _department(connection, kind, code)
+        if kind != "rule" and department is None:
+            return forms.problems({"decision": t("proposal.decision_missing", lang)})
         values = {
             "industry": sent.text("industry"),
             "existing_rule": code if kind == "rule" else None,
-            "department": None if kind == "rule" else code if kind == "department" else row["lead_code"],
-            "place_type_zh": name_zh,
-            "place_type_en": name_en,
+            "department": department,
+            "place_type_zh": sent.text("place_type_zh"),
+            "place_type_en": sent.text("place_type_en"),
             "near_rule": code if kind != "department" else None,
-            "document_no": document,
-            "valid_from": day,
+            "document_no": sent.text("document_no"),
+            "valid_from": day_of(sent.text("valid_from")),
         }
         give_reason(connection, sent.text("reason")[:REASON_MOST])
         try:
@@ -121,8 +104,45 @@ def decided(board: Board, sent: Sent) -> JSONResponse:
     assert made is not None
     there = {n: sent.text(n) for n in ("level", "by", "within", "state", "day", "theme")}
     held = {"lang": lang} | ({"theme": there.pop("theme")} if there["theme"] in ("light", "dark") else {})
-    asked = Asked.of("&".join(f"{k}={v}" for k, v in there.items() if v and v.isascii() and v.replace("-", "").isalnum()))
+    asked = Asked.of(
+        "&".join(f"{k}={v}" for k, v in there.items() if v and v.isascii() and v.replace("-", "").isalnum())
+    )
     return forms.done(message=decided_words(made, lang), then=asked.link(held, "proposals"))
+
+
+def _lacking(sent: Sent, lang: Language) -> dict[str, str]:
+    """What is wrong with a form, by field."""
+    kind, _, code = sent.text("decision").partition(":")
+    day = day_of(sent.text("valid_from"))
+    fits = {
+        "decision": kind in ("rule", "near", "department") and bool(code),
+        "place_type_zh": kind == "rule" or 2 <= len(sent.text("place_type_zh")) <= NAME_MOST,
+        "place_type_en": len(sent.text("place_type_en")) <= NAME_MOST,
+        "document_no": 2 <= len(sent.text("document_no")) <= DOCUMENT_MOST,
+        "valid_from": day is not None and abs(day - datetime.now(UTC).date()) <= FARTHEST,
+        "reason": bool(sent.text("reason")),
+        "industry": 1 <= len(sent.text("industry")) <= INDUSTRY_MOST,
+    }
+    said = {
+        "decision": "proposal.decision_missing",
+        "place_type_zh": "proposal.name_bad",
+        "place_type_en": "proposal.name_bad",
+        "document_no": "proposal.document_missing",
+        "valid_from": "proposal.day_bad",
+        "reason": "access.reason_missing",
+        "industry": "proposal.industry_missing",
+    }
+    return {field: t(said[field], lang) for field, is_fit in fits.items() if not is_fit}
+
+
+def _department(connection: Connection, kind: str, code: str) -> str | None:
+    """The department that is to lead: the one named, or the one of the rule whose business is near."""
+    if kind == "department":
+        return code
+    if kind == "rule":
+        return None
+    row = connection.execute("SELECT r.lead_code FROM duty.rule AS r WHERE r.code = %s", (code,)).fetchone()
+    return None if row is None else row["lead_code"]
 
 
 def file_of(board: Board, request: Request, reason: str) -> Response:
@@ -156,7 +176,11 @@ def _query_of(asked: Asked, zone: str, now: datetime) -> tuple[str, tuple[str, .
     everything = {"most": ALL, "skip": 0}
     if asked.lists:
         name = "duty_cells" if asked.listed == "no_grid_worker" else "duty_sites"
-        return name, CELL_COLUMNS if name == "duty_cells" else SITE_COLUMNS, asked.sites(zone, now) | everything
+        return (
+            name,
+            CELL_COLUMNS if name == "duty_cells" else SITE_COLUMNS,
+            asked.sites(zone, now) | everything,
+        )
     if asked.by == "department" and not asked.state:
         return "duty_departments", ENTRY_COLUMNS, asked.matrix(zone, now) | {"units": None}
     return "duty_units", UNIT_COLUMNS, asked.matrix(zone, now) | everything
@@ -166,7 +190,8 @@ def _written(
     connection: Connection, name: str, columns: tuple[str, ...], values: dict[str, Any]
 ) -> tuple[BinaryIO, int]:
     """The rows of a query as CSV in a file without a name, at its beginning, and how many there are; read piece by piece."""
-    file = tempfile.TemporaryFile("w+", encoding="utf-8-sig", newline="")  # noqa: SIM115 - sent, and closed, after this returns
+    content = tempfile.TemporaryFile()  # noqa: SIM115 - sent, and closed, after this returns
+    file = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
     rows = 0
     writer = csv.writer(file)
     writer.writerow(columns)
@@ -176,7 +201,7 @@ def _written(
         for row in found:
             writer.writerow([_cell(row[column]) for column in columns])
             rows += 1
-    content = file.detach()
+    file.detach()
     content.seek(0)
     return content, rows
 

@@ -44,7 +44,12 @@ def place_of(row: Row, asked: Asked) -> dict[str, Any]:
 
 
 def departments(
-    units: list[Row], entries: list[Row], asked: Asked, held: dict[str, str], lang: Language, towns: dict[str, str]
+    units: list[Row],
+    entries: list[Row],
+    asked: Asked,
+    held: dict[str, str],
+    lang: Language,
+    towns: dict[str, str],
 ) -> html.Table:
     """Units (worst first, as given) by department: what each leads, and what is unsettled. towns: names by code."""
     by_place: dict[tuple[Any, Any, Any], Row] = {
@@ -98,16 +103,23 @@ def _unit_cells(
     if asked.level == "cell" and unit["unit_code"]:
         name = [html.A(name, href=on_map(f"cell:{unit['unit_code']}", held))]
     # A site near a border stands in a cell of one town and belongs to another.
-    if unit["town_code"] and asked.level in ("community", "cell") and (
-        unit["unit_code"] is None or unit["unit_code"][:9] != unit["town_code"][:9] or not asked.within
+    if (
+        unit["town_code"]
+        and asked.level in ("community", "cell")
+        and (unit["unit_code"] is None or unit["unit_code"][:9] != unit["town_code"][:9] or not asked.within)
     ):
         name.append(html.Small(f" {towns.get(unit['town_code'], unit['town_code'])}"))
     listed = asked.plain(**place)
     return [
         html.Th(name, scope="row"),
         html.Td(number(unit["site_count"]), className="n"),
-        html.Td(_count(unit["gap_count"], listed.link(held, "list", listed="unsettled")), className="n gap-n"),
-        html.Td(_count(unit["no_grid_worker_count"], listed.link(held, "list", listed="no_grid_worker")), className="n"),
+        html.Td(
+            _count(unit["gap_count"], listed.link(held, "list", listed="unsettled")), className="n gap-n"
+        ),
+        html.Td(
+            _count(unit["no_grid_worker_count"], listed.link(held, "list", listed="no_grid_worker")),
+            className="n",
+        ),
     ]
 
 
@@ -120,7 +132,9 @@ def _entry(entry: Row | None, asked: Asked, held: dict[str, str], lang: Language
         return ""
     parts: list[Any] = []
     if entry["lead_count"]:
-        parts.append(html.A(number(entry["lead_count"]), href=asked.link(held, "list", listed="led"), className="led"))
+        parts.append(
+            html.A(number(entry["lead_count"]), href=asked.link(held, "list", listed="led"), className="led")
+        )
     for state in ENTRY:
         n = entry[f"{state}_count"]
         if n:
@@ -157,7 +171,11 @@ def types(
         html.Th(t("matrix.sites", lang), scope="col", className="n"),
         html.Th(t("matrix.unsettled", lang), scope="col", className="n"),
         *[html.Th(t(f"matrix.{name}", lang), scope="col") for name in across],
-        *[html.Th(html.Span(unit_name(u, lang)), scope="col", className="department") for u in units if not alone],
+        *[
+            html.Th(html.Span(unit_name(u, lang)), scope="col", className="department")
+            for u in units
+            if not alone
+        ],
     ]
     body = []
     for code in order:
@@ -168,18 +186,26 @@ def types(
         cells: list[Any] = [
             html.Th([name, html.Small(f" {code}", className="fine-code") if code else ""], scope="row"),
             html.Td(number(sum(e["site_count"] for e in found)), className="n"),
-            html.Td(_count(unsettled(found), listed.link(held, "list", listed="unsettled")), className="n gap-n"),
+            html.Td(
+                _count(unsettled(found), listed.link(held, "list", listed="unsettled")), className="n gap-n"
+            ),
         ]
         if alone:
             one = found[0]
             cells += [
                 html.Td(either(one, lang, "lead") or "—"),
                 html.Td(one["person_name"] or "—"),
-                html.Td(html.Span(word("duty_state", one["status"], lang), className=f"status status-{one['status']}")),
+                html.Td(
+                    html.Span(
+                        word("duty_state", one["status"], lang), className=f"status status-{one['status']}"
+                    )
+                ),
             ]
         else:
             cells += [
-                html.Td(_type_entry(by_unit.get((u["unit_code"], u["town_code"])), listed, u, asked, held, lang))
+                html.Td(
+                    _type_entry(by_unit.get((u["unit_code"], u["town_code"])), listed, u, asked, held, lang)
+                )
                 for u in units
             ]
         body.append(html.Tr(cells, className="" if not unsettled(found) else "gap"))

@@ -133,9 +133,7 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
     untyped = rng.choice(count, max(3, count // 60), replace=False)
     typed = rule.copy()
     typed[untyped] = None
-    new_code: dict[int, str] = {}
-    for turn, site in enumerate(sorted(untyped.tolist())[::2]):
-        kind[site], new_code[site] = _NEW_BUSINESSES[turn % len(_NEW_BUSINESSES)]
+    new_code = _new_businesses(untyped, kind)
 
     numbers = (rng.integers(0, 31**6 // 2) + np.arange(count, dtype=np.int64) * 7919) % 31**6
     sole = small != None  # noqa: E711 - elementwise
@@ -192,6 +190,14 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
             )
         )
     return Sites(ids, typed, level, small, cell, town, points, rows)
+
+
+def _new_businesses(untyped: Ints, kind: NDArray[np.str_]) -> dict[int, str]:
+    """Makes every other site without a place type one of a new business: its kind in place, its industry by site."""
+    codes: dict[int, str] = {}
+    for turn, site in enumerate(sorted(untyped.tolist())[::2]):
+        kind[site], codes[site] = _NEW_BUSINESSES[turn % len(_NEW_BUSINESSES)]
+    return codes
 
 
 COLUMNS = (

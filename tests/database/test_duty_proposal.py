@@ -25,7 +25,7 @@ RULES = (
 
 
 @pytest.fixture(scope="module")
-def _database(cluster: PrivateCluster) -> Iterator[Connection]:
+def database(cluster: PrivateCluster) -> Iterator[Connection]:
     with small_town(cluster, AS_OF) as connection:
         for code, name in (("JT", "交通运输局"), ("YZ", "邮政管理局"), ("NY", "农业农村局")):
             connection.execute("INSERT INTO duty.department (code, name_zh) VALUES (%s, %s)", (code, name))
@@ -40,14 +40,16 @@ def _database(cluster: PrivateCluster) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def town(_database: Connection) -> Iterator[Connection]:
-    with _database.transaction(force_rollback=True):
-        yield _database
+def town(database: Connection) -> Iterator[Connection]:
+    with database.transaction(force_rollback=True):
+        yield database
 
 
 def waiting(connection: Connection, name: str, code: str = "") -> int:
     site = add_site(connection, 600, 100, rule=None)
-    connection.execute("UPDATE registry.site SET name_zh = %s, gbt4754 = %s WHERE id = %s", (name, code, site))
+    connection.execute(
+        "UPDATE registry.site SET name_zh = %s, gbt4754 = %s WHERE id = %s", (name, code, site)
+    )
     return site
 
 
@@ -105,10 +107,17 @@ def test_the_nearest_business_of_a_new_trade_and_why(town: Connection) -> None:
 def test_without_a_code_the_words_decide(town: Connection) -> None:
     waiting(town, "样例康康宠物医院（甲镇12号）")
     rows = proposals(town, "医院")
-    assert (rows[0]["rule_code"], rows[0]["similarity"], rows[0]["code_score"], rows[0]["kin_score"]) == ("R16", 1.0, None, None)
+    assert (rows[0]["rule_code"], rows[0]["similarity"], rows[0]["code_score"], rows[0]["kin_score"]) == (
+        "R16",
+        1.0,
+        None,
+        None,
+    )
     waiting(town, "丙丁戊己庚")
     alone = proposals(town, "己庚")
-    assert [(r["rule_code"], r["place"], r["site_count"]) for r in alone] == [(None, None, 1)], "listed, though nothing is near"
+    assert [(r["rule_code"], r["place"], r["site_count"]) for r in alone] == [(None, None, 1)], (
+        "listed, though nothing is near"
+    )
 
 
 def decide(connection: Connection, industry: str, **given_: Any) -> dict[str, Any]:
@@ -140,7 +149,9 @@ def test_a_decision_makes_a_type_designates_its_lead_and_types_the_sites(town: C
     assert [(r["site_id"], r["status"], r["lead_code"]) for r in found] == [
         (sites[0], "no_person", "JT"), (sites[1], "no_person", "JT"), (other, "missing", None),
     ]  # fmt: skip
-    assert town.execute("SELECT count(*) AS n FROM analysis.duty_site_at('2026-10-01') WHERE status = 'missing'").fetchone() == {"n": 3}
+    assert town.execute(
+        "SELECT count(*) AS n FROM analysis.duty_site_at('2026-10-01') WHERE status = 'missing'"
+    ).fetchone() == {"n": 3}
     # The next of that kind: what was decided is proposed first, and a second type for it is refused.
     waiting(town, "另一起降场", "G5623")
     again = proposals(town, "G5623")[0]
@@ -174,9 +185,9 @@ def test_a_typed_site_does_not_wait(town: Connection) -> None:
 
 
 @given(phrase=st.text(alphabet="木业化工ab12、 （）", max_size=14))
-def test_pairs_of_neighbours_as_python_makes_them(_database: Connection, phrase: str) -> None:
+def test_pairs_of_neighbours_as_python_makes_them(database: Connection, phrase: str) -> None:
     words = "".join(c if c not in "、 （）" else " " for c in phrase).split()
     expected = sorted({w[i : i + 2] for w in words for i in range(len(w) - 1)})
-    row = _database.execute("SELECT analysis.bigrams(%s) AS pairs", (phrase,)).fetchone()
+    row = database.execute("SELECT analysis.bigrams(%s) AS pairs", (phrase,)).fetchone()
     assert row is not None
     assert sorted(row["pairs"]) == expected
