@@ -32,6 +32,7 @@ from dashboards import (
     ledger_export,
     live,
     matrix,
+    matrix_routes,
     modes_page,
     modes_routes,
     oidc,
@@ -111,9 +112,9 @@ def create_app(
     server.include_router(sign_in.router(signing_in))
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
-    # Before the layers: /export/audit.csv, /export/ledger.csv and /export/import/… are not a layer's.
+    # Before the layers: /export/audit.csv, /export/ledger.csv, /export/duty.csv and /export/import/… are not a layer's.
     for part in (
-        own_account, accounts_routes, audit_page, imports_routes, ledger_export, modes_routes, telling_routes,
+        own_account, accounts_routes, audit_page, imports_routes, ledger_export, matrix_routes, modes_routes, telling_routes,
     ):  # fmt: skip
         server.include_router(part.router(board))
     server.include_router(review_desk_routes.router(board))

@@ -9,10 +9,10 @@ from geoapp.access.caller import caller_or_none
 from layers.export_route import REASON_MAX
 
 
-def form(name: str, path: str, lang: Language) -> html.Form | None:
+def form(name: str, path: str, lang: Language, query: str = "") -> html.Form | None:
     """The button as a form with the id `name` for the file at `path`; None for a role that may not export.
 
-    A callback may set the form's data-query to what the page's filters ask for; assets/75_exports.js sends it along.
+    query: what the file is asked for by. A callback may set the form's data-query to what the page's filters ask for; assets/75_exports.js sends it along.
     """
     if not may_open("/exports", caller_or_none()):
         return None
@@ -41,7 +41,7 @@ def form(name: str, path: str, lang: Language) -> html.Form | None:
         className="csv-download",
         **data(
             export="1",
-            query="",
+            query=query,
             busy=t("exports.busy", lang),
             done=t("exports.done", lang),
             failed=t("access.failed", lang),

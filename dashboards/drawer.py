@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboards import declared_drawer, shell
+from dashboards import declared_drawer, duty_chain, shell
 from dashboards.board import Board, Row, cell_code, clock, number
 from dashboards.drawer_parts import Place, facts, head, part
 from dashboards.evidence import sees_it_whole
@@ -278,7 +278,6 @@ def _site(
     if row is None:
         return None
     checks = ("last_patrol", "last_self_check", "last_remote_check", "last_admin_inspection")
-    lead = either(row, lang, "lead")
     body = [
         head("site", row["name_zh"], lang, _level(row["level"], lang)),
         part(
@@ -290,8 +289,7 @@ def _site(
             ],
         ),
         part(
-            t("drawer.who", lang),
-            facts([(t("drawer.lead", lang), lead or html.B(t("drawer.nobody", lang), className="missing"))]),
+            t("drawer.who", lang), duty_chain.chain(board.rows("duty_chain", id=row["id"], as_of=None), lang)
         ),
         facts(
             [

@@ -1,130 +1,291 @@
-"""The duty matrix: which place type is led by whom, and where that is missing."""
+"""The duty matrix: which department leads what where, what nobody answers for, who answers for a site, what waits to be decided."""
 
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dash_mantine_components as dmc
 import psycopg
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html
 from psycopg_pool import PoolTimeout
 
-from dashboards import shell
+from dashboards import csv_download, duty_proposals, forms, matrix_list, matrix_table, shell
 from dashboards.board import Board, Row, number
+from dashboards.matrix_asked import BY, LEVELS, STATES, Asked
+from dashboards.search import wanted
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
+from geoapp.access.caller import current_caller
 
-STATUSES = ("missing", "two_leads", "disputed", "proposed", "no_person", "confirmed")
+# A page that a browser lays out at once.
+UNITS_A_PAGE, LIST_A_PAGE, PROPOSALS_SHOWN, DECISIONS_SHOWN, PLANNED_SHOWN = 50, 50, 12, 20, 8
 
 
 def layout(state: ViewState, board: Board) -> html.Div:
-    """The page."""
+    """The page: its content follows the address (callback `show`)."""
     lang = state.lang
     city = board.city()
     if city is None:
         return shell.frame(state, "/matrix", city, [shell.notice(t("app.no_city", lang))])
-    rows = board.shared("duty_matrix")
-    if not rows:
-        return shell.frame(state, "/matrix", city, [shell.notice(t("matrix.none", lang))])
-    units = {r["unit_code"]: either(r, lang, "unit") for r in rows}
-    # The county where the reader has it, else the first of the own towns.
-    chosen = min((r for r in rows), key=lambda r: (r["unit_level"] != "county", r["unit_code"]))["unit_code"]
     body = [
         html.Main(
             [
                 html.H1(t("matrix.title", lang)),
                 html.P(t("matrix.lead", lang), className="lead"),
-                html.Div(id="matrix-summary", className="lead"),
-                html.Div(
-                    [
-                        dmc.Select(
-                            id="matrix-unit",
-                            data=[{"value": k, "label": v} for k, v in sorted(units.items())],
-                            value=chosen,
-                            allowDeselect=False,
-                            size="xs",
-                            w=150,
-                            **{"aria-label": t("matrix.unit", lang)},
-                        ),
-                        dmc.ChipGroup(
-                            [
-                                dmc.Chip(t(f"matrix.status_{s}", lang), value=s, size="xs", variant="outline")
-                                for s in STATUSES
-                            ],
-                            id="matrix-status",
-                            multiple=True,
-                            value=list(STATUSES),
-                        ),
-                        html.Span(id="matrix-total", className="total"),
-                    ],
-                    className="tools",
-                ),
-                html.Div(id="matrix-table", className="table-card"),
+                html.Div(id="matrix-found"),
             ],
-            className="table-page",
+            className="table-page matrix-page",
         ),
-        dcc.Store(id="slow-tick"),
-        html.I(id="slow-tick-mark", hidden=True),
-        dcc.Store(id="page-state", data={"lang": lang, "zone": city["timezone"]}),
+        dcc.Store(id="matrix-page", data={"lang": lang, "theme": state.theme, "zone": city["timezone"]}),
     ]
     return shell.frame(state, "/matrix", city, body)
 
 
-def table(rows: list[Row], lang: Language) -> html.Table | html.P:
-    """Place types with sites, lead, person and status, as ordered by the query (gaps first)."""
-    if not rows:
-        return html.P(t("table.empty", lang), className="empty")
-    columns = ("place_type", "sites", "lead_department", "person", "status")
-    body = [
-        html.Tr(
-            [
-                html.Td(
-                    [either(r, lang, "place_type"), html.Small(f" {r['rule_code']}", className="fine-code")]
-                ),
-                html.Td(number(r["site_count"]), className="n"),
-                html.Td(either(r, lang, "lead") or "—"),
-                html.Td(r["person_name"] or "—"),
-                html.Td(
-                    html.Span(
-                        word("matrix", f"status_{r['status']}", lang),
-                        className=f"status status-{r['status']}",
-                    )
-                ),
-            ],
-            className="" if r["status"] == "confirmed" else "gap",
-        )
-        for r in rows
-    ]
-    head = [
-        html.Th(t(f"matrix.{c}", lang), scope="col", className="n" if c == "sites" else "") for c in columns
-    ]
-    return html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="plain-table")
-
-
 def register(app: Dash, board: Board) -> None:
-    """Callbacks of the page."""
+    """The callback of the page: what is found follows the address."""
 
     @app.callback(
-        Output("matrix-table", "children"),
-        Output("matrix-total", "children"),
-        Output("matrix-summary", "children"),
-        Input("matrix-unit", "value"),
-        Input("matrix-status", "value"),
-        Input("slow-tick", "data"),
-        State("page-state", "data"),
+        Output("matrix-found", "children"), Input("address", "search"), State("matrix-page", "data")
     )
-    def show(unit: str, statuses: list[str], _: Any, page: dict[str, Any]) -> Any:
-        lang: Language = page["lang"]
+    def show(query: str | None, page: dict[str, Any]) -> Any:
         try:
-            rows = [r for r in board.shared("duty_matrix") if r["unit_code"] == unit]
-            head = board.headline()
-        except (psycopg.Error, PoolTimeout):
-            return no_update, no_update, no_update
-        chosen = [r for r in rows if r["status"] in (statuses or [])]
-        rate, sites = head.get("duty_clear_rate"), head.get("sites_without_confirmed_lead")
-        summary = t(
-            "matrix.summary",
+            return content(query, board, page, datetime.now(UTC))
+        except (psycopg.OperationalError, PoolTimeout):
+            return shell.notice(t("app.no_database", page["lang"]))
+
+
+def content(query: str | None, board: Board, page: dict[str, Any], now: datetime) -> list[Any]:
+    """Filters, the matrix, what is listed, a chain, proposals; for an address."""
+    lang: Language = page["lang"]
+    zone: str = page["zone"]
+    held = {"lang": lang} | ({"theme": page["theme"]} if page["theme"] else {})
+    choices = board.rows("duty_choices")
+    towns = [r for r in choices if r["kind"] == "town"]
+    if not towns:
+        return [html.P(t("matrix.none", lang), className="empty")]
+    asked = _within_reach(Asked.of(query), [r["code"] for r in towns])
+    today = now.astimezone(ZoneInfo(zone)).date()
+    as_of = asked.moment(zone, now)
+    skip = (asked.page - 1) * UNITS_A_PAGE
+    units = board.rows("duty_units", **asked.matrix(zone, now), most=UNITS_A_PAGE, skip=skip)
+    names = {r["code"]: either(r, lang) for r in towns}
+    return [
+        *_day_banner(asked, today, lang),
+        _filters(asked, towns, held, lang),
+        *_matrix(board, asked, units, names, held, lang, zone, now),
+        *_listed(board, asked, held, lang, zone, now),
+        _chain(board, asked, as_of, held, lang),
+        _planned(board, as_of, lang),
+        duty_proposals.panel(
+            board.rows("duty_proposals", as_of=as_of, most=PROPOSALS_SHOWN),
+            board.rows("duty_decisions", most=DECISIONS_SHOWN),
+            [r for r in choices if r["kind"] == "department"],
+            asked,
+            held,
             lang,
-            clear=number(rate["numerator"] if rate else None),
-            all=number(rate["denominator"] if rate else None),
-            sites=number(sites["value"] if sites else None),
+            today,
+        ),
+    ]
+
+
+def _within_reach(asked: Asked, towns: list[str]) -> Asked:
+    """What the reader has of what the address names: no other town; for a town's reader its towns in place of the district."""
+    level = "town" if asked.level == "district" and current_caller().scope != "district" else asked.level
+    within = asked.within if asked.within in towns or not asked.within.endswith("000") else ""
+    if level == "district":
+        within = ""
+    elif level == "cell" and not within:
+        within = towns[0]  # fifty thousand cells are no page
+    return replace(asked, level=level, within=within)
+
+
+def _day_banner(asked: Asked, today: Any, lang: Language) -> list[Any]:
+    if asked.day is None or asked.day == today:
+        return []
+    key = "matrix.past_day" if asked.day < today else "matrix.future_day"
+    return [html.Div(t(key, lang, day=asked.day), className="day-banner", role="status")]
+
+
+def _filters(asked: Asked, towns: list[Row], held: dict[str, str], lang: Language) -> html.Form:
+    """The form whose fields are the address: looking again is an ordinary GET."""
+    any_ = {"value": "", "label": t("audit.any", lang)}
+
+    def choice(name: str, options: list[dict[str, str]], value: str) -> dmc.Select:
+        return dmc.Select(
+            name=name,
+            label=t(f"matrix.{name}", lang),
+            data=options,
+            value=value,
+            allowDeselect=False,
+            size="xs",
+            comboboxProps={"zIndex": 3000},
         )
-        return table(chosen, lang), t("table.rows", lang, n=number(len(chosen))), summary
+
+    levels = [level for level in LEVELS if level != "district" or current_caller().scope == "district"]
+    within = [any_, *[{"value": r["code"], "label": either(r, lang)} for r in towns]]
+    if asked.within and asked.within not in {r["code"] for r in towns}:
+        within.append({"value": asked.within, "label": asked.within})
+    return html.Form(
+        [
+            choice("level", [{"value": v, "label": t(f"level_name.{v}", lang)} for v in levels], asked.level),
+            choice("by", [{"value": v, "label": t(f"matrix.by_{v}", lang)} for v in BY], asked.by),
+            choice("within", within, asked.within),
+            choice(
+                "state",
+                [any_, *[{"value": s, "label": word("duty_state", s, lang)} for s in STATES]],
+                asked.state,
+            ),
+            dmc.TextInput(
+                name="day",
+                label=t("matrix.day", lang),
+                value=asked.day.isoformat() if asked.day else "",
+                placeholder="YYYY-MM-DD",
+                size="xs",
+                autoComplete="off",
+                attributes={"input": {"type": "date"}},
+            ),
+            html.Button(t("matrix.show", lang), type="submit", className="primary"),
+            *[forms.hidden(name, value) for name, value in held.items()],
+        ],
+        action="/matrix",
+        method="get",
+        className="filters panel",
+        role="search",
+    )
+
+
+def _matrix(
+    board: Board,
+    asked: Asked,
+    units: list[Row],
+    towns: dict[str, str],
+    held: dict[str, str],
+    lang: Language,
+    zone: str,
+    now: datetime,
+) -> list[Any]:
+    in_all = units[0]["in_all"] if units else 0
+    file = csv_download.form(
+        "matrix-file", "/export/duty.csv", lang, asked.plain().link({}).partition("?")[2]
+    )
+    tools = html.Div(
+        [
+            matrix_table.legend(lang),
+            html.Span(t("matrix.units", lang, n=number(in_all)), className="total"),
+            *([file] if file is not None else []),
+        ],
+        className="tools",
+    )
+    if not units:
+        return [tools, html.Div(html.P(t("table.empty", lang), className="empty"), className="table-card")]
+    asking = {k: v for k, v in asked.matrix(zone, now).items() if k != "state"}
+    shown = sorted({u["unit_code"] or "-" for u in units})
+    if asked.by == "department":
+        entries = board.rows("duty_departments", **asking, units=shown)
+        drawn = matrix_table.departments(units, entries, asked, held, lang, towns)
+    else:
+        drawn = matrix_table.types(units, board.rows("duty_types", **asking, units=shown), asked, held, lang)
+    parts: list[Any] = [tools, html.Div(drawn, className="table-card matrix-grid", tabIndex=0)]
+    if asked.by == "type" and in_all > matrix_table.UNITS_ACROSS:
+        parts.append(html.P(t("matrix.units_across", lang, n=matrix_table.UNITS_ACROSS), className="quiet"))
+    return [*parts, _pager(asked, "page", asked.page, in_all, UNITS_A_PAGE, held, lang, "")]
+
+
+def _pager(
+    asked: Asked,
+    name: str,
+    at: int,
+    in_all: int,
+    size: int,
+    held: dict[str, str],
+    lang: Language,
+    anchor: str,
+) -> html.Nav:
+    """To the pages before and after; nothing where there is one page."""
+    last = max(1, math.ceil(in_all / size))
+    links: list[Any] = []
+    if at > 1:
+        to = asked.link(held, anchor, **{name: min(at - 1, last)})
+        links.append(html.A(t("modes.prev", lang), href=to, className="plain as-link"))
+    if last > 1:
+        links.append(html.Span(t("modes.page", lang, n=at, all=last), className="quiet"))
+    if at < last:
+        links.append(
+            html.A(
+                t("modes.next", lang),
+                href=asked.link(held, anchor, **{name: at + 1}),
+                className="plain as-link",
+            )
+        )
+    return html.Nav(links, className="ways")
+
+
+def _listed(
+    board: Board, asked: Asked, held: dict[str, str], lang: Language, zone: str, now: datetime
+) -> list[Any]:
+    """The sites or cells of a count that was followed."""
+    if not asked.lists:
+        return []
+    values = asked.sites(zone, now) | {"most": LIST_A_PAGE, "skip": (asked.more - 1) * LIST_A_PAGE}
+    if asked.listed == "no_grid_worker":
+        found = board.rows("duty_cells", **values)
+        drawn = matrix_list.cells(found, held, lang)
+    else:
+        found = board.rows("duty_sites", **values)
+        drawn = matrix_list.sites(found, asked, held, lang)
+    in_all = found[0]["in_all"] if found else 0
+    query = asked.link({}, site=None, text="").partition("?")[2]
+    file = csv_download.form("list-file", "/export/duty.csv", lang, query)
+    head = html.Div(
+        [
+            html.H2(
+                [
+                    list_words(asked, lang),
+                    " ",
+                    html.Span(t("table.rows", lang, n=number(in_all)), className="total"),
+                ]
+            ),
+            *([file] if file is not None else []),
+            html.A(t("matrix.close_list", lang), href=asked.plain().link(held), className="plain as-link"),
+        ],
+        id="list",
+        className="list-head",
+    )
+    return [head, drawn, _pager(asked, "more", asked.more, in_all, LIST_A_PAGE, held, lang, "list")]
+
+
+def list_words(asked: Asked, lang: Language) -> str:
+    """What is listed, in words."""
+    if asked.industry:
+        return duty_proposals.industry_words(asked.industry, "", lang)
+    known = {"led": "matrix.led", "unsettled": "matrix.unsettled", "no_rule": "matrix.no_rule"}
+    state = (
+        t(known[asked.listed], lang)
+        if asked.listed in known
+        else word("duty_state", asked.listed, lang)
+        if asked.listed
+        else ""
+    )
+    parts = [
+        state,
+        asked.department if asked.department != "-" else t("matrix.no_department", lang),
+        asked.rule,
+        asked.unit,
+    ]
+    return " · ".join(p for p in parts if p and p != "-")
+
+
+def _chain(
+    board: Board, asked: Asked, as_of: datetime | None, held: dict[str, str], lang: Language
+) -> html.Section:
+    chain = board.rows("duty_chain", id=asked.site, as_of=as_of) if asked.site is not None else []
+    found = board.rows("duty_site_found", **wanted(asked.text)) if asked.text else []
+    return matrix_list.chain_card(asked, chain, found, held, lang)
+
+
+def _planned(board: Board, as_of: datetime | None, lang: Language) -> Any:
+    return matrix_list.planned(
+        board.rows("duty_planned", as_of=as_of, most=PLANNED_SHOWN), lang
+    ) or html.Span(hidden=True)

@@ -56,6 +56,10 @@ _SMALL_KIND = {
     "R04": "小生产加工", "R13": "小餐饮", "R14": "小餐饮", "R15": "小商店", "R18": "小旅馆", "R20": "小旅馆",
     "R21": "小歌舞娱乐", "R23": "小网吧", "R25": "小美容洗浴", "R26": "小美容洗浴", "R29": "小学校(幼儿园)", "R32": "小医院",
 }  # fmt: skip
+# Businesses that no rule names: some of the sites without a place type are such, so that their duty waits to be decided.
+_NEW_BUSINESSES = (
+    ("无人机起降场", "G5623"), ("宠物医院", "O8222"), ("检验检测有限公司", "M7452"), ("自习室", "R8890"), ("数据中心", "I6450"),
+)  # fmt: skip
 _SLEEPING = {"R18", "R19", "R20", "R33", "R34", "R41"}
 _MIXED = {"R04", "R14", "R15", "R25", "R39", "R61", "R60", "R13"}
 
@@ -129,6 +133,7 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
     untyped = rng.choice(count, max(3, count // 60), replace=False)
     typed = rule.copy()
     typed[untyped] = None
+    new_code = _new_businesses(untyped, kind)
 
     numbers = (rng.integers(0, 31**6 // 2) + np.arange(count, dtype=np.int64) * 7919) % 31**6
     sole = small != None  # noqa: E711 - elementwise
@@ -169,7 +174,7 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
                 else f"金山样例{brand[i]}{kind[i]}",
                 f"上海市金山区{t.name_zh}{facts.MAIN_ROADS[streets[i]][0]}{doors[i]}号",
                 typed[i],
-                kinds_of_code[rule[i]],
+                new_code.get(i, kinds_of_code[rule[i]]),
                 "sole_trader" if sole[i] else ("above" if people[i] >= 100 else "below"),
                 small[i],
                 level[i],
@@ -185,6 +190,14 @@ def build_sites(count: int, terrain: Terrain, as_of: date, rng: np.random.Genera
             )
         )
     return Sites(ids, typed, level, small, cell, town, points, rows)
+
+
+def _new_businesses(untyped: Ints, kind: NDArray[np.str_]) -> dict[int, str]:
+    """Makes every other site without a place type one of a new business: its kind in place, its industry by site."""
+    codes: dict[int, str] = {}
+    for turn, site in enumerate(sorted(untyped.tolist())[::2]):
+        kind[site], codes[site] = _NEW_BUSINESSES[turn % len(_NEW_BUSINESSES)]
+    return codes
 
 
 COLUMNS = (

@@ -1,11 +1,11 @@
 """Who answers: departments, rules, assignments, people and grid staff."""
 
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from geoapp.database.base import EMPTY, FALSE, Base, Big
+from geoapp.database.base import EMPTY, FALSE, NOW, Base, Big
 
 
 class Department(Base):
@@ -103,6 +103,35 @@ class Assignment(Base):
     local_id: Mapped[str | None] = mapped_column(unique=True)
     is_generated: Mapped[bool] = mapped_column(server_default=FALSE)
     batch_id: Mapped[Big | None]
+
+
+class Designation(Base):
+    """What the committee decided for an industry that no rule covered."""
+
+    __tablename__ = "designation"
+    __table_args__ = (
+        Index("designation_industry_idx", "industry", "id"),
+        {
+            "schema": "duty",
+            "comment": "新兴行业责任的决定; what the committee decided for an industry that no rule covered: the place type that its sites have from then on, and who leads it.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    industry: Mapped[str] = mapped_column(comment="As analysis.industry_of gives it.")
+    rule_code: Mapped[str] = mapped_column(ForeignKey("duty.rule.code"))
+    department_code: Mapped[str | None] = mapped_column(ForeignKey("duty.department.code"))
+    assignment_id: Mapped[Big | None] = mapped_column(
+        ForeignKey("duty.assignment.id"),
+        comment="The assignment that was made with it; NULL = the sites took a place type that was there already.",
+    )
+    near_rule_code: Mapped[str | None] = mapped_column(
+        ForeignKey("duty.rule.code"), comment="The rule whose business was said to be nearest."
+    )
+    document_no: Mapped[str]
+    valid_from: Mapped[date]
+    decided_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    decided_by: Mapped[str] = mapped_column(server_default=EMPTY)
 
 
 class GridStaff(Base):

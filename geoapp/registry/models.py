@@ -18,6 +18,7 @@ class Site(Base):
         gist("site_geom_3857_idx", "geom_3857"),
         gist("site_geom_idx", "geom"),
         Index("site_town_idx", "town_code"),
+        Index("site_duty_idx", "town_code", "cell_code", "rule_code", "active_from", "active_to"),
         Index("site_community_idx", text('"left"(cell_code, 12)')),
         Index(
             "site_over_border_idx",

@@ -19,7 +19,7 @@ BEGIN
     END LOOP;
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
     -- Functions of these schemas run under their owner, or write: only those named below may call one (triggers fire without).
-    FOREACH schema_name IN ARRAY ARRAY['territory', 'registry', 'watch', 'access', 'staging'] LOOP
+    FOREACH schema_name IN ARRAY ARRAY['territory', 'registry', 'duty', 'watch', 'access', 'staging'] LOOP
         EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC, geoapp_web, geoapp_watch, %s', schema_name, everybody);
     END LOOP;
 
@@ -101,6 +101,8 @@ BEGIN
     GRANT UPDATE (state, review_note) ON territory.changeset TO geoapp_committee;
     GRANT INSERT (rule_code, unit_code, department_code, role, status, person_id, valid_from, valid_to, document_no),
         UPDATE (status, person_id, valid_to, document_no) ON duty.assignment TO geoapp_committee;
+    -- Industries that no rule covers: the function asks for the district's own committee.
+    GRANT EXECUTE ON FUNCTION duty.designate TO geoapp_committee;
     GRANT INSERT (town_code, year, areas, document_no) ON registry.onboarding_target TO geoapp_committee;
     GRANT UPDATE (review, review_reason, false_cause) ON watch.incident TO geoapp_duty_officer;
     EXECUTE format('GRANT SELECT ON watch.incident_camera, watch.camera_mode, watch.mask, watch.set_aside_hour TO %s', everybody);

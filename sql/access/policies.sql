@@ -67,6 +67,8 @@ BEGIN
             -- knows those who answer for it.
             ('duty.person', 'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})',
                 'unit_code IS NULL OR unit_code = ANY ({units}) OR id = ANY ({staff})', 'id = ANY ({staff})'),
+            -- Decisions on industries are the district's, for its offices to know.
+            ('duty.designation', 'true', 'true', 'false'),
             ('duty.assignment', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
             ('duty.unit_staff', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})', 'unit_code = ANY ({units})'),
             ('duty.grid_staff', 'left(cell_code, 9) || ''000'' = ANY ({areas})'

@@ -1,4 +1,4 @@
--- needs: parameter, own_area, duty_lead, site, grid_cell
+-- needs: parameter, own_area, duty_state, duty_lead, duty_site, grid_cell
 CREATE FUNCTION analysis.duty_matrix_at(moment timestamptz) RETURNS TABLE (
     unit_code text, unit_level text, unit_zh text, unit_en text, rule_code text, place_type_zh text, place_type_en text,
     category text, site_count bigint, lead_count bigint, lead_code text, lead_zh text, lead_en text,
@@ -43,12 +43,11 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz, only_cell text DEFAULT 
     -- Sites that nobody leads, that two lead, or whose lead has no named person. A site of no known type has no lead.
     site_gap AS (
         SELECT
-            CASE WHEN s.duty_status IN ('two_leads', 'no_person') THEN s.duty_status ELSE 'no_lead' END AS kind,
-            'site' AS subject, s.id::text, s.name_zh, s.name_zh AS name_en, s.rule_code, s.cell_code, c.cell_no, s.town_code,
-            s.duty_status, s.geom
-        FROM analysis.site_at(moment, only_cell) AS s
+            s.status AS kind, 'site' AS subject, s.site_id::text, s.name_zh, s.name_zh AS name_en, s.rule_code, s.cell_code,
+            c.cell_no, s.town_code, s.status, s.geom
+        FROM analysis.duty_site_at(moment, only_cell) AS s
         LEFT JOIN cell AS c ON c.code = s.cell_code
-        WHERE s.duty_status <> 'confirmed'
+        WHERE s.status <> 'confirmed'
     ),
     worker_gap AS (
         SELECT 'no_grid_worker', 'cell', c.code, c.name_zh, '', NULL::text, c.code, c.cell_no, c.town_code, 'missing', c.geom
@@ -57,8 +56,7 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz, only_cell text DEFAULT 
     -- Types that have no site yet and no clear lead either: the gap waits for the first site.
     rule_gap AS (
         SELECT
-            CASE WHEN m.status IN ('two_leads', 'no_person') THEN m.status ELSE 'no_lead' END,
-            'rule', m.rule_code, m.place_type_zh, m.place_type_en, m.rule_code, NULL::text, NULL::integer, NULL::text, m.status,
+            m.status, 'rule', m.rule_code, m.place_type_zh, m.place_type_en, m.rule_code, NULL::text, NULL::integer, NULL::text, m.status,
             NULL::geometry
         FROM analysis.duty_matrix_at(moment) AS m
         WHERE only_cell IS NULL AND m.unit_level = 'county' AND m.site_count = 0 AND m.status <> 'confirmed'
@@ -81,25 +79,33 @@ CREATE FUNCTION analysis.duty_gap_at(moment timestamptz, only_cell text DEFAULT 
     UNION ALL SELECT * FROM unit_gap
 $$;
 CREATE VIEW analysis.duty_gap AS SELECT * FROM analysis.duty_gap_at(now());
-COMMENT ON VIEW analysis.duty_gap IS '责任缺口：无牵头、双牵头、无责任人、无网格员、乡镇无人; missing duties, one row a gap.';
+COMMENT ON VIEW analysis.duty_gap IS '责任缺口：缺失、重复、争议、待确认、无责任人、无网格员、乡镇无人; missing duties, one row a gap.';
+COMMENT ON COLUMN analysis.duty_gap.kind IS 'A word of analysis.duty_state.';
 COMMENT ON COLUMN analysis.duty_gap.subject IS 'site | cell | rule | unit: what subject_id names. rule = a place type without any site yet.';
 COMMENT ON COLUMN analysis.duty_gap.status IS 'Standing of the lead: missing, proposed, disputed, two_leads, no_person.';
 
 CREATE FUNCTION analysis.duty_cell_at(moment timestamptz) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, site_count bigint, gap_site_count bigint, gap_share double precision,
-    has_worker boolean, has_chief boolean, level integer
+    has_worker boolean, has_chief boolean, level integer, state text,
+    missing_count bigint, two_leads_count bigint, disputed_count bigint, proposed_count bigint, no_person_count bigint
 ) LANGUAGE sql STABLE AS $$
     WITH by_cell AS (
-        SELECT s.cell_code, count(*) AS sites, count(*) FILTER (WHERE s.duty_status <> 'confirmed') AS gap_sites
-        FROM analysis.site_at(moment) AS s GROUP BY s.cell_code
+        SELECT
+            s.cell_code, count(*) AS sites,
+            count(*) FILTER (WHERE s.status = 'missing') AS missing,
+            count(*) FILTER (WHERE s.status = 'two_leads') AS two_leads,
+            count(*) FILTER (WHERE s.status = 'disputed') AS disputed,
+            count(*) FILTER (WHERE s.status = 'proposed') AS proposed,
+            count(*) FILTER (WHERE s.status = 'no_person') AS no_person
+        FROM analysis.duty_site_at(moment) AS s GROUP BY s.cell_code
     ),
     -- Duties of a cell: one lead a site, a worker and a chief.
     shared AS (
         SELECT
-            g.code, g.cell_no, g.town_code, coalesce(b.sites, 0) AS sites, coalesce(b.gap_sites, 0) AS gap_sites,
-            g.worker_count > 0 AS has_worker, g.chief_name IS NOT NULL AS has_chief,
-            (coalesce(b.gap_sites, 0) + (g.worker_count = 0)::integer + (g.chief_name IS NULL)::integer)
-            / (coalesce(b.sites, 0) + 2)::double precision AS missing
+            g.code, g.cell_no, g.town_code, g.worker_count > 0 AS has_worker, g.chief_name IS NOT NULL AS has_chief,
+            coalesce(b.sites, 0) AS sites, coalesce(b.missing, 0) AS missing, coalesce(b.two_leads, 0) AS two_leads,
+            coalesce(b.disputed, 0) AS disputed, coalesce(b.proposed, 0) AS proposed, coalesce(b.no_person, 0) AS no_person,
+            coalesce(b.missing + b.two_leads + b.disputed + b.proposed + b.no_person, 0) AS gap_sites
         FROM analysis.grid_cell_at(moment) AS g
         LEFT JOIN by_cell AS b ON b.cell_code = g.code
         WHERE (SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
@@ -107,10 +113,20 @@ CREATE FUNCTION analysis.duty_cell_at(moment timestamptz) RETURNS TABLE (
     SELECT
         s.code, s.cell_no, s.town_code, s.sites, s.gap_sites, s.gap_sites / nullif(s.sites, 0)::double precision,
         s.has_worker, s.has_chief,
-        CASE WHEN s.missing = 0 THEN 0 WHEN s.missing <= 0.25 THEN 1 WHEN s.missing <= 0.5 THEN 2 WHEN s.missing <= 0.75 THEN 3 ELSE 4 END
+        CASE WHEN d.share = 0 THEN 0 WHEN d.share <= 0.25 THEN 1 WHEN d.share <= 0.5 THEN 2 WHEN d.share <= 0.75 THEN 3 ELSE 4 END,
+        CASE
+            WHEN s.missing > 0 THEN 'missing' WHEN s.two_leads > 0 THEN 'two_leads' WHEN s.disputed > 0 THEN 'disputed'
+            WHEN s.proposed > 0 THEN 'proposed' WHEN s.no_person > 0 THEN 'no_person' WHEN NOT s.has_worker THEN 'no_grid_worker'
+            ELSE 'confirmed'
+        END,
+        s.missing, s.two_leads, s.disputed, s.proposed, s.no_person
     FROM shared AS s
+    CROSS JOIN LATERAL (
+        SELECT (s.gap_sites + (NOT s.has_worker)::integer + (NOT s.has_chief)::integer) / (s.sites + 2)::double precision AS share
+    ) AS d
 $$;
 CREATE VIEW analysis.duty_cell AS SELECT * FROM analysis.duty_cell_at(now());
-COMMENT ON VIEW analysis.duty_cell IS '网格责任缺口程度 0–4; share of missing duties of each cell, level 0 none to 4 above three quarters.';
+COMMENT ON VIEW analysis.duty_cell IS '网格责任缺口程度 0–4 与最重状态; share of missing duties of each cell, level 0 none to 4 above three quarters, and its gravest state.';
 COMMENT ON COLUMN analysis.duty_cell.level IS 'Share of missing duties (lead of each site, a worker, a chief): 0 none, 1 to a quarter, 2 to a half, 3 to three quarters, 4 more.';
 COMMENT ON COLUMN analysis.duty_cell.gap_share IS 'Sites without exactly one confirmed lead and a named person; NULL = no site.';
+COMMENT ON COLUMN analysis.duty_cell.state IS 'The gravest state of its sites'' leads, else no_grid_worker, else confirmed (analysis.duty_state).';

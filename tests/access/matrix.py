@@ -50,6 +50,7 @@ ACTIONS = {
     "change_submitted": "change a plan that one has handed in",
     "approve_and_change": "approve another's change of cells and change it with that",
     "assign_duty": "assign a duty",
+    "designate_duty": "decide who answers for an industry that no rule covers",
     "set_onboarding_target": "set how many key risk areas should join in a year",
     "record_self_check": "record a self-check",
     "record_patrol": "record a patrol",
@@ -93,6 +94,7 @@ EXPECTED = {
     "change_submitted": "rr rn rr rr rr rr rr rr",
     "approve_and_change": "rr rn rr rr rr rr rr rr",
     "assign_duty": "yr rr rr rr rr rr rr yy",
+    "designate_duty": "rr rr rr rr rr rr rr yy",
     "set_onboarding_target": "yr rr rr rr rr rr rr yy",
     "record_self_check": "rr rr rr rr rr yr rr rr",
     "record_patrol": "rr rr rr rr yr rr rr rr",
@@ -117,10 +119,11 @@ EXPECTED = {
 # What HTTP says otherwise, in the same order. It never gives more. What is to be put where the caller does not look meets
 # "there is no such place" (404), as any id of another area does, where the database refuses the row; and whether a planner
 # may approve anything at all, and who keeps accounts, is said (403) before it is asked what.
-# Contacts and holders leave in exports only: who may not export gets none, and a planner's file has no such column.
-ONLY_EXPORTED = ("read_site_contact", "read_certificate_holder")
+# A contact is in the chain of its site for who may read it, and a planner's drawer and file have none. Holders leave in
+# exports only: who may not export gets none.
+ONLY_EXPORTED = ("read_certificate_holder",)
 OVER_HTTP = {
-    "read_site_contact": "yn nn nn rr rr yn rr yy",
+    "read_site_contact": "yn nn nn yn yn yn yy yy",
     "read_certificate_holder": "yn nn nn rr rr yn rr yy",
     "set_mode": "yn yn rr rr rr rr yy yy",
     "propose_changeset": "rr yn rr rr rr rr rr rr",

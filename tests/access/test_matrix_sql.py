@@ -59,6 +59,8 @@ STATEMENTS = {
     "approve_and_change": "UPDATE territory.changeset SET state = 'approved', title = '改' WHERE id = %(changeset)s",
     "assign_duty": "INSERT INTO duty.assignment (rule_code, unit_code, department_code, role, status, valid_from)"
     " SELECT r.code, %(town)s, d.code, 'lead', 'confirmed', '2031-01-01' FROM duty.rule AS r, duty.department AS d LIMIT 1",
+    "designate_duty": "SELECT * FROM duty.designate('X' || %(site)s::text, NULL, (SELECT min(d.code) FROM duty.department AS d), '新类型', '', NULL,"
+    " '金安委〔2026〕7号', '2026-11-01')",
     "set_onboarding_target": "INSERT INTO registry.onboarding_target (town_code, year, areas) VALUES (%(town)s, 2027, 12)",
     "record_self_check": "INSERT INTO inspection.visit (site_id, kind, done_at, outcome) VALUES (%(site)s, 'self_check', now(), 'ok')",
     "record_patrol": "INSERT INTO inspection.visit (site_id, kind, done_at, outcome) VALUES (%(site)s, 'patrol', now(), 'ok')",

@@ -103,6 +103,7 @@ DEFINERS = {
     "watch.pulse": "web watch roles",
     "watch.told_incident": "watch",
     "access.record_export": "committee planner analyst enterprise",
+    "duty.designate": "committee",
     "access.areas_of_caller": "roles",
     "access.units_of_caller": "roles",
     "access.sites_of_caller": "roles",

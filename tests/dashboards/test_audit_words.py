@@ -36,6 +36,8 @@ TABLES = (
     "inspection.hazard",
     "territory.changeset",
     "duty.assignment",
+    "duty.designation",
+    "duty.rule",
 )
 
 

@@ -58,6 +58,7 @@ PAGES = (
 )
 PAGE = {"page-state.data": {"lang": "zh", "zone": "Asia/Shanghai"}}
 AUDIT = {"audit-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
+MATRIX = {"matrix-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
 PASSWORD_HASH = "$argon2id$v=19$m=8,t=1,p=1$cGxhbnRlZC1zYWx0$cGxhbnRlZC1oYXNo"
 SEALED = b"planted-sealed-7c1f"
 IMPORT = "planted-import-3b90.csv"
@@ -132,6 +133,16 @@ class Desk:
             f"/export/ledger.csv?day={yesterday}&kind={kind}&reason=matrix"
             for kind in ("camera", "site", "town")
         )
+        yield from (
+            f"/export/duty.csv?reason=matrix{part}"
+            for part in (
+                "",
+                "&level=cell",
+                "&by=type&level=cell",
+                "&listed=unsettled",
+                "&listed=no_grid_worker",
+            )
+        )
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
         yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
         yield from (f"/layers/{name}.json" for name in LAYERS)
@@ -177,18 +188,22 @@ class Desk:
             )
         for place in self.one_a_town():
             yield DRAWER, {"selection.data": {"kind": "cell", "id": self.cells[place]}}, PAGE
-            yield (
-                "..matrix-table.children...matrix-total.children...matrix-summary.children..",
-                {
-                    "matrix-unit.value": place.town,
-                    "matrix-status.value": ["missing", "confirmed", "proposed"],
-                    "slow-tick.data": 1,
-                },
-                PAGE,
-            )
+            for asked_for in (
+                "&by=type",
+                "&level=cell",
+                "&listed=unsettled",
+                "&listed=led&level=community",
+                "&listed=no_grid_worker",
+            ):
+                yield (
+                    "matrix-found.children",
+                    {"address.search": f"?lang=zh&within={place.town}{asked_for}"},
+                    MATRIX,
+                )
         for place in self.places():
             for kind, key in (("site", place.site), ("camera", place.camera), ("incident", place.incident)):
                 yield DRAWER, {"selection.data": {"kind": kind, "id": str(key)}}, PAGE
+            yield "matrix-found.children", {"address.search": f"?lang=zh&site={place.site}&text=矩阵"}, MATRIX
 
 
 # The parts of the page of imports; nothing is drawn for others than admins.
@@ -521,6 +536,21 @@ def assign_duty(desk: Desk, client: httpx.Client, role: str, place: Place) -> se
     return {outcome(client.post("/assignments", json=body))}
 
 
+def designate_duty(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    department = desk.owner.execute("SELECT min(d.code) AS code FROM duty.department AS d").fetchone()
+    assert department is not None
+    form = {
+        "industry": f"X{place.site}", "decision": f"department:{department['code']}", "place_type_zh": "新类型",
+        "document_no": "金安委〔2026〕7号", "valid_from": date.today().isoformat(), "reason": "会议决定",
+    }  # fmt: skip
+    said = outcome(client.post("/matrix/decide", data=form))
+    made = desk.owner.execute(
+        "SELECT decided_by FROM duty.designation WHERE industry = %s", (form["industry"],)
+    ).fetchall()
+    assert [one["decided_by"] for one in made] == ([desk.world.callers[role].login] if said == "yes" else [])
+    return {said}
+
+
 def visited(client: httpx.Client, place: Place, kind: str) -> set[Outcome]:
     done_at = datetime.now(UTC).isoformat()
     body = {"site_id": place.site, "kind": kind, "outcome": "ok", "done_at": done_at}
@@ -560,7 +590,12 @@ def taken_out(desk: Desk, client: httpx.Client, file: str, planted: str, place: 
 
 
 def read_site_contact(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
-    return taken_out(desk, client, "sites", "contact", place)
+    """In the chain of the site's drawer; and where the role takes out files, in those as well."""
+    n, shown = number(place, desk.world), drawer_of(client, "site", place.site)
+    assert (f"planted-contact-{n}" in shown) == (f"planted-phone-{n}" in shown)
+    return {there(f"planted-contact-{n}" in shown)} | (
+        taken_out(desk, client, "sites", "contact", place) - {"refused"}
+    )
 
 
 def read_certificate_holder(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
@@ -627,7 +662,7 @@ WAYS: dict[str, Way] = {
     for way in (
         read_site, read_camera, read_incident, read_evidence, review_incident, take_incident, assign_incident,
         propose_changeset, review_changeset, set_mode, decide_mask, read_receiver, keep_receivers, ask_test,
-        review_own_changeset, assign_duty, record_self_check, record_patrol, submit_hazard, manage_accounts, read_audit,
+        review_own_changeset, assign_duty, designate_duty, record_self_check, record_patrol, submit_hazard, manage_accounts, read_audit,
         read_person, export, read_imports, end_sessions, revoke_token, read_site_contact, read_certificate_holder,
     )
 }  # fmt: skip

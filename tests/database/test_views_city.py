@@ -74,7 +74,7 @@ def test_the_city_has_gaps_of_each_kind(city: Connection) -> None:
     kinds = set(values(city, "SELECT DISTINCT kind FROM analysis.coverage_gap_at(%(t)s)"))
     assert kinds >= {"no_cell", "no_grid_worker", "no_camera", "not_checked"}
     assert set(values(city, "SELECT DISTINCT kind FROM analysis.duty_gap_at(%(t)s)")) >= {
-        "no_lead",
+        "missing",
         "no_grid_worker",
     }
     assert set(values(city, "SELECT DISTINCT level FROM analysis.risk_site_at(%(t)s)")) >= {

@@ -52,7 +52,7 @@ def test_standing_of_a_lead(town: Connection) -> None:
     assert matrix(town, COUNTY)["status"] == "proposed"
     town.execute("UPDATE duty.assignment SET status = 'disputed'")
     assert matrix(town, COUNTY)["status"] == "disputed"
-    assert gap_kinds(town, "site") == [("no_lead", str(site))]
+    assert gap_kinds(town, "site") == [("disputed", str(site))]
     first = assign(town, "R01", COUNTY, "YJ", "confirmed")
     row = matrix(town, COUNTY)
     assert (row["status"], row["lead_code"], row["lead_count"], row["site_count"]) == (
@@ -83,7 +83,7 @@ def test_town_sets_the_county_aside(town: Connection) -> None:
     leads = town.execute("SELECT id, lead_code FROM analysis.site_at(%s) ORDER BY id", (AS_OF,)).fetchall()
     assert leads == [{"id": a, "lead_code": "XF"}, {"id": b, "lead_code": "YJ"}]
     town.execute("UPDATE duty.assignment SET status = 'disputed' WHERE id = %s", (own,))
-    assert gap_kinds(town, "site") == [("no_lead", str(a))]
+    assert gap_kinds(town, "site") == [("disputed", str(a))]
 
 
 def test_ended_assignment_leads_no_more(town: Connection) -> None:
@@ -96,12 +96,12 @@ def test_ended_assignment_leads_no_more(town: Connection) -> None:
 
 def test_site_without_a_type_is_a_gap(town: Connection) -> None:
     site = add_site(town, 600, 100, rule=None)
-    assert gap_kinds(town, "site") == [("no_lead", str(site))]
+    assert gap_kinds(town, "site") == [("missing", str(site))]
 
 
 def test_types_without_sites_are_listed_once(town: Connection) -> None:
     add_site(town, 600, 100, rule="R01")
-    assert gap_kinds(town, "rule") == [("no_lead", "R02")]
+    assert gap_kinds(town, "rule") == [("missing", "R02")]
 
 
 def test_town_and_cell_without_a_person(town: Connection) -> None:
@@ -139,6 +139,8 @@ def test_level_of_a_cell(town: Connection) -> None:
     bare = next(r for r in levels.values() if not r["has_worker"])
     assert (bare["level"], bare["gap_share"]) == (4, None)
     assert sorted(r["level"] for r in levels.values()) == [0] * 8 + [1, 4]
+    assert (held["state"], held["missing_count"], bare["state"]) == ("missing", 1, "no_grid_worker")
+    assert {r["state"] for r in levels.values()} == {"missing", "no_grid_worker", "confirmed"}
 
 
 def test_every_view_and_function_says_what_it_is(empty_url: str) -> None:
@@ -158,7 +160,7 @@ def test_every_view_and_function_says_what_it_is(empty_url: str) -> None:
         unpaired = connection.execute(
             "SELECT p.proname FROM pg_proc AS p WHERE p.pronamespace = 'analysis'::regnamespace AND p.proname ~ '_at$'"
             " AND p.proname NOT IN ('online_sector_at', 'shift_start_at', 'unwatched_at', 'blind_area_at',"
-            " 'risk_explained_at', 'risk_measures_at', 'risk_cell_explained_at') AND to_regclass('analysis.' || left(p.proname, -3)) IS NULL"
+            " 'risk_explained_at', 'risk_measures_at', 'risk_cell_explained_at', 'duty_chain_at') AND to_regclass('analysis.' || left(p.proname, -3)) IS NULL"
         ).fetchall()
         assert unpaired == []
 
