@@ -230,7 +230,8 @@ def moved(connection: Connection, moves: int) -> dict[str, Any]:
 def as_kept(connection: Connection) -> dict[tuple[str, tuple[int, ...]], float]:
     """The kept rows, by cell and cameras."""
     return {
-        (r["cell_code"], tuple(r["camera_ids"])): r["m2"] for r in connection.execute(KEPT.encode()).fetchall()
+        (r["cell_code"], tuple(r["camera_ids"])): r["m2"]
+        for r in connection.execute(KEPT.encode()).fetchall()
     }
 
 

@@ -14,7 +14,7 @@ from dashboards.own_account import row, table
 from dashboards.texts import Language, either, t, word
 from geoapp.access.caller import Caller
 
-AREAS_SHOWN, CAMERAS_SHOWN = 40, 3
+AREAS_SHOWN, CAMERAS_SHOWN = 20, 3
 # From the bottom of a column up.
 VERDICTS = ("seen", "not_known", "not_covered", "blind")
 
@@ -24,8 +24,7 @@ def section(board: Board, asked: Asked, caller: Caller, now: datetime, lang: Lan
     since, until = asked.span
     town = asked.town or None
     by_hour = {
-        r["hour"]: r
-        for r in board.rows("coverage_hours", since=since, until=until, moment=now, town=town)
+        r["hour"]: r for r in board.rows("coverage_hours", since=since, until=until, moment=now, town=town)
     }
     an_hour = {"since": asked.at, "until": asked.at + timedelta(hours=1), "moment": now, "town": town}
     blind = board.rows("coverage_blind", at=asked.at, moment=now, town=town, most=AREAS_SHOWN)
@@ -78,7 +77,7 @@ def strip(
         title = f"{clock_span(hour, asked.zone)} {said}"
         here = hour == asked.at
         parts = [
-            html.I(className=f"part {v}", style={"height": f"{100 * r[v] / r['areas']:.2f}%"})
+            html.I(className=f"cover {v}", style={"height": f"{100 * r[v] / r['areas']:.2f}%"})
             for v in reversed(VERDICTS)
             if r[v]
         ]
@@ -98,24 +97,22 @@ def legend(rule: str, lang: Language) -> html.Ul:
     """What the columns mean; rule: the share of an area that must be seen."""
     return html.Ul(
         [
-            html.Li([html.I(className=f"part {v}"), html.Span([html.B(word("verdict", v, lang)), " ", t(f"coverage_means.{v}", lang, share=rule)])])
+            html.Li([html.I(className=f"cover {v}"), html.Span([html.B(word("verdict", v, lang)), " ", t(f"coverage_means.{v}", lang, share=rule)])])
             for v in reversed(VERDICTS)
         ],
         className="coverage-legend",
     )  # fmt: skip
 
 
-def basis_list(rows: list[Row], lang: Language) -> html.Details:
-    """What the figures rest on; open where something is lacking."""
-    lacking = [r for r in rows if r["is_lacking"]]
-    return html.Details(
+def basis_list(rows: list[Row], lang: Language) -> html.Div:
+    """What the figures lack, plainly; all that they rest on, on demand."""
+    lacking = [html.Li(either(r, lang, "said")) for r in rows if r["is_lacking"]]
+    rest = [html.Li(either(r, lang, "said")) for r in rows if not r["is_lacking"]]
+    return html.Div(
         [
-            html.Summary(t("coverage.basis", lang, n=len(lacking))),
-            html.Ul(
-                [html.Li(either(r, lang, "said"), className="lacking" if r["is_lacking"] else "") for r in rows]
-            ),
+            html.Ul(lacking, className="lacking"),
+            html.Details([html.Summary(t("coverage.basis", lang, n=len(lacking))), html.Ul(rest)]),
         ],
-        open=bool(lacking),
         className="coverage-basis",
     )
 
@@ -138,13 +135,17 @@ def _areas(rows: list[Row], asked: Asked, lang: Language) -> list[Any]:
                 share(r["drawn_fraction"]),
                 share(r["observed_fraction"]),
                 share(r["not_known_fraction"]),
-                _why(r["why"], asked, lang),
+                _why(r["why"], lang),
             ],
         )
         for r in rows
     ]
     said = t("coverage.shown_of", lang, n=number(len(rows)), all=number(rows[0]["in_all"]))
-    return [html.Div(table(names, body), className="table-card coverage-areas"), html.P(said, className="quiet")]  # fmt: skip
+    ledger = html.A(
+        t("coverage.to_ledger", lang),
+        href=f"/ledger?lang={lang}&day={asked.day}" + (f"&theme={asked.theme}" if asked.theme else ""),
+    )
+    return [html.Div(table(names, body), className="table-card coverage-areas"), html.P([said, " · ", ledger], className="quiet")]  # fmt: skip
 
 
 def area_name(r: Row, lang: Language, key: str = "area_id") -> html.Div:
@@ -154,7 +155,7 @@ def area_name(r: Row, lang: Language, key: str = "area_id") -> html.Div:
     return html.Div([link, html.Br(), html.Small(where)])
 
 
-def _why(cameras: list[dict[str, Any]], asked: Asked, lang: Language) -> Any:
+def _why(cameras: list[dict[str, Any]], lang: Language) -> Any:
     if not cameras:
         return html.Span(t("coverage.no_camera", lang), className="quiet")
     lines: list[Any] = []
@@ -165,11 +166,8 @@ def _why(cameras: list[dict[str, Any]], asked: Asked, lang: Language) -> Any:
         link = html.A(camera["name"] or camera["gb_id"], href=f"/?lang={lang}&selected=camera:{camera['id']}", className="link")  # fmt: skip
         lines.append(html.Li([link, " ", html.Small(said)]))
     more = len(cameras) - CAMERAS_SHOWN
-    ledger = html.A(
-        t("coverage.to_ledger", lang),
-        href=f"/ledger?lang={lang}&day={asked.day}" + (f"&theme={asked.theme}" if asked.theme else ""),
-    )
-    lines.append(html.Li(([t("coverage.more_cameras", lang, n=more), " "] if more > 0 else []) + [ledger]))
+    if more > 0:
+        lines.append(html.Li(t("coverage.more_cameras", lang, n=more)))
     return html.Ul(lines, className="coverage-why")
 
 
@@ -200,6 +198,6 @@ def _bar(value: float | None, kind: str) -> html.Div:
     width = 0 if value is None else min(100.0, 100 * value)
     said = "—" if value is None else f"{100 * value:.2f} %"
     return html.Div(
-        [html.Span(html.I(className=f"part {kind}", style={"width": f"{width:.2f}%"}), className="track"), html.Span(said)],
+        [html.Span(html.I(className=f"cover {kind}", style={"width": f"{width:.2f}%"}), className="track"), html.Span(said)],
         className="share-bar",
     )  # fmt: skip

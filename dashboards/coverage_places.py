@@ -1,6 +1,7 @@
 """Where the next cameras would close most: what is asked for, each place with its gain and what it would see, on a map."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from dashboards import csv_download, forms, shell
-from dashboards.board import Board, Row, cell_code, number
+from dashboards.board import Board, cell_code, number
 from dashboards.coverage_asked import Asked
 from dashboards.texts import Language, t, word
 from geoapp.access.caller import Caller, acting
@@ -34,7 +35,9 @@ def section(board: Board, asked: Asked, caller: Caller, now: datetime, lang: Lan
             reach_m=asked.reach_m,
             hfov_deg=asked.hfov_deg,
         )
-    lacks = [html.P(row["said_en" if lang == "en" else "said_zh"], className="lead-note") for row in found.lacks]
+    lacks = [
+        html.P(row["said_en" if lang == "en" else "said_zh"], className="lead-note") for row in found.lacks
+    ]
     if not found.places:
         key = "coverage.no_gap" if not found.gaps else "coverage.no_place"
         return [*parts, *lacks, html.P(t(key, lang, n=number(found.gaps)), className="empty")]
@@ -94,7 +97,7 @@ def _form(asked: Asked, lang: Language) -> html.Form:
     )  # fmt: skip
 
 
-def _place(row: Row, lang: Language) -> html.Li:
+def _place(row: Mapping[str, Any], lang: Language) -> html.Li:
     fall = 100 * (1 - row["gap_after"] / row["gap_before"])
     sees: list[dict[str, Any]] = row["sees"]
     facts = " · ".join(
@@ -121,10 +124,14 @@ def _place(row: Row, lang: Language) -> html.Li:
 
 
 def _subject(seen: dict[str, Any], lang: Language) -> html.Li:
-    what = t("coverage.sees", lang, m2=number(seen["new_m2"]), after=f"{100 * seen['seen_fraction_after']:.0f} %")
+    what = t(
+        "coverage.sees", lang, m2=number(seen["new_m2"]), after=f"{100 * seen['seen_fraction_after']:.0f} %"
+    )
     level = word("level", seen["level"], lang)
     link = html.A(
-        seen["name"] or seen["id"], href=f"/?lang={lang}&selected={seen['kind']}:{seen['id']}", className="link"
+        seen["name"] or seen["id"],
+        href=f"/?lang={lang}&selected={seen['kind']}:{seen['id']}",
+        className="link",
     )
     closed = [html.Span(t("coverage.closed", lang), className="tag seen")] if seen["is_closed"] else []
     return html.Li([link, " ", html.Small(f"{level} · {what}"), " ", *closed])

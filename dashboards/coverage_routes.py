@@ -60,7 +60,10 @@ def router(board: Board) -> APIRouter:
                 (places_of(found), reason.strip() or None, client_ip(request), Jsonb(detail)),
             )
         name = f"geoapp-camera-places-{now:%Y-%m-%d}.geojson"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "private, no-store",
+        }
         text = json.dumps(as_geojson(found), ensure_ascii=False)
         return Response(text, headers=headers, media_type="application/geo+json")
 

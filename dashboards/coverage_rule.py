@@ -12,7 +12,7 @@ from dashboards.own_account import row, table
 from dashboards.texts import Language, t
 from geoapp.access.caller import Caller
 
-SHOWN = 20
+SHOWN = 12
 
 
 def section(board: Board, asked: Asked, caller: Caller, now: datetime, lang: Language) -> list[Any]:

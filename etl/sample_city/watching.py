@@ -156,7 +156,6 @@ def build_targets(areas: KeyRiskAreas, as_of: date) -> list[tuple[object, ...]]:
     return rows
 
 
-
 def _kind(rule: str | None, rng: np.random.Generator) -> int:
     return int(rng.choice(_BY_RULE.get(rule or "", (0, 1, 3, 3, 4, 5, 9))))
 

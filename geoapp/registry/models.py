@@ -294,10 +294,12 @@ class SightDue(Base):
     """Places whose sights are old, from the statement that made them so to its commit."""
 
     __tablename__ = "sight_due"
-    __table_args__ = {
-        "schema": "registry",
-        "comment": "可见地面待重算的网格与区域; cells and key risk areas whose kept sights are old, until the commit of what made them so.",
-    }
+    __table_args__ = (
+        {
+            "schema": "registry",
+            "comment": "可见地面待重算的网格与区域; cells and key risk areas whose kept sights are old, until the commit of what made them so.",
+        },
+    )
 
     id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
     cells: Mapped[list[str]] = mapped_column(ARRAY(Text))

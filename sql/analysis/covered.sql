@@ -99,8 +99,8 @@ BEGIN
     member AS MATERIALIZED (
         SELECT
             c.id AS camera_id, a.hour,
-            h.observed > 0 AND coalesce(c.sector_since <= a.hour, true) AS is_observed,
-            h.state = 'not_known' OR (h.observed > 0 AND c.sector_since > a.hour) AS is_not_known
+            coalesce(h.observed > 0 AND coalesce(c.sector_since <= a.hour, true), false) AS is_observed,
+            coalesce(h.state = 'not_known' OR (h.observed > 0 AND c.sector_since > a.hour), false) AS is_not_known
         FROM analysis.observation_hours(since, until, moment) AS h
         JOIN asked AS a ON a.hour = h.hour
         JOIN registry.camera AS c ON c.id = h.camera_id

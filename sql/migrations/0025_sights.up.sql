@@ -198,7 +198,7 @@ BEGIN
             SELECT g.ground
             FROM old_camera AS o JOIN new_camera AS n ON n.id = o.id
             CROSS JOIN LATERAL (VALUES (o.ground), (n.ground)) AS g (ground)
-            WHERE ST_AsBinary(o.ground) IS DISTINCT FROM ST_AsBinary(n.ground) AND g.ground IS NOT NULL
+            WHERE o.ground IS DISTINCT FROM n.ground AND g.ground IS NOT NULL
         );
     END IF;
     IF cardinality(grounds) > 0 THEN
@@ -234,7 +234,7 @@ BEGIN
             UNION (SELECT o.code FROM old_cell AS o EXCEPT SELECT n.code FROM new_cell AS n)
             UNION (
                 SELECT n.code FROM new_cell AS n JOIN old_cell AS o ON o.code = n.code
-                WHERE ST_AsBinary(o.geom) IS DISTINCT FROM ST_AsBinary(n.geom)
+                WHERE o.geom IS DISTINCT FROM n.geom
             )
         );
     END IF;
@@ -268,7 +268,7 @@ BEGIN
     ELSE
         ids := ARRAY(
             SELECT n.id FROM new_area AS n JOIN old_area AS o ON o.id = n.id
-            WHERE ST_AsBinary(o.geom) IS DISTINCT FROM ST_AsBinary(n.geom)
+            WHERE o.geom IS DISTINCT FROM n.geom
         );
     END IF;
     IF cardinality(ids) > 0 THEN

@@ -23,7 +23,9 @@ WHO = Caller(1, "a", "甲", ("analyst",), "district", "x")
 
 
 def shown(client: httpx.Client, part: str, search: str = "?lang=en") -> str:
-    return json.dumps(asked(client, f"coverage-{part}.children", {"address.search": search}, PAGE), ensure_ascii=False)
+    return json.dumps(
+        asked(client, f"coverage-{part}.children", {"address.search": search}, PAGE), ensure_ascii=False
+    )
 
 
 def one(site: Site, query: str, *values: Any) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def one(site: Site, query: str, *values: Any) -> dict[str, Any]:
 
 def test_the_hours_of_a_day_say_what_sql_says(site: Site) -> None:
     day = (datetime.now(UTC) + timedelta(hours=8)).date() - timedelta(days=1)
-    since, until = span(day.isoformat(), "Asia/Shanghai")
+    since, _ = span(day.isoformat(), "Asia/Shanghai")
     with connect(site.url, autocommit=True) as owner:
         owner.execute("UPDATE watch.connection_record SET began_at = %s", (since - timedelta(days=1),))
     text = shown(site.client("committee"), "hours", f"?lang=en&day={day}")
@@ -104,7 +106,9 @@ def test_a_target_is_set_by_the_committee_and_is_on_record(site: Site) -> None:
     assert "4,321" in text
     assert "金安委〔2026〕9号" in text
     assert "behind" in text
-    (record,) = [r for r in records_of(site, "registry.onboarding_target") if r["reason"] == form["document_no"]]
+    (record,) = [
+        r for r in records_of(site, "registry.onboarding_target") if r["reason"] == form["document_no"]
+    ]
     assert record["login"] == "committee"
     # As it stood on a day before, it was not there.
     assert "4,321" not in shown(client, "onboarding", f"?on={date.today() - timedelta(days=2)}")
@@ -115,7 +119,11 @@ def test_a_target_is_set_by_the_committee_and_is_on_record(site: Site) -> None:
 
 def test_a_town_is_shown_its_own_figures(site: Site) -> None:
     client, town = site.client("planner"), site.people.town
-    mine = one(site, "SELECT count(*) AS n FROM registry.key_risk_area WHERE town_code = %s AND onboarded_on <= now()", town)
+    mine = one(
+        site,
+        "SELECT count(*) AS n FROM registry.key_risk_area WHERE town_code = %s AND onboarded_on <= now()",
+        town,
+    )
     joined = one(site, "SELECT sum(year_joined) AS n FROM analysis.onboarding_on(now()::date, %s)", town)
     assert joined == mine
     text = shown(client, "onboarding")
@@ -136,7 +144,10 @@ def test_the_next_cameras_are_reckoned_when_asked_for_and_taken_out_on_record(si
     file = client.get(f"/export/camera-places.geojson?wanted=1&town={site.people.town}")
     assert file.status_code == 200
     assert file.json()["features"] == found["features"]
-    assert one(site, "SELECT count(*) AS n FROM access.audit WHERE action = 'export' AND subject_id = 'camera_places'") == {"n": 1}
+    assert one(
+        site,
+        "SELECT count(*) AS n FROM access.audit WHERE action = 'export' AND subject_id = 'camera_places'",
+    ) == {"n": 1}
     assert site.client("inspector").get("/export/camera-places.geojson").status_code == 403
     assert client.get("/export/camera-places.geojson?wanted=0").status_code in (400, 422)
     assert client.get("/export/camera-places.geojson?town=310116999000").status_code == 404

@@ -452,7 +452,8 @@ def set_onboarding_target(desk: Desk, client: httpx.Client, role: str, place: Pl
     form = {"town": place.town, "year": "2027", "areas": "7", "document_no": f"矩阵 {role}"}
     said = outcome(client.post("/coverage/targets", data=form))
     now = desk.owner.execute(
-        "DELETE FROM registry.onboarding_target WHERE document_no = %s RETURNING set_by", (form["document_no"],)
+        "DELETE FROM registry.onboarding_target WHERE document_no = %s RETURNING set_by",
+        (form["document_no"],),
     ).fetchone()
     assert now == ({"set_by": desk.world.callers[role].login} if said == "yes" else None)
     return {said}

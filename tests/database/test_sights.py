@@ -58,7 +58,9 @@ def keep_now(connection: Connection) -> None:
 
 def check(connection: Connection, cameras: list[int]) -> None:
     """What some of the cameras see of every cell and key risk area, against one union by shapely."""
-    grounds = shapes(connection, "SELECT id, ST_AsBinary(ground) AS g FROM registry.camera WHERE ground IS NOT NULL")
+    grounds = shapes(
+        connection, "SELECT id, ST_AsBinary(ground) AS g FROM registry.camera WHERE ground IS NOT NULL"
+    )
     union = shapely.union_all([grounds[c] for c in cameras if c in grounds])
     cells = shapes(connection, "SELECT code AS id, ST_AsBinary(geom) AS g FROM territory.grid_cell")
     seen = {r["cell_code"]: r for r in rows(connection, "SELECT * FROM analysis.cells_seen_by(%s)", cameras)}
@@ -82,7 +84,9 @@ camera = st.tuples(
 
 
 @settings(max_examples=25, deadline=None)
-@given(stand=st.lists(camera, min_size=1, max_size=9), chosen=st.sets(st.integers(0, 8)), crowded=st.booleans())
+@given(
+    stand=st.lists(camera, min_size=1, max_size=9), chosen=st.sets(st.integers(0, 8)), crowded=st.booleans()
+)
 def test_any_set_of_cameras_sees_what_shapely_says(
     database_of_town: Connection, stand: list[tuple[int, ...]], chosen: set[int], crowded: bool
 ) -> None:
@@ -133,7 +137,7 @@ def test_a_change_that_moves_nothing_makes_nothing_due(town: Connection) -> None
     add_camera(town, 590, 90, box(590, 90, 50, 50))
     keep_now(town)
     town.execute("UPDATE registry.camera SET name_zh = 'x', period_s = 20")
-    town.execute("UPDATE territory.grid_cell SET name_en = 'x'")
+    town.execute("UPDATE territory.grid_cell SET name_zh = 'x'")
     assert rows(town, "SELECT FROM registry.sight_due") == []
 
 
@@ -152,6 +156,7 @@ def test_two_who_move_cameras_over_the_same_cell_at_once(cluster: PrivateCluster
         ids = [add_camera(first, 590, 90, box(590, 90, 50 + n, 50)) for n in range(3)]
         move = "UPDATE registry.camera SET sector = ST_Translate(sector, %s, 0) WHERE id = %s"
         with connect(first.info.dsn + f" password={first.info.password}" if first.info.password else first.info.dsn, autocommit=True) as second:  # fmt: skip
+
             def other() -> None:
                 with second.transaction():
                     second.execute(move, (-40, ids[1]))

@@ -190,7 +190,8 @@ def test_a_town_is_the_sum_of_its_cells(town: Connection) -> None:
 def test_a_day_on_which_the_clock_is_set_adds_up(town: Connection, day: date, hours: int) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     since, until = (
-        datetime(d.year, d.month, d.day, tzinfo=berlin).astimezone(UTC) for d in (day, day + timedelta(days=1))
+        datetime(d.year, d.month, d.day, tzinfo=berlin).astimezone(UTC)
+        for d in (day, day + timedelta(days=1))
     )
     town.execute("UPDATE territory.city SET timezone = 'Europe/Berlin'")
     town.execute("UPDATE watch.connection_record SET began_at = %s", (since,))
@@ -200,22 +201,39 @@ def test_a_day_on_which_the_clock_is_set_adds_up(town: Connection, day: date, ho
     for n in range(0, hours, 2):
         looked(town, camera, since + n * HOUR, 360)
     town.execute("UPDATE watch.camera_connection SET since = %s", (since,))
-    counted = rows(town, "SELECT * FROM analysis.area_verdicts(%s, %s, %s) ORDER BY hour", since, until, AS_OF)
+    counted = rows(
+        town, "SELECT * FROM analysis.area_verdicts(%s, %s, %s) ORDER BY hour", since, until, AS_OF
+    )
     assert [r["hour"].astimezone(UTC) for r in counted] == [since + n * HOUR for n in range(hours)]
     assert [r["seen"] for r in counted] == [1 - n % 2 for n in range(hours)]
     assert all(r["areas"] == 1 == r["seen"] + r["blind"] + r["not_known"] + r["not_covered"] for r in counted)
     (whole,) = rows(town, "SELECT * FROM analysis.area_watched(%s, %s, %s)", since, until, AS_OF)
-    assert (whole["hours"], whole["seen_hours"], whole["blind_hours"]) == (hours, (hours + 1) // 2, hours // 2)
-    (district,) = rows(town, "SELECT * FROM analysis.covered_window('district', %s, %s, %s)", since, until, AS_OF)
+    assert (whole["hours"], whole["seen_hours"], whole["blind_hours"]) == (
+        hours,
+        (hours + 1) // 2,
+        hours // 2,
+    )
+    (district,) = rows(
+        town, "SELECT * FROM analysis.covered_window('district', %s, %s, %s)", since, until, AS_OF
+    )
     assert district["hours"] == hours
     # The next day begins where this one ends.
-    (after,) = rows(town, "SELECT min(hour) AS h FROM analysis.area_verdicts(%s, %s, %s)", until, until + HOUR, AS_OF + 9 * HOUR)
+    (after,) = rows(
+        town,
+        "SELECT min(hour) AS h FROM analysis.area_verdicts(%s, %s, %s)",
+        until,
+        until + HOUR,
+        AS_OF + 9 * HOUR,
+    )
     assert after["h"] == until
 
 
 def test_an_hour_that_has_not_come_has_no_verdict(town: Connection) -> None:
     area_of(town)
-    assert rows(town, "SELECT * FROM analysis.area_hours(%s, %s, %s)", AS_OF + HOUR, AS_OF + 2 * HOUR, AS_OF) == []
+    assert (
+        rows(town, "SELECT * FROM analysis.area_hours(%s, %s, %s)", AS_OF + HOUR, AS_OF + 2 * HOUR, AS_OF)
+        == []
+    )
     assert rows(town, "SELECT * FROM analysis.blind_area_at(%s, %s)", AS_OF + HOUR, AS_OF) == []
 
 
