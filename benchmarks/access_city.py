@@ -88,6 +88,8 @@ def build(cluster: PrivateCluster, size: Size) -> None:
         for index in indexes:
             connection.execute(index.encode())
         print(f"indexes {time.perf_counter() - start:.0f} s", flush=True)
+        connection.execute("SELECT registry.rebuild_sights()")
+        print(f"sights {time.perf_counter() - start:.0f} s", flush=True)
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")

@@ -22,6 +22,8 @@ from dashboards import (
     actions,
     audit_page,
     cameras,
+    coverage_page,
+    coverage_routes,
     evidence,
     exports_page,
     first_start,
@@ -112,9 +114,11 @@ def create_app(
     server.include_router(sign_in.router(signing_in))
     server.include_router(oidc.router(signing_in))
     server.include_router(first_start.router(signing_in, first_code))
-    # Before the layers: /export/audit.csv, /export/ledger.csv, /export/duty.csv and /export/import/… are not a layer's.
+    # Before the layers: /export/audit.csv, /export/ledger.csv, /export/duty.csv, /export/camera-places.geojson and
+    # /export/import/… are not a layer's.
     for part in (
-        own_account, accounts_routes, audit_page, imports_routes, ledger_export, matrix_routes, modes_routes, telling_routes,
+        own_account, accounts_routes, audit_page, coverage_routes, imports_routes, ledger_export, matrix_routes, modes_routes,
+        telling_routes,
     ):  # fmt: skip
         server.include_router(part.router(board))
     server.include_router(review_desk_routes.router(board))
@@ -149,6 +153,7 @@ def create_app(
         "/matrix": matrix.layout,
         "/cameras": cameras.layout,
         "/ledger": ledger.layout,
+        "/coverage": coverage_page.layout,
         "/account": own_account.layout,
         "/accounts": accounts_page.layout,
         "/audit": audit_page.layout,
@@ -182,6 +187,7 @@ def create_app(
         matrix,
         cameras,
         ledger,
+        coverage_page,
         accounts_routes,
         audit_page,
         imports_page,

@@ -1,8 +1,8 @@
 """The ledger of a day: hours across, places down, the share of due looks that saw a picture; what is not known is hatched."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
 import dash_mantine_components as dmc
@@ -281,6 +281,17 @@ def register(app: Dash, board: Board) -> None:
         except (psycopg.Error, PoolTimeout):
             return html.P(t("app.no_database", lang))
         return cell(found[0] if found else None, cameras, hour, page["zone"], lang)
+
+    # A link to a day of the ledger (from /coverage) names it in the address.
+    @app.callback(Output("ledger-day", "value"), Input("address", "search"), State("page-state", "data"))
+    def open_day(query: str | None, page: dict[str, Any]) -> Any:
+        asked = parse_qs((query or "").lstrip("?")).get("day", [""])[0]
+        try:
+            day = date.fromisoformat(asked)
+        except ValueError:
+            return no_update
+        today = datetime.now(ZoneInfo(page["zone"])).date()
+        return day.isoformat() if date(2000, 1, 1) <= day <= today else no_update
 
     # The file follows the page's choices; where the role has no button, nothing is asked of this callback.
     @app.callback(

@@ -11,16 +11,23 @@ from dashboards.texts import Language, group, t, word
 from geoapp.access.caller import Caller, caller_or_none
 from geoapp.settings import settings
 
-PAGES = {"/": "nav.overview", "/review": "nav.review", "/matrix": "nav.matrix", "/cameras": "nav.cameras"}
+PAGES = {
+    "/": "nav.overview",
+    "/review": "nav.review",
+    "/coverage": "nav.coverage",
+    "/matrix": "nav.matrix",
+    "/cameras": "nav.cameras",
+}
 # Roles whose work is on a page; others are not led there. What they may read is not decided here but by the database.
 USED_BY = {
     "/review": {"committee", "duty_officer", "inspector"},
     "/matrix": {"committee", "planner", "analyst", "duty_officer", "inspector", "admin"},
     "/cameras": {"committee", "planner", "analyst", "duty_officer", "admin"},
+    "/coverage": {"committee", "planner", "analyst", "duty_officer", "admin"},
     "/modes": {"committee", "planner", "analyst", "duty_officer", "admin"},
 }
 # Areas in which a page has something to show: the matrix is of whole towns.
-USED_IN = {"/matrix": {"district", "town"}}
+USED_IN = {"/matrix": {"district", "town"}, "/coverage": {"district", "town", "community"}}
 # Pages that are closed to whoever may not do this.
 NEEDED_ACTION = {
     "/review": "look_at_evidence",
@@ -114,7 +121,8 @@ def is_used(path: str, caller: Caller | None) -> bool:
 
 def may_open(path: str, caller: Caller | None) -> bool:
     """Whether the page is open to this caller."""
-    if path == "/modes" and caller is not None and caller.scope == "site":  # the watch's business, no firm's
+    # The watch's business, no firm's.
+    if path in ("/modes", "/coverage") and caller is not None and caller.scope == "site":
         return False
     return caller is None or path not in NEEDED_ACTION or caller.may(NEEDED_ACTION[path])
 

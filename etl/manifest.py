@@ -191,6 +191,7 @@ class KeyRiskAreaColumns(Strict):
     level: Column
     name_en: Column | None = None
     onboarded_on: Column | None = None
+    retired_on: Column | None = None
 
 
 class KeyRiskAreas(Section):

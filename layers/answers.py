@@ -35,7 +35,8 @@ def _moment(connection: Connection, as_of: datetime | None) -> datetime:
 
 
 def lens_classes(connection: Connection, lens: Lens, as_of: datetime | None = None) -> dict[str, Any]:
-    """Class of every cell by cell_no, counts of all classes (zero too), scores, and why a cell is hatched."""
+    """Class of every cell by cell_no, counts of all classes (zero too), scores, and why a cell is hatched; of coverage also what
+    its figures lack (said_zh, said_en)."""
     rows = connection.execute(_query(f"lens_{lens.id}").encode(), {"as_of": as_of}).fetchall()
     counted = Counter(row["class"] for row in rows)
     answer: dict[str, Any] = {
@@ -48,6 +49,9 @@ def lens_classes(connection: Connection, lens: Lens, as_of: datetime | None = No
     }
     if rows and "kinds" in rows[0]:
         answer["kinds"] = {row["cell_no"]: row["kinds"] for row in rows if row["kinds"]}
+    if lens.id == "coverage":
+        moment = {"moment": _moment(connection, as_of)}
+        answer["lacks"] = connection.execute(_query("coverage_lacks").encode(), moment).fetchall()
     return answer
 
 

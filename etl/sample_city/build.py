@@ -187,6 +187,7 @@ def _fill(
         watching.AREA_COLUMNS + " is_generated:bool",
         [(*r, True) for r in areas.rows],
     )
+    store("registry.onboarding_target", watching.TARGET_COLUMNS, watching.build_targets(areas, today))
     tell("cameras", 0.55)
     cameras = watching.build_cameras(
         size.cameras, size.live_cameras, places, areas, terrain, farm_url, today, chance["cameras"]

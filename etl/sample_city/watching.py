@@ -63,6 +63,7 @@ class Cameras:
 
 
 AREA_COLUMNS = "id:int8 code:text site_id:int8 name_zh:text name_en:text kind:text level:text geom:geometry town_code:text onboarded_on:date"
+TARGET_COLUMNS = "year:int4 areas:int4 document_no:text set_on:date"
 CAMERA_COLUMNS = (
     "id:int8 gb_id:text name_zh:text site_id:int8 geom:geometry height_m:float8 azimuth_deg:float8 tilt_deg:float8"
     " hfov_deg:float8 width_px:int4 height_px:int4 max_range_m:float8 sector:geometry town_code:text cell_code:text"
@@ -136,6 +137,23 @@ def build_areas(
             )
         )
     return KeyRiskAreas(np.arange(1, total + 1), site, kind, sites.town[site], geoms, rows)
+
+
+def build_targets(areas: KeyRiskAreas, as_of: date) -> list[tuple[object, ...]]:
+    """Yearly targets of the district: set each January, of ended years some were missed. The running year's is somewhat more
+    than an even pace would reach, so that the curve lags."""
+    joined: dict[int, int] = {}
+    for row in areas.rows:
+        day = row[9]
+        assert isinstance(day, date)
+        joined[day.year] = joined.get(day.year, 0) + 1
+    rows: list[tuple[object, ...]] = []
+    for n, (year, count) in enumerate(sorted(joined.items())):
+        through = ((as_of - date(year, 1, 1)).days + 1) / 365 if year == as_of.year else 1.0
+        wanted = count / through * (1.15 if year == as_of.year else (0.9, 1.05)[n % 2])
+        set_on = min(date(year, 1, 12), as_of)
+        rows.append((year, max(5, 5 * round(wanted / 5)), f"样例安委〔{year}〕1号", set_on))
+    return rows
 
 
 def _kind(rule: str | None, rng: np.random.Generator) -> int:

@@ -28,6 +28,7 @@ TARGET = Target(
         "geom": "geometry",
         "town_code": "text",
         "onboarded_on": "date",
+        "retired_on": "date",
     },
 )
 
@@ -60,4 +61,8 @@ def prepare(
     if columns.onboarded_on:
         day = checks.texts(table, columns.onboarded_on)
         values["onboarded_on"] = checks.dates(day, findings, columns.onboarded_on)
+    # The first day on which it is no longer in the network, past or to come; an empty one brings it back.
+    if columns.retired_on:
+        day = checks.texts(table, columns.retired_on)
+        values["retired_on"] = checks.dates(day, findings, columns.retired_on)
     return values

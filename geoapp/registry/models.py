@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import Computed, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, Computed, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, TRUE, Base, Big, gist, mercator, metric, projected
@@ -247,6 +247,64 @@ class CameraReach(Base):
     )
     community_code: Mapped[str] = mapped_column(primary_key=True)
     town_code: Mapped[str] = mapped_column(Computed("left(community_code, 9) || '000'", persisted=True))
+
+
+class CellSight(Base):
+    """Square metres of a cell that exactly these cameras would see; kept by triggers."""
+
+    __tablename__ = "cell_sight"
+    __table_args__ = (
+        Index("cell_sight_cell_idx", "cell_code"),
+        Index("cell_sight_community_idx", "community_code"),
+        Index("cell_sight_town_idx", "town_code"),
+        {
+            "schema": "registry",
+            "comment": "网格内恰由某组摄像机可见的地面（派生）; derived: square metres of a cell that exactly these cameras would see"
+            " between the known buildings. Kept at commit by triggers on camera and grid_cell.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    cell_code: Mapped[str]
+    community_code: Mapped[str] = mapped_column(Computed("left(cell_code, 12)", persisted=True))
+    town_code: Mapped[str] = mapped_column(Computed("left(cell_code, 9) || '000'", persisted=True))
+    camera_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    m2: Mapped[float]
+
+
+class AreaSight(Base):
+    """Square metres of a key risk area that exactly these cameras would see; kept by triggers."""
+
+    __tablename__ = "area_sight"
+    __table_args__ = (
+        Index("area_sight_area_idx", "area_id"),
+        {
+            "schema": "registry",
+            "comment": "重点风险源区域内恰由某组摄像机可见的地面（派生）; derived: square metres of a key risk area that exactly these"
+            " cameras would see between the known buildings. Kept at commit by triggers on camera and key_risk_area.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    area_id: Mapped[Big]
+    camera_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    m2: Mapped[float]
+
+
+class SightDue(Base):
+    """Places whose sights are old, from the statement that made them so to its commit."""
+
+    __tablename__ = "sight_due"
+    __table_args__ = (
+        {
+            "schema": "registry",
+            "comment": "可见地面待重算的网格与区域; cells and key risk areas whose kept sights are old, until the commit of what made them so.",
+        },
+    )
+
+    id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    cells: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    areas: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
 class Certificate(Base):

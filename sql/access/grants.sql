@@ -28,7 +28,8 @@ BEGIN
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s', schema_name, everybody);
     END LOOP;
     EXECUTE format(
-        'GRANT SELECT ON registry.key_risk_area, registry.onboarding_target, registry.camera_reach, registry.hot_work_permit, registry.resource,'
+        'GRANT SELECT ON registry.key_risk_area, registry.onboarding_target, registry.camera_reach, registry.cell_sight, registry.area_sight,'
+        ' registry.sight_due, registry.hot_work_permit, registry.resource,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
         ' watch.reported_event, registry.site_risk, registry.cell_risk, registry.risk_due, registry.risk_online, registry.risk_made_from,'
@@ -48,7 +49,8 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION access.areas_of_caller, access.units_of_caller, access.sites_of_caller,'
         ' access.key_risk_areas_of_caller, access.cameras_of_caller TO %s', everybody);
     -- Geometry of views: what a camera would see from a place, between the buildings that everybody may know.
-    EXECUTE format('GRANT EXECUTE ON FUNCTION registry.wedge, registry.ground_seen TO geoapp_watch, %s', everybody);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION registry.wedge, registry.ground_seen, registry.sights_of, registry.sights_apart'
+        ' TO geoapp_watch, %s', everybody);
     REVOKE EXECUTE ON FUNCTION analysis.no_cell_ground FROM PUBLIC;
     EXECUTE format('GRANT EXECUTE ON FUNCTION analysis.no_cell_ground TO %s', everybody);
 

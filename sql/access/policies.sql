@@ -95,6 +95,13 @@ BEGIN
                 'false'),
             ('registry.camera', 'id = ANY ({cameras})', 'id = ANY ({cameras})', 'id = ANY ({cameras})'),
             ('registry.camera_reach', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})', 'camera_id = ANY ({cameras})'),
+            -- Which cameras would see how much of a cell is known to those who see the cell whole.
+            ('registry.cell_sight', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})', 'false'),
+            ('registry.area_sight', 'area_id = ANY ({areas_of_risk})', 'area_id = ANY ({areas_of_risk})', 'area_id = ANY ({areas_of_risk})'),
+            -- Codes alone, and none after a commit: whoever changes a camera reads what follows from it.
+            ('registry.sight_due', 'EXISTS (SELECT FROM territory.grid_cell AS g WHERE g.code = ANY (cells)) OR areas && {areas_of_risk}',
+                'EXISTS (SELECT FROM territory.grid_cell AS g WHERE g.code = ANY (cells)) OR areas && {areas_of_risk}',
+                'areas && {areas_of_risk}'),
             ('registry.certificate', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
             ('registry.hot_work_permit', '{its_site}', '{its_site}', 'site_id = ANY ({sites})'),
             -- Help comes from over every border; a firm calls 119, and has no list of hydrants and store-keepers' phones.

@@ -1,18 +1,16 @@
--- needs: parameter, own_area, coverage_gap
+-- needs: parameter, own_area, coverage_gap, sight
 CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, area_m2 double precision, seen_m2 double precision,
     seen_fraction double precision, camera_count bigint, online_camera_count bigint, key_risk_area_count bigint,
     worst_level text, gap_kinds text[], as_of timestamptz
 ) LANGUAGE sql STABLE AS $$
     WITH camera AS MATERIALIZED (
-        SELECT c.id, c.cell_code, c.is_online, c.sector, c.ground FROM analysis.camera_at(moment) AS c
+        SELECT c.id, c.cell_code, c.is_online, c.sector FROM analysis.camera_at(moment) AS c
     ),
-    -- Clip to the cell first, then unite.
-    seen AS (
-        SELECT g.code, ST_Area(ST_Union(ST_Intersection(g.geom, c.ground))) AS seen_m2
-        FROM camera AS c JOIN territory.grid_cell AS g ON g.geom && c.ground AND ST_Intersects(g.geom, c.ground)
-        WHERE c.is_online AND c.sector IS NOT NULL
-        GROUP BY g.code
+    -- What online cameras see, together.
+    seen AS MATERIALIZED (
+        SELECT s.cell_code AS code, s.m2 AS seen_m2
+        FROM analysis.cells_seen_by(ARRAY(SELECT c.id FROM camera AS c WHERE c.is_online AND c.sector IS NOT NULL)) AS s
     ),
     standing AS (
         SELECT c.cell_code, count(*) AS cameras, count(*) FILTER (WHERE c.is_online) AS online

@@ -90,19 +90,29 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             m.last_observed_at < moment - make_interval(secs => 3600 * (SELECT analysis.parameter_value('not_observed_hours'))), true
         )
     ),
+    -- A visit that could not look (unknown) is no check.
+    last_visit AS (
+        SELECT v.site_id, max(v.done_at) AS at
+        FROM inspection.visit AS v
+        WHERE v.done_at <= moment AND v.outcome <> 'unknown'
+            AND (only_cell IS NULL OR v.site_id = ANY (ARRAY(SELECT c.id FROM registry.site AS c WHERE c.cell_code = only_cell)))
+        GROUP BY v.site_id
+    ),
     -- A site without a visit, remote check or self-check in the period that its colour makes due; never visited is overdue.
     not_checked AS (
         SELECT
             'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, s.cell_code, c.cell_no, s.town_code,
-            NULL::double precision, NULL::double precision, s.last_visit_at, r.level,
-            CASE WHEN s.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (analysis.city_date(moment) - analysis.city_date(s.last_visit_at)) || ' 天前' END,
-            CASE WHEN s.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (analysis.city_date(moment) - analysis.city_date(s.last_visit_at)) || ' days ago' END,
+            NULL::double precision, NULL::double precision, v.at, r.level,
+            CASE WHEN v.at IS NULL THEN '从未检查' ELSE '上次 ' || (t.today - analysis.city_date(v.at)) || ' 天前' END,
+            CASE WHEN v.at IS NULL THEN 'never checked' ELSE 'last check ' || (t.today - analysis.city_date(v.at)) || ' days ago' END,
             s.geom
-        FROM analysis.site_at(moment, only_cell) AS s
-        JOIN risk AS r ON r.site_id = s.id
+        FROM risk AS r
+        JOIN registry.site AS s ON s.id = r.site_id
         JOIN due AS d ON d.colour = r.level
+        CROSS JOIN (SELECT analysis.city_date(moment) AS today) AS t
+        LEFT JOIN last_visit AS v ON v.site_id = r.site_id
         LEFT JOIN cell AS c ON c.code = s.cell_code
-        WHERE coalesce(s.last_visit_at <= moment - d.span, true)
+        WHERE coalesce(v.at <= moment - d.span, true)
     )
     SELECT g.*, moment FROM (
         SELECT * FROM no_cell

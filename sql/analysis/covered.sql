@@ -1,4 +1,4 @@
--- needs: parameter, own_area, observation_hour
+-- needs: parameter, own_area, observation_hour, sight
 -- Cells that a camera's sector touches: all that can change when it moves (asked before and after).
 -- OFFSET 0 keeps it no join of shapes: to plan one takes 15 ms, to do it 0.2.
 CREATE FUNCTION analysis.cells_under(cameras bigint[]) RETURNS text[] LANGUAGE sql STABLE AS $$
@@ -14,38 +14,21 @@ COMMENT ON FUNCTION analysis.cells_under IS '摄像机视域触及的网格; cod
 -- The ground of each cell that cameras installed on a day would see if all of them were looked through.
 CREATE FUNCTION analysis.drawn_cell_on(day date, only_cells text[] DEFAULT NULL) RETURNS TABLE (
     cell_code text, area_m2 double precision, drawn_m2 double precision, drawn_fraction double precision, camera_count bigint
-) LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
-DECLARE
-    all_of_it constant boolean := analysis.sees_all();
-    whole constant text[] := ARRAY(SELECT w.code FROM analysis.whole_unit AS w);
-BEGIN
-    RETURN QUERY
-    SELECT d.code, d.area_m2, d.m2, d.m2 / nullif(d.area_m2, 0), d.cameras
-    FROM (
-        SELECT
-            g.code, ST_Area(g.geom) AS area_m2, k.cameras,
-            CASE
-                -- One, or two apart: nothing to unite.
-                WHEN k.cameras <= 1 OR (k.cameras = 2 AND NOT k.clips[1] && k.clips[2]) THEN coalesce(k.m2, 0)
-                ELSE ST_Area(ST_UnaryUnion(ST_Collect(k.clips)))
-            END AS m2
-        FROM territory.grid_cell AS g
-        -- Clip to the cell first, then unite the few clips: never one union of everything.
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS cameras, sum(ST_Area(i.clip)) AS m2, array_agg(i.clip) AS clips
-            FROM (
-                SELECT CASE WHEN ST_Covers(g.geom, c.ground) THEN c.ground ELSE ST_Intersection(g.geom, c.ground) END AS clip
-                FROM registry.camera AS c
-                WHERE c.sector && g.geom AND coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
-                OFFSET 0
-            ) AS i
-            WHERE NOT ST_IsEmpty(i.clip)
-        ) AS k
-        WHERE (only_cells IS NULL OR g.code = ANY (only_cells)) AND (all_of_it OR g.community_code = ANY (whole))
-        OFFSET 0
-    ) AS d;
-END $$;
+) LANGUAGE sql STABLE AS $$
+    WITH installed AS (
+        SELECT array_agg(c.id) AS ids FROM registry.camera AS c
+        WHERE c.sector IS NOT NULL AND coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
+    ),
+    drawn AS MATERIALIZED (
+        SELECT d.* FROM installed AS i CROSS JOIN LATERAL analysis.cells_seen_by(i.ids, only_cells) AS d
+    )
+    SELECT g.code, k.area_m2, coalesce(d.m2, 0), coalesce(d.m2, 0) / nullif(k.area_m2, 0), coalesce(d.camera_count, 0)
+    FROM territory.grid_cell AS g
+    CROSS JOIN LATERAL (SELECT ST_Area(g.geom) AS area_m2 OFFSET 0) AS k
+    LEFT JOIN drawn AS d ON d.cell_code = g.code
+    WHERE (only_cells IS NULL OR g.code = ANY (only_cells))
+        AND ((SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)))
+$$;
 COMMENT ON FUNCTION analysis.drawn_cell_on IS '某日已装摄像机视域覆盖的网格面积（不问当时是否看到）; area of each cell inside what cameras installed on a day would see, looked through or not. Some cells only: only_cells.';
 
 -- Hour by hour: what was drawn, what was really observed, and what nobody knows. Areas in square metres.
@@ -75,7 +58,7 @@ BEGIN
     -- A town is its cells. An area that left on a day that nobody wrote down is not counted for any hour.
     part AS MATERIALIZED (
         SELECT
-            a.id::text COLLATE "C" AS part, a.id::text COLLATE "C" AS place, a.geom,
+            a.id::text COLLATE "C" AS part, a.id::text COLLATE "C" AS place, ST_Area(a.geom) AS area_m2,
             coalesce(a.onboarded_on, '-infinity') AS first_day,
             coalesce(a.retired_on, CASE WHEN a.status = 'retired' THEN '-infinity' ELSE 'infinity' END::date) AS end_day
         FROM registry.key_risk_area AS a
@@ -83,7 +66,7 @@ BEGIN
             AND (only_places IS NULL OR a.id::text = ANY (only_places))
         UNION ALL
         SELECT
-            g.code, CASE place_kind WHEN 'cell' THEN g.code WHEN 'town' THEN coalesce(u.parent_code, '') ELSE '' END, g.geom,
+            g.code, CASE place_kind WHEN 'cell' THEN g.code WHEN 'town' THEN coalesce(u.parent_code, '') ELSE '' END, ST_Area(g.geom),
             '-infinity', 'infinity'
         FROM territory.grid_cell AS g LEFT JOIN territory.unit AS u ON u.code = g.community_code
         WHERE place_kind <> 'key_risk_area'
@@ -98,91 +81,70 @@ BEGIN
                 OR CASE place_kind WHEN 'cell' THEN g.code WHEN 'town' THEN coalesce(u.parent_code, '') ELSE '' END = ANY (only_places)
             )
     ),
-    clip AS MATERIALIZED (
-        SELECT
-            p.part, c.id AS camera_id, c.installed_on, c.retired_on, c.sector_since,
-            CASE WHEN ST_Covers(p.geom, c.ground) THEN c.ground ELSE ST_Intersection(p.geom, c.ground) END AS geom
-        FROM part AS p JOIN registry.camera AS c ON c.sector && p.geom AND ST_Intersects(p.geom, c.ground)
+    -- Pieces of the places, each with every camera that would see it.
+    piece AS (
+        SELECT s.sight_id, s.area_id::text COLLATE "C" AS part, s.camera_ids, s.m2
+        FROM analysis.area_sights() AS s WHERE place_kind = 'key_risk_area'
+        UNION ALL
+        SELECT s.sight_id, s.cell_code, s.camera_ids, s.m2
+        FROM analysis.cell_sights() AS s WHERE place_kind <> 'key_risk_area'
+    ),
+    seen_by AS MATERIALIZED (
+        SELECT p.place, s.part, s.sight_id, s.m2, k.id AS camera_id
+        FROM piece AS s
+        JOIN part AS p ON p.part = s.part
+        CROSS JOIN LATERAL unnest(s.camera_ids) AS k (id)
     ),
     -- A camera whose sector was drawn anew after the hour began looked somewhere in it: nobody knows where.
-    member AS (
+    member AS MATERIALIZED (
         SELECT
-            k.part, a.hour, k.camera_id,
-            h.observed > 0 AND coalesce(k.sector_since <= a.hour, true) AS is_observed,
-            h.state = 'not_known' OR (h.observed > 0 AND k.sector_since > a.hour) AS is_not_known
+            c.id AS camera_id, a.hour,
+            coalesce(h.observed > 0 AND coalesce(c.sector_since <= a.hour, true), false) AS is_observed,
+            coalesce(h.state = 'not_known' OR (h.observed > 0 AND c.sector_since > a.hour), false) AS is_not_known
         FROM analysis.observation_hours(since, until, moment) AS h
         JOIN asked AS a ON a.hour = h.hour
-        JOIN clip AS k ON k.camera_id = h.camera_id
-        WHERE (coalesce(k.installed_on <= a.day, true) AND coalesce(k.retired_on > a.day, true)) OR h.observed > 0
+        JOIN registry.camera AS c ON c.id = h.camera_id
+        WHERE c.sector IS NOT NULL
+            AND ((coalesce(c.installed_on <= a.day, true) AND coalesce(c.retired_on > a.day, true)) OR h.observed > 0)
     ),
-    sight AS MATERIALIZED (
+    -- Ground that two cameras see counts once, and as observed where one of them looked.
+    sight AS (
         SELECT
-            m.part, m.hour,
-            count(*) AS cameras, count(*) FILTER (WHERE m.is_observed) AS observed_cameras,
-            count(*) FILTER (WHERE m.is_not_known) AS not_known_cameras,
-            array_agg(m.camera_id) AS drawn,
-            array_agg(m.camera_id) FILTER (WHERE m.is_observed) AS observed,
-            array_agg(m.camera_id) FILTER (WHERE m.is_observed OR m.is_not_known) AS possible
-        -- Sorted once, not in each of the three.
-        FROM (SELECT m.* FROM member AS m ORDER BY m.part, m.hour, m.camera_id) AS m
-        GROUP BY m.part, m.hour
+            b.place, b.part, b.sight_id, m.hour, max(b.m2) AS m2,
+            bool_or(m.is_observed) AS is_observed, bool_or(m.is_not_known) AS is_not_known
+        FROM seen_by AS b JOIN member AS m ON m.camera_id = b.camera_id
+        GROUP BY b.place, b.part, b.sight_id, m.hour
     ),
-    -- The same cameras see the same ground in every hour: each set of them is united once.
-    wanted AS (
-        SELECT s.part, s.drawn AS cameras FROM sight AS s
-        UNION SELECT s.part, s.observed FROM sight AS s WHERE s.observed IS NOT NULL
-        UNION SELECT s.part, s.possible FROM sight AS s WHERE s.possible IS NOT NULL
-    ),
-    united AS MATERIALIZED (
+    ground AS (
         SELECT
-            u.part, u.cameras,
-            CASE WHEN cardinality(u.cameras) = 1 THEN ST_Area(u.clips[1]) ELSE ST_Area(ST_UnaryUnion(ST_Collect(u.clips))) END AS m2
-        FROM (
-            SELECT w.part, w.cameras, array_agg(k.geom) AS clips
-            FROM wanted AS w
-            CROSS JOIN LATERAL unnest(w.cameras) AS c (id)
-            JOIN clip AS k ON k.part = w.part AND k.camera_id = c.id
-            GROUP BY w.part, w.cameras
-        ) AS u
-    ),
-    figure AS (
-        SELECT
-            p.place, a.hour, ST_Area(p.geom) AS area_m2,
-            coalesce(d.m2, 0) AS drawn_m2, coalesce(o.m2, 0) AS observed_m2,
-            greatest(coalesce(q.m2, 0) - coalesce(o.m2, 0), 0) AS not_known_m2,
-            s.drawn, s.observed, s.possible
-        FROM part AS p
-        JOIN asked AS a ON p.first_day <= a.day AND p.end_day > a.day
-        LEFT JOIN sight AS s ON s.part = p.part AND s.hour = a.hour
-        LEFT JOIN united AS d ON d.part = s.part AND d.cameras = s.drawn
-        LEFT JOIN united AS o ON o.part = s.part AND o.cameras = s.observed
-        LEFT JOIN united AS q ON q.part = s.part AND q.cameras = s.possible
+            s.place, s.hour, sum(s.m2) AS drawn_m2,
+            sum(s.m2) FILTER (WHERE s.is_observed) AS observed_m2,
+            sum(s.m2) FILTER (WHERE s.is_not_known AND NOT s.is_observed) AS not_known_m2
+        FROM sight AS s
+        GROUP BY s.place, s.hour
     ),
     -- A camera that looks into many cells counts once in a town.
     counted AS (
         SELECT
-            p.place, m.hour, count(DISTINCT m.camera_id) AS cameras,
-            count(DISTINCT m.camera_id) FILTER (WHERE m.is_observed) AS observed_cameras,
-            count(DISTINCT m.camera_id) FILTER (WHERE m.is_not_known) AS not_known_cameras
-        FROM member AS m JOIN part AS p ON p.part = m.part
-        WHERE place_kind IN ('town', 'district')
-        GROUP BY p.place, m.hour
-        UNION ALL
-        SELECT s.part, s.hour, s.cameras, s.observed_cameras, s.not_known_cameras
-        FROM sight AS s WHERE place_kind NOT IN ('town', 'district')
+            b.place, m.hour, count(*) AS cameras, count(*) FILTER (WHERE m.is_observed) AS observed_cameras,
+            count(*) FILTER (WHERE m.is_not_known) AS not_known_cameras
+        FROM (SELECT DISTINCT b.place, b.camera_id FROM seen_by AS b) AS b
+        JOIN member AS m ON m.camera_id = b.camera_id
+        GROUP BY b.place, m.hour
     ),
     total AS (
-        SELECT
-            f.place, f.hour, sum(f.area_m2) AS area_m2, sum(f.drawn_m2) AS drawn_m2, sum(f.observed_m2) AS observed_m2,
-            sum(f.not_known_m2) AS not_known_m2
-        FROM figure AS f
-        GROUP BY f.place, f.hour
+        SELECT p.place, a.hour, sum(p.area_m2) AS area_m2
+        FROM part AS p JOIN asked AS a ON p.first_day <= a.day AND p.end_day > a.day
+        GROUP BY p.place, a.hour
     )
     SELECT
-        t.place, t.hour, t.area_m2, t.drawn_m2, t.observed_m2, t.not_known_m2,
-        t.drawn_m2 / nullif(t.area_m2, 0), t.observed_m2 / nullif(t.area_m2, 0), t.not_known_m2 / nullif(t.area_m2, 0),
+        t.place, t.hour, t.area_m2, coalesce(g.drawn_m2, 0), coalesce(g.observed_m2, 0), coalesce(g.not_known_m2, 0),
+        coalesce(g.drawn_m2, 0) / nullif(t.area_m2, 0), coalesce(g.observed_m2, 0) / nullif(t.area_m2, 0),
+        coalesce(g.not_known_m2, 0) / nullif(t.area_m2, 0),
         coalesce(c.cameras, 0), coalesce(c.observed_cameras, 0), coalesce(c.not_known_cameras, 0)
-    FROM total AS t LEFT JOIN counted AS c ON c.place = t.place AND c.hour = t.hour;
+    FROM total AS t
+    LEFT JOIN ground AS g ON g.place = t.place AND g.hour = t.hour
+    LEFT JOIN counted AS c ON c.place = t.place AND c.hour = t.hour;
 END $$;
 COMMENT ON FUNCTION analysis.covered IS '每小时的覆盖：视域所及、确实看到、不知（重点风险源区域、网格、街镇、全区）; per place (key_risk_area, cell, town, district) and hour as known at a moment, square metres: drawn (inside what installed cameras would see), observed (through a camera of which at least one picture was seen in the hour), not_known (may have been observed: no record yet, or the sector was drawn anew since). Never more than the ledger says.';
 
@@ -243,6 +205,19 @@ CREATE FUNCTION analysis.area_watched(since timestamptz, until timestamptz, mome
 $$;
 COMMENT ON FUNCTION analysis.area_watched IS '时段内各重点风险源区域看到的小时数; hours of a window by verdict and key risk area; verdict is the gravest of them: seen only where every hour was. mean_ and least_observed_fraction count what is not known as not observed.';
 
+-- How many areas of which verdict, hour by hour.
+CREATE FUNCTION analysis.area_verdicts(since timestamptz, until timestamptz, moment timestamptz, town text DEFAULT NULL) RETURNS TABLE (
+    hour timestamptz, areas bigint, seen bigint, not_known bigint, blind bigint, not_covered bigint
+) LANGUAGE sql STABLE AS $$
+    SELECT
+        h.hour, count(*), count(*) FILTER (WHERE h.verdict = 'seen'), count(*) FILTER (WHERE h.verdict = 'not_known'),
+        count(*) FILTER (WHERE h.verdict = 'blind'), count(*) FILTER (WHERE h.verdict = 'not_covered')
+    FROM analysis.area_hours(since, until, moment) AS h
+    WHERE town IS NULL OR h.town_code = town
+    GROUP BY h.hour
+$$;
+COMMENT ON FUNCTION analysis.area_verdicts IS '每小时各判定的重点风险源区域数; key risk areas (of a town, where it is named) by verdict and hour, of those that the reader sees.';
+
 -- "Who was blind at 03:00": key risk areas that were not seen in the clock hour that holds a moment, and why.
 CREATE FUNCTION analysis.blind_area_at(at timestamptz, moment timestamptz DEFAULT now()) RETURNS TABLE (
     area_id bigint, code text, name_zh text, name_en text, town_code text, level text, hour timestamptz, verdict text,
@@ -263,7 +238,10 @@ CREATE FUNCTION analysis.blind_area_at(at timestamptz, moment timestamptz DEFAUL
     why AS (
         SELECT
             a.area_id,
-            jsonb_agg(jsonb_build_object('gb_id', a.gb_id, 'name', a.name_zh, 'state', a.state, 'reasons', a.reasons) ORDER BY a.gb_id) AS cameras
+            jsonb_agg(
+                jsonb_build_object('id', a.id, 'gb_id', a.gb_id, 'name', a.name_zh, 'state', a.state, 'reasons', a.reasons)
+                ORDER BY a.gb_id
+            ) AS cameras
         FROM answer AS a
         GROUP BY a.area_id
     )

@@ -1,4 +1,4 @@
--- needs: parameter, camera
+-- needs: parameter, camera, sight
 CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
     id bigint, code text, name_zh text, name_en text, site_id bigint, site_name_zh text, town_code text,
     kind text, level text, onboarded_on date, area_m2 double precision, seen_m2 double precision,
@@ -12,19 +12,26 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
             AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)
     ),
     camera AS MATERIALIZED (
-        SELECT c.id, c.is_online, c.ground FROM analysis.camera_at(moment) AS c WHERE c.sector IS NOT NULL
+        SELECT c.id, c.is_online FROM analysis.camera_at(moment) AS c WHERE c.sector IS NOT NULL
     ),
-    -- Clip what each camera sees to the area first, then unite the few clips: never one union of everything.
+    pair AS MATERIALIZED (
+        SELECT s.area_id, s.sight_id, s.m2, c.id AS camera_id, c.is_online
+        FROM analysis.area_sights() AS s
+        CROSS JOIN LATERAL unnest(s.camera_ids) AS k (id)
+        JOIN camera AS c ON c.id = k.id
+    ),
+    -- Ground that two online cameras see counts once.
+    piece AS (
+        SELECT p.area_id, max(p.m2) AS m2 FROM pair AS p WHERE p.is_online GROUP BY p.area_id, p.sight_id
+    ),
+    ground AS (
+        SELECT p.area_id, sum(p.m2) AS seen_m2 FROM piece AS p GROUP BY p.area_id
+    ),
     seen AS (
-        SELECT
-            a.id,
-            count(*) AS cameras,
-            count(*) FILTER (WHERE c.is_online) AS online,
-            coalesce(ST_Area(ST_Union(ST_Intersection(a.geom, c.ground)) FILTER (WHERE c.is_online)), 0) AS seen_m2
-        FROM area AS a
-        JOIN registry.camera AS near ON a.geom && near.sector AND ST_Intersects(a.geom, near.ground)
-        JOIN camera AS c ON c.id = near.id
-        GROUP BY a.id
+        SELECT p.area_id AS id, count(*) AS cameras, count(*) FILTER (WHERE p.is_online) AS online, max(g.seen_m2) AS seen_m2
+        FROM (SELECT DISTINCT p.area_id, p.camera_id, p.is_online FROM pair AS p) AS p
+        LEFT JOIN ground AS g ON g.area_id = p.area_id
+        GROUP BY p.area_id
     )
     SELECT
         a.id, a.code, a.name_zh, a.name_en, a.site_id, s.name_zh, a.town_code,

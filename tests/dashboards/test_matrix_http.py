@@ -48,6 +48,7 @@ PAGES = (
     "/review",
     "/matrix",
     "/cameras",
+    "/coverage",
     "/account",
     "/accounts",
     "/audit",
@@ -72,7 +73,6 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "read_session": ("/sessions.json", "/accounts/{colleague}/sessions", "/account/{colleague}", "/export/session.geojson"),
     "set_secret": ("POST /cameras/{camera}/credentials", "PUT /cameras/{camera}", "POST /secrets", "POST /cameras/{camera}/password"),
     "write_hazard": ("POST /hazards", "PUT /hazards/{hazard}", "POST /hazards/{hazard}", "POST /sites/{site}/hazards"),
-    "set_onboarding_target": ("POST /onboarding", "PUT /onboarding/2027", "POST /towns/{town}/target", "POST /targets"),
     "change_parameter": ("POST /parameters", "POST /parameters/sliver_m2", "PUT /parameters/sliver_m2", "/parameters.json"),
     "edit_audit": ("DELETE /audit/{record}", "PUT /audit/{record}", "POST /audit/{record}", "POST /audit", "DELETE /audit"),
     "read_password_hash": ("/accounts.json", "/accounts/{account}", "/accounts/{account}.json", "/export/account.geojson"),
@@ -143,6 +143,7 @@ class Desk:
                 "&listed=no_grid_worker",
             )
         )
+        yield "/export/camera-places.geojson?wanted=2&reason=matrix"
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
         yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
         yield from (f"/layers/{name}.json" for name in LAYERS)
@@ -179,6 +180,8 @@ class Desk:
             yield "modes-found.children", {"address.search": f"?lang=zh&page={page}"}, MODES
         yield "modes-found.children", {"address.search": "?lang=zh&text=矩阵摄像机"}, MODES
         yield TELLING, {"address.search": "?lang=zh", "telling-poll.n_intervals": 1}, TELLING_STATE
+        for part in ("filter", "hours", "rule", "onboarding", "places"):
+            yield f"coverage-{part}.children", {"address.search": "?lang=zh&place=1&wanted=2"}, COVERAGE
         for typed in ("矩阵", "planted", "31011601421320990"):
             yield "search.data", {"search.searchValue": typed}, PAGE
             yield (
@@ -215,6 +218,7 @@ IMPORTS_STATE = {
     "imports-seen.data": None,
     "imports-page.data": {"lang": "zh", "zone": "Asia/Shanghai", "kept": "?lang=zh"},
 }
+COVERAGE = {"coverage-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
 MODES = {"modes-page.data": {"lang": "zh", "theme": "", "zone": "Asia/Shanghai"}}
 TELLING = "..telling-list.children...telling-log.children...telling-poll.interval...telling-seen.data.."
 TELLING_STATE = {
@@ -459,6 +463,17 @@ def set_mode(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[O
     return {said}
 
 
+def set_onboarding_target(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
+    form = {"town": place.town, "year": "2027", "areas": "7", "document_no": f"矩阵 {role}"}
+    said = outcome(client.post("/coverage/targets", data=form))
+    now = desk.owner.execute(
+        "DELETE FROM registry.onboarding_target WHERE document_no = %s RETURNING set_by",
+        (form["document_no"],),
+    ).fetchone()
+    assert now == ({"set_by": desk.world.callers[role].login} if said == "yes" else None)
+    return {said}
+
+
 def decide_mask(desk: Desk, client: httpx.Client, role: str, place: Place) -> set[Outcome]:
     desk.owner.execute(
         "UPDATE watch.mask SET state = 'proposed', decided_at = NULL, decided_by = NULL WHERE id = %s",
@@ -661,7 +676,7 @@ WAYS: dict[str, Way] = {
     way.__name__: way
     for way in (
         read_site, read_camera, read_incident, read_evidence, review_incident, take_incident, assign_incident,
-        propose_changeset, review_changeset, set_mode, decide_mask, read_receiver, keep_receivers, ask_test,
+        propose_changeset, review_changeset, set_mode, set_onboarding_target, decide_mask, read_receiver, keep_receivers, ask_test,
         review_own_changeset, assign_duty, designate_duty, record_self_check, record_patrol, submit_hazard, manage_accounts, read_audit,
         read_person, export, read_imports, end_sessions, revoke_token, read_site_contact, read_certificate_holder,
     )

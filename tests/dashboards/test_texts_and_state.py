@@ -44,6 +44,8 @@ VALUES = {
     "receiver_state",
     "delivery_state",
     "mask_state",
+    "verdict",
+    "place_origin",
 }
 
 

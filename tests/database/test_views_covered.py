@@ -1,8 +1,9 @@
 """Who was blind at 03:00, and the yearly curve of onboarding: on a town whose right answers can be worked out on paper."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -181,6 +182,59 @@ def test_a_town_is_the_sum_of_its_cells(town: Connection) -> None:
     }
     (few,) = rows(town, "SELECT count(*) AS n FROM analysis.drawn_cell_on('2026-11-22', %s)", list(drawn)[:3])
     assert few == {"n": 3}
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 11, 21), 24)]
+)
+def test_a_day_on_which_the_clock_is_set_adds_up(town: Connection, day: date, hours: int) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    since, until = (
+        datetime(d.year, d.month, d.day, tzinfo=berlin).astimezone(UTC)
+        for d in (day, day + timedelta(days=1))
+    )
+    town.execute("UPDATE territory.city SET timezone = 'Europe/Berlin'")
+    town.execute("UPDATE watch.connection_record SET began_at = %s", (since,))
+    area_of(town)
+    camera = add_town_camera(town, box(600, 100, 70, 100))
+    # It looked in every second hour.
+    for n in range(0, hours, 2):
+        looked(town, camera, since + n * HOUR, 360)
+    town.execute("UPDATE watch.camera_connection SET since = %s", (since,))
+    counted = rows(
+        town, "SELECT * FROM analysis.area_verdicts(%s, %s, %s) ORDER BY hour", since, until, AS_OF
+    )
+    assert [r["hour"].astimezone(UTC) for r in counted] == [since + n * HOUR for n in range(hours)]
+    assert [r["seen"] for r in counted] == [1 - n % 2 for n in range(hours)]
+    assert all(r["areas"] == 1 == r["seen"] + r["blind"] + r["not_known"] + r["not_covered"] for r in counted)
+    (whole,) = rows(town, "SELECT * FROM analysis.area_watched(%s, %s, %s)", since, until, AS_OF)
+    assert (whole["hours"], whole["seen_hours"], whole["blind_hours"]) == (
+        hours,
+        (hours + 1) // 2,
+        hours // 2,
+    )
+    (district,) = rows(
+        town, "SELECT * FROM analysis.covered_window('district', %s, %s, %s)", since, until, AS_OF
+    )
+    assert district["hours"] == hours
+    # The next day begins where this one ends.
+    (after,) = rows(
+        town,
+        "SELECT min(hour) AS h FROM analysis.area_verdicts(%s, %s, %s)",
+        until,
+        until + HOUR,
+        AS_OF + 9 * HOUR,
+    )
+    assert after["h"] == until
+
+
+def test_an_hour_that_has_not_come_has_no_verdict(town: Connection) -> None:
+    area_of(town)
+    assert (
+        rows(town, "SELECT * FROM analysis.area_hours(%s, %s, %s)", AS_OF + HOUR, AS_OF + 2 * HOUR, AS_OF)
+        == []
+    )
+    assert rows(town, "SELECT * FROM analysis.blind_area_at(%s, %s)", AS_OF + HOUR, AS_OF) == []
 
 
 @pytest.mark.parametrize(

@@ -463,6 +463,7 @@ def test_cameras_key_risk_areas_and_duty_tables(empty_url, district):
             "类": ["tank", "store"],
             "级": ["重大", "紫"],
             "日": ["2026年3月1日"] * 2,
+            "退": ["2027-01-31"] * 2,
         },
         geometry=[square(490, 490, 20), square(520, 490, 20)],
         crs=4549,
@@ -484,7 +485,7 @@ def test_cameras_key_risk_areas_and_duty_tables(empty_url, district):
         "key_risk_areas": {
             "file": "areas.geojson",
             "frame": "epsg:4549",
-            "columns": {"code": "码", "name": "名", "site": "场所", "kind": "类", "level": "级", "onboarded_on": "日"},
+            "columns": {"code": "码", "name": "名", "site": "场所", "kind": "类", "level": "级", "onboarded_on": "日", "retired_on": "退"},
         },
         "departments": {"file": "departments.csv", "columns": {"code": "code", "name": "name"}},
         "duty_rules": {
@@ -513,9 +514,10 @@ def test_cameras_key_risk_areas_and_duty_tables(empty_url, district):
     assert (camera["gb_id"], camera["local_id"], camera["height_m"]) == (good, "S1", 6.5)
     assert camera["x"] == pytest.approx(X0 + 510, abs=0.01)
     (area,) = fetch(
-        empty_url, "SELECT level, onboarded_on::text AS day, ST_Area(geom) AS m2 FROM registry.key_risk_area"
+        empty_url,
+        "SELECT level, onboarded_on::text AS day, retired_on::text AS left_on, ST_Area(geom) AS m2 FROM registry.key_risk_area",
     )
-    assert (area["level"], area["day"]) == ("red", "2026-03-01")
+    assert (area["level"], area["day"], area["left_on"]) == ("red", "2026-03-01", "2027-01-31")
     assert area["m2"] == pytest.approx(400, abs=0.1)
     assert fetch(empty_url, "SELECT co_codes FROM duty.rule") == [{"co_codes": ["XF", "YJ"]}]
     assert all(r.unchanged == r.rows_in - r.rejected for r in district.load(empty_url))
