@@ -36,7 +36,10 @@ def refresh(as_json: bool = JSON) -> None:
     """更新派生表；没有变化就说没有 / Renew the derived rows where their sources have changed; say so where they have not."""
     start = time.perf_counter()
     with _console.status("no_cell …"), connect() as connection:
-        row = connection.execute("SELECT analysis.refresh_no_cell() AS renewed").fetchone()
+        row = connection.execute(
+            "SELECT analysis.refresh_no_cell() AS renewed, watch.fold_events(1000000) AS folded,"
+            " registry.rebuild_site_bin() AS sites_counted"
+        ).fetchone()
         counted = connection.execute(
             "SELECT count(*) AS pieces, coalesce(sum(area_m2), 0) / 1e6 AS km2 FROM territory.no_cell_piece"
         ).fetchone()
@@ -46,6 +49,8 @@ def refresh(as_json: bool = JSON) -> None:
         "no_cell_renewed": row["renewed"],
         "no_cell_pieces": counted["pieces"],
         "no_cell_km2": round(counted["km2"], 6),
+        "events_folded": row["folded"],
+        "sites_counted": row["sites_counted"],
         "seconds": round(time.perf_counter() - start, 3),
     }
     if as_json:
@@ -54,6 +59,7 @@ def refresh(as_json: bool = JSON) -> None:
     did = "已更新 / renewed" if row["renewed"] else "已是最新，未改动 / was current, nothing changed"
     typer.echo(
         f"无网格地块 / ground in no cell: {did} ({counted['pieces']} pieces, {counted['km2']:.3f} km²). "
+        f"事件计数 / counts of events: {row['folded']} 项并入 / changes folded. "
         "瓦片随版本更新，无需清理 / tiles follow their versions, nothing to clear."
     )
 

@@ -31,7 +31,8 @@ BEGIN
         'GRANT SELECT ON registry.key_risk_area, registry.onboarding_target, registry.camera_reach, registry.hot_work_permit, registry.resource,'
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
-        ' watch.reported_event TO %s', everybody
+        ' watch.reported_event, watch.event_change, watch.event_bin, watch.event_day, watch.event_fold, registry.site_bin,'
+        ' registry.site_bin_made TO %s', everybody
     );
     EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);
     EXECUTE format('GRANT SELECT (id, login, name_zh, name_en, roles, scope, db_role, password_set_at, must_change_password, has_sql_login,'
@@ -46,6 +47,9 @@ BEGIN
         ' access.key_risk_areas_of_caller, access.cameras_of_caller TO %s', everybody);
     -- Geometry of views: what a camera would see from a place, between the buildings that everybody may know.
     EXECUTE format('GRANT EXECUTE ON FUNCTION registry.wedge, registry.ground_seen TO geoapp_watch, %s', everybody);
+    -- Arithmetic of counts, and the versions of what tiles show, which the web process asks for every tile.
+    EXECUTE format('GRANT EXECUTE ON FUNCTION territory.bin_column, territory.bin_row, watch.counts TO geoapp_watch, %s', everybody);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION territory.versions_of TO geoapp_web, %s', everybody);
     REVOKE EXECUTE ON FUNCTION analysis.no_cell_ground FROM PUBLIC;
     EXECUTE format('GRANT EXECUTE ON FUNCTION analysis.no_cell_ground TO %s', everybody);
 
@@ -144,7 +148,9 @@ BEGIN
 
     -- The web process itself.
     GRANT EXECUTE ON FUNCTION access.first_admin, access.forget_ended, access.health, access.metrics, access.city_sign TO geoapp_web;
-    GRANT USAGE ON SCHEMA access, watch TO geoapp_web;
+    GRANT USAGE ON SCHEMA access, watch, territory, registry TO geoapp_web;
+    -- It keeps what maps are drawn from in order; neither shows it anything.
+    GRANT EXECUTE ON FUNCTION watch.fold_events, registry.rebuild_site_bin TO geoapp_web;
     GRANT SELECT, UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO geoapp_web;
     GRANT SELECT ON access.account_area, access.account_site TO geoapp_web;
     GRANT SELECT, INSERT, UPDATE ON access.session TO geoapp_web;
