@@ -35,7 +35,7 @@ CREATE FUNCTION analysis.event_bins(
     zoom integer, tile_x integer, tile_y integer, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     only_class text DEFAULT NULL
 ) RETURNS TABLE (bin_x integer, bin_y integer, n bigint)
-LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
     zone constant text := coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai');
     scope constant text := (SELECT m.scope FROM access.my_account AS m);

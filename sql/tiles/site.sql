@@ -71,7 +71,7 @@ BEGIN
             ST_Centroid(ST_Collect(n.geom_3857)) AS at
         FROM near AS n
         WHERE z < 12
-        GROUP BY ST_SnapToGrid(n.geom_3857, 40075016.68 / power(2, z) / 32)
+        GROUP BY territory.bin_column(ST_X(n.geom_3857)) >> (15 - z), territory.bin_row(ST_Y(n.geom_3857)) >> (15 - z)
     ),
     single AS (
         SELECT n.id, 1 AS n, n.hazard_level, CASE WHEN z >= 14 THEN n.name_zh END AS name_zh, n.geom_3857 AS at
