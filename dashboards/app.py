@@ -59,8 +59,10 @@ from geoapp.access.caller import NO_RIGHT, Forbidden, NotSignedIn, Pool, caller_
 from geoapp.access.web_role import web_url
 from geoapp.database.connection import open_pool
 from geoapp.settings import settings
+from layers import upkeep
 from layers.honest_route import record_refused
 from layers.http import router as layer_router
+from layers.tiles import TileCopies
 
 _log = structlog.get_logger("dashboards")
 
@@ -98,11 +100,14 @@ def create_app(
     signing_in = sign_in.SignIn(pools["sign-in"], listening_on or settings().host)
     board = Board(pools["screens"])
     stream = live.Stream(as_web)
+    copies = TileCopies()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         listening = asyncio.create_task(stream.run())
+        stop = upkeep.started(pool, copies)
         yield
+        stop.set()
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
@@ -122,7 +127,7 @@ def create_app(
     ):  # fmt: skip
         server.include_router(part.router(board))
     server.include_router(review_desk_routes.router(board))
-    server.include_router(layer_router(pool))
+    server.include_router(layer_router(pool, copies))
     server.include_router(actions.router(pool))
     server.include_router(live.router(stream))
     server.include_router(evidence.router(pool, settings().evidence_path))

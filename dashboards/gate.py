@@ -24,11 +24,16 @@ from dashboards.asked import (
     whole_body,
     with_cookies,
 )
-from geoapp.access.caller import Caller, Connection, Pool, calling
+from geoapp.access.caller import Caller, Connection, Pool, as_web, calling
 from geoapp.access.refusals import REFUSALS, record_refusal
 from geoapp.access.sessions import CSRF_COOKIE, CSRF_HEADER, caller_of_session, csrf_of
 from geoapp.access.tokens import caller_of_token
 from geoapp.settings import settings
+from layers.honest_route import VARY
+from layers.recent_answers import knows
+from layers.tiles import REVALIDATE
+from layers.unchanged import PREFIX as TILES
+from layers.unchanged import etag_of
 
 Found = TypeVar("Found")
 
@@ -105,6 +110,8 @@ class Gate:
                     receive, body = await whole_body(asked, receive, _longest_body(asked, caller))
                 if asked.path not in SIGN_IN_PATHS:
                     answer = await self._refusal(asked, caller, body)
+                if answer is None and caller is not None and _may_know(asked):
+                    answer = await self._not_modified(asked, caller)
         except TooLarge:
             answer = self._refuse("too_large", 413, asked)
         except TimeoutError:
@@ -244,6 +251,16 @@ class Gate:
         slides = not asked.by_itself and asked.path != SOCKET_PATH
         return await self._ask(lambda c: caller_of_session(c, session, datetime.now(UTC), slides=slides))
 
+    async def _not_modified(self, asked: Asked, caller: Caller) -> Response | None:
+        """304 where the browser's copy of a tile is what the caller would get now; None where the route must answer."""
+        try:
+            etag = await self._ask(lambda c: etag_of(c, asked.path, asked.query, caller))
+        except psycopg.ProgrammingError:
+            return None  # another schema: the route says so
+        if etag is None or not knows(asked.headers, etag):
+            return None
+        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": REVALIDATE, "Vary": VARY})
+
     async def _any_account(self) -> bool:
         # Accounts are disabled, never deleted: once there is one, there always is.
         if not self._has_accounts:
@@ -259,7 +276,7 @@ class Gate:
 
     async def _ask(self, question: Callable[[Connection], Found]) -> Found:
         def in_thread() -> Found:
-            with self.pool.connection() as connection:
+            with as_web(self.pool) as connection:
                 return question(connection)
 
         return await to_thread.run_sync(in_thread, limiter=self._threads())
@@ -269,6 +286,11 @@ class Gate:
         if self._limiter is None:
             self._limiter = CapacityLimiter(self.pool.max_size)
         return self._limiter
+
+
+def _may_know(asked: Asked) -> bool:
+    """Whether the browser asks if its copy of a tile is still good: most of what an open map asks."""
+    return asked.method == "GET" and asked.path.startswith(TILES) and "if-none-match" in asked.headers
 
 
 def _answers_strangers(asked: Asked) -> bool:

@@ -16,10 +16,9 @@ from layers.features import PAGE, PAGE_MAX, feature_page, field_types, one_featu
 from layers.legend import legend
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
 from layers.registry import layer
+from layers.tiles import REVALIDATE
 
 GEOJSON = "application/geo+json"
-# The browser asks every time and mostly hears 304: what it shows is never older than its last question.
-REVALIDATE = "private, max-age=0, must-revalidate"
 # What an address may say beside values of fields.
 PLAIN = frozenset({"bbox", "limit", "after", "as_of", "from", "to"})
 INCIDENTS_SINCE = timedelta(hours=24)
@@ -102,7 +101,7 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
         is_now = as_of is None and since is None and until is None
         etag, body = _kept(recent, caller.scope_key, f"legend/{name}/{classing}", compute, is_now=is_now)
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
-        if knows(request, etag):
+        if knows(request.headers, etag):
             return Response(status_code=304, headers=headers)
         return packed(request, body, headers, media_type="application/json", gzipped=False)
 

@@ -40,7 +40,10 @@ def refresh(as_json: bool = JSON) -> None:
     """更新派生表；没有变化就说没有 / Renew the derived rows where their sources have changed; say so where they have not."""
     start = time.perf_counter()
     with _console.status("no_cell …"), connect(autocommit=True) as connection:
-        row = connection.execute("SELECT analysis.refresh_no_cell() AS renewed").fetchone()
+        row = connection.execute(
+            "SELECT analysis.refresh_no_cell() AS renewed, watch.fold_events(1000000) AS folded,"
+            " registry.rebuild_site_bin() AS sites_counted"
+        ).fetchone()
         renewed = renew_simplified(connection)
         counted = connection.execute(
             "SELECT count(*) AS pieces, coalesce(sum(area_m2), 0) / 1e6 AS km2 FROM territory.no_cell_piece"
@@ -67,6 +70,8 @@ def refresh(as_json: bool = JSON) -> None:
         "expected_events_not_known": events if isinstance(events, str) else None,
         "simplified_cells": renewed.cells,
         "simplified_units": renewed.units,
+        "events_folded": row["folded"],
+        "sites_counted": row["sites_counted"],
         "seconds": round(time.perf_counter() - start, 3),
     }
     if as_json:
@@ -76,6 +81,7 @@ def refresh(as_json: bool = JSON) -> None:
     typer.echo(
         f"无网格地块 / ground in no cell: {did} ({counted['pieces']} pieces, {counted['km2']:.3f} km²).\n"
         f"小比例尺边界 / outlines for small scales: {renewed.cells} 个网格、{renewed.units} 个单元已更新 / cells and units renewed. "
+        f"事件计数 / counts of events: {row['folded']} 项并入 / changes folded. "
         "瓦片随版本更新，无需清理 / tiles follow their versions, nothing to clear."
     )
     typer.echo(

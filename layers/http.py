@@ -9,27 +9,29 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from geoapp.access.caller import Caller, Pool, acting, current_caller
+from geoapp.access.caller import Caller, Pool, acting, as_web, current_caller
 from geoapp.errors import Refused
 from layers import answers
 from layers.asked import aware, check_moment, span_of
-from layers.catalogue_routes import REVALIDATE, add_catalogue
+from layers.catalogue_routes import add_catalogue
+from layers.event_heat import add_event_heat
 from layers.export_route import add_export
 from layers.honest_route import honest_route
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
 from layers.registry import Layer, layer, layers_for, lens
-from layers.tiles import TileCopies, layer_version, make_tile, scope_of, tile_address
+from layers.rows_query import NOW
+from layers.tiles import MVT, REVALIDATE, TileCopies, layer_version, make_tile, scope_of, tile_address
 
-MVT = "application/vnd.mapbox-vector-tile"
 
-
-def router(pool: Pool) -> APIRouter:
+def router(pool: Pool, copies: TileCopies | None = None) -> APIRouter:
     """Routes of tiles, lenses, features, details and files over `pool`, the web process's own (it takes the caller's role).
 
-    Endpoints run in the thread pool. Raises nothing: see honest_route.
+    copies: where tiles are kept, if others fill it too. Endpoints run in the thread pool. Raises nothing: see honest_route.
     """
     routes = APIRouter(route_class=honest_route(pool), tags=["layers"])
-    _add_tiles(routes, pool)
+    copies = TileCopies() if copies is None else copies
+    add_event_heat(routes, pool, copies)
+    _add_tiles(routes, pool, copies)
     _add_city_answers(routes, pool)
     _add_places(routes, pool)
     add_catalogue(routes, pool)
@@ -37,9 +39,7 @@ def router(pool: Pool) -> APIRouter:
     return routes
 
 
-def _add_tiles(routes: APIRouter, pool: Pool) -> None:
-    copies = TileCopies()
-
+def _add_tiles(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
     @routes.get("/tiles/{name}/{z}/{x}/{y}.mvt")
     def tile(
         request: Request,
@@ -58,16 +58,22 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
         address = tile_address(z, x, y)
         if address is None:
             raise Refused(f"没有瓦片 {z}/{x}/{y} / no tile {z}/{x}/{y}: 0 <= x, y < 2^z, z <= 22.")
-        with acting(pool, caller) as connection:
-            span = span_of(connection, declared, as_of, since, until)
+        span = NOW
+        if as_of or since or until or declared.since_field:
+            with acting(pool, caller) as connection:
+                span = span_of(connection, declared, as_of, since, until)
+        # Older than what is made next, never newer: what it names is at most asked for once more.
+        with as_web(pool) as connection:
             version = layer_version(connection, declared, caller, span)
-            headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
-            if knows(request, headers["ETag"]):
-                return Response(status_code=304, headers=headers)
-            key = (name, scope_of(declared, caller), version, *address)
-            made = copies.get(key)
-            if made is None:
-                made = copies.put(key, make_tile(connection, declared, *address, span=span))
+        headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
+        if knows(request.headers, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        key = (name, scope_of(declared, caller), version, *address)
+        made = copies.get(key)
+        if made is None:
+            with acting(pool, caller) as connection:
+                tile_bytes = make_tile(connection, declared, *address, span=span)
+            made = copies.put(key, tile_bytes)
         if not made:
             return Response(status_code=204, headers=headers)
         return packed(request, made, headers, media_type=MVT, gzipped=True)
@@ -131,7 +137,7 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
         else:
             etag, body = serialised(compute(), caller.scope_key)
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
-        if knows(request, etag):
+        if knows(request.headers, etag):
             return Response(status_code=304, headers=headers)
         return packed(request, body, headers, media_type="application/json", gzipped=False)
 

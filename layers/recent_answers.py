@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,9 +78,9 @@ def serialised(answer: dict[str, Any], scope_key: str) -> tuple[str, bytes]:
     return etag, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def knows(request: Request, etag: str) -> bool:
-    """Whether the browser holds what this ETag names (If-None-Match)."""
-    named = request.headers.get("if-none-match", "")
+def knows(headers: Mapping[str, str], etag: str) -> bool:
+    """Whether the browser that sent these headers holds what an ETag names (If-None-Match)."""
+    named = headers.get("if-none-match", "")
     return named.strip() == "*" or etag in [part.strip() for part in named.split(",")]
 
 

@@ -2,9 +2,11 @@
 
 import gzip
 import hashlib
+import math
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -20,14 +22,14 @@ from layers.tile_query import tile_query
 MAX_ZOOM = 22
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
 
-# What a tile's content follows from: the layers' versions, the views' definitions, the city and, for layers that
-# depend on the time, the clock in steps.
+MVT = "application/vnd.mapbox-vector-tile"
+# The browser asks every time and mostly hears 304: what it shows is never older than its last question.
+REVALIDATE = "private, max-age=0, must-revalidate"
+
+# What a tile's content follows from (territory.versions_of) and, for layers that depend on the time, the clock in steps.
 _VERSION = """
 SELECT
-    coalesce((SELECT string_agg(v.layer || '=' || v.version, ',' ORDER BY v.layer)
-              FROM territory.layer_version AS v WHERE v.layer = ANY (%(layers)s)), '') AS versions,
-    coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '') AS definitions,
-    current_database() || coalesce((SELECT c.code || c.loaded_at FROM territory.city AS c), '') AS city,
+    territory.versions_of(%(layers)s) AS versions,
     CASE WHEN %(clock_s)s > 0 THEN floor(extract(epoch FROM now()) / %(clock_s)s)::bigint ELSE 0 END AS clock
 """
 
@@ -43,7 +45,7 @@ def tile_address(z: str, x: str, y: str) -> tuple[int, int, int] | None:
 
 
 # What decides which rows a caller of a part of the district may see follows from these, whatever the layer.
-_AREA_LAYERS = ("unit", "cell", "site", "key_risk_area", "camera")
+AREA_LAYERS = ("unit", "cell", "site", "key_risk_area", "camera")
 
 
 def layer_version(
@@ -55,11 +57,33 @@ def layer_version(
     """
     names = set(layer.versions)
     if layer.scoped and caller.scope != "district":
-        names.update(_AREA_LAYERS)
+        names.update(AREA_LAYERS)
     row = connection.execute(_VERSION, {"layers": sorted(names), "clock_s": layer.clock_s}).fetchone()
     assert row is not None
     held = (scope_of(layer, caller), span.key, sorted(row.items()))
     return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
+
+
+def versions_of(connection: psycopg.Connection[dict[str, Any]], layers: list[str]) -> str:
+    """A text that changes with the content of any of these layers, whoever may see it."""
+    row = connection.execute("SELECT territory.versions_of(%s) AS versions", (sorted(layers),)).fetchone()
+    assert row is not None
+    return str(row["versions"])
+
+
+def tiles_within(bounds: list[float], least_zoom: int, most_zoom: int) -> Iterator[tuple[int, int, int]]:
+    """Tiles (z, x, y) that touch west, south, east, north (EPSG:4326), from far to near."""
+    west, south, east, north = bounds
+    for zoom in range(least_zoom, most_zoom + 1):
+        last = 2**zoom - 1
+        columns = [min(max(int((lon + 180) / 360 * 2**zoom), 0), last) for lon in (west, east)]
+        rows = [
+            min(max(int((1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * 2**zoom), 0), last)
+            for lat in (north, south)
+        ]
+        for column in range(columns[0], columns[1] + 1):
+            for row in range(rows[0], rows[1] + 1):
+                yield zoom, column, row
 
 
 def scope_of(layer: Layer, caller: Caller) -> str:

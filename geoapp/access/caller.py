@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -125,6 +125,36 @@ def acting(pool: Pool, caller: Caller | None = None) -> Iterator[Connection]:
     psycopg.errors.InsufficientPrivilege where the role may not do what is asked.
     """
     who = caller or current_caller()
-    with pool.connection() as connection, connection.transaction():
-        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who.db_role)))
+    begin = sql.SQL("BEGIN; SET LOCAL ROLE {}").format(sql.Identifier(who.db_role))
+    with pool.connection() as connection, _outside_transactions(connection):
+        try:
+            # In one message: to a tile that is known already each way to the server costs as much as its question.
+            connection.execute(begin, prepare=False)
+            yield connection
+            connection.commit()
+        except BaseException:
+            with suppress(psycopg.Error):  # what went wrong first is what is said
+                connection.rollback()
+            raise
+
+
+@contextmanager
+def as_web(pool: Pool) -> Iterator[Connection]:
+    """A connection of the web process itself: each statement is a transaction of its own.
+
+    It reads accounts, sessions and versions of layers, and nothing of the city.
+    """
+    with pool.connection() as connection, _outside_transactions(connection):
         yield connection
+
+
+@contextmanager
+def _outside_transactions(connection: Connection) -> Iterator[None]:
+    """Inside the block the connection begins no transaction by itself."""
+    held = connection.autocommit
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # a broken connection is thrown away
+            connection.autocommit = held

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.rows import dict_row
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 # A server that was just killed may take a moment to come back; a person should not wait longer than this.
 CONNECT_TIMEOUT_S = 5
+# A connection that answered so lately is not asked again whether it is there.
+CHECKED_FOR_S = 1.0
+
+_checked: WeakKeyDictionary[psycopg.Connection[Any], float] = WeakKeyDictionary()
 
 
 def database_url(configured: Settings | None = None, *, start: bool = True) -> str:
@@ -45,7 +51,7 @@ def connect(url: str | None = None, **options: Any) -> psycopg.Connection[dict[s
 def open_pool(
     url: str | None = None, *, size: int = 6, name: str = "geoapp"
 ) -> ConnectionPool[psycopg.Connection[dict[str, Any]]]:
-    """A pool of dict-row connections, checked before each use so that a restarted server is noticed."""
+    """A pool of dict-row connections, checked before use (at most once a second), so that a restarted server is noticed."""
     return ConnectionPool(
         url or database_url(),
         connection_class=psycopg.Connection[dict[str, Any]],
@@ -53,10 +59,17 @@ def open_pool(
         min_size=1,
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
-        check=ConnectionPool.check_connection,
+        check=_check,
         name=name,
         open=True,
     )
+
+
+def _check(connection: psycopg.Connection[Any]) -> None:
+    now = monotonic()
+    if now - _checked.get(connection, float("-inf")) >= CHECKED_FOR_S:
+        ConnectionPool.check_connection(connection)
+        _checked[connection] = now
 
 
 def sqlalchemy_engine(url: str | None = None) -> Engine:

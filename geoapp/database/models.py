@@ -8,10 +8,11 @@ from sqlalchemy import ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, ZERO, Base, Big, metric
-from geoapp.registry import risk_models  # noqa: F401 - its tables
+from geoapp.registry import bin_models, risk_models  # noqa: F401 - their tables
 from geoapp.watch import (
     attention_models,  # noqa: F401 - its tables
     desk_models,  # noqa: F401 - its tables
+    event_models,  # noqa: F401 - its tables
     ledger_models,  # noqa: F401 - its tables
     retention_models,  # noqa: F401 - its tables
 )

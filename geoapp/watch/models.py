@@ -89,6 +89,7 @@ class Incident(Base):
     __tablename__ = "incident"
     __table_args__ = (
         Index("incident_cell_idx", "cell_code", "first_seen_at"),
+        Index("incident_first_seen_idx", "first_seen_at"),
         Index("incident_community_idx", text('"left"(cell_code, 12)'), text("last_seen_at DESC")),
         Index(
             "incident_town_idx", "town_code", text("last_seen_at DESC"), postgresql_include=["site_town_code"]

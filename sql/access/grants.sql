@@ -33,7 +33,8 @@ BEGIN
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
         ' watch.reported_event, registry.site_risk, registry.cell_risk, registry.risk_due, registry.risk_online, registry.risk_made_from,'
-        ' registry.risk_hex, watch.expected_event TO %s', everybody
+        ' registry.risk_hex, watch.expected_event, watch.event_change, watch.event_bin, watch.event_day, watch.event_fold,'
+        ' registry.site_bin, registry.site_bin_made TO %s', everybody
     );
     -- How many events there were in the whole district is not for those who see a part of it.
     EXECUTE format('GRANT SELECT (only_row, made_at, cut_day, not_known_zh, not_known_en) ON watch.expected_event_made TO %s', everybody);
@@ -51,6 +52,9 @@ BEGIN
     -- Geometry of views: what a camera would see from a place, between the buildings that everybody may know.
     EXECUTE format('GRANT EXECUTE ON FUNCTION registry.wedge, registry.ground_seen, registry.sights_of, registry.sights_apart'
         ' TO geoapp_watch, %s', everybody);
+    -- Arithmetic of counts, and the versions of what tiles show, which the web process asks for every tile.
+    EXECUTE format('GRANT EXECUTE ON FUNCTION territory.bin_column, territory.bin_row, watch.counts TO geoapp_watch, %s', everybody);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION territory.versions_of TO geoapp_web, %s', everybody);
     REVOKE EXECUTE ON FUNCTION analysis.no_cell_ground FROM PUBLIC;
     EXECUTE format('GRANT EXECUTE ON FUNCTION analysis.no_cell_ground TO %s', everybody);
 
@@ -151,7 +155,9 @@ BEGIN
 
     -- The web process itself.
     GRANT EXECUTE ON FUNCTION access.first_admin, access.forget_ended, access.health, access.metrics, access.city_sign TO geoapp_web;
-    GRANT USAGE ON SCHEMA access, watch TO geoapp_web;
+    GRANT USAGE ON SCHEMA access, watch, territory, registry TO geoapp_web;
+    -- It keeps what maps are drawn from in order; neither shows it anything.
+    GRANT EXECUTE ON FUNCTION watch.fold_events, registry.rebuild_site_bin TO geoapp_web;
     GRANT SELECT, UPDATE (password_hash, password_set_at, must_change_password) ON access.account TO geoapp_web;
     GRANT SELECT ON access.account_area, access.account_site TO geoapp_web;
     GRANT SELECT, INSERT, UPDATE ON access.session TO geoapp_web;

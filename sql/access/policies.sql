@@ -89,6 +89,8 @@ BEGIN
             ('registry.risk_hex', 'cardinality(town_codes) > 0 AND town_codes <@ {areas}', 'false', 'false'),
             ('watch.expected_event', 'town_code = ANY ({areas})', 'left(cell_code, 12) = ANY ({areas})', 'false'),
             ('watch.expected_event_made', 'true', 'true', 'false'),
+            ('registry.site_bin', 'town_code = ANY ({areas}) OR cell_town_code = ANY ({areas})', 'community_code = ANY ({areas})', 'false'),
+            ('registry.site_bin_made', 'true', 'true', 'true'),
             ('registry.key_risk_area', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})', 'id = ANY ({areas_of_risk})'),
             -- The district's targets are everybody's to know in its offices; a town's, in the town and above.
             ('registry.onboarding_target', 'town_code IS NULL OR town_code = ANY ({units})', 'town_code IS NULL OR town_code = ANY ({units})',
@@ -113,6 +115,14 @@ BEGIN
             ('watch.incident', 'town_code = ANY ({areas}) OR site_town_code = ANY ({areas})',
                 'left(cell_code, 12) = ANY ({areas}) OR site_community_code = ANY ({areas})',
                 'site_id = ANY ({sites}) OR (site_id IS NULL AND key_risk_area_id = ANY ({areas_of_risk}))'),
+            -- Counts of them: what is not a town's or community's own goes by the same two codes. A firm counts its incidents.
+            ('watch.event_change', 'town_code = ANY ({areas}) OR site_town_code = ANY ({areas})',
+                'community_code = ANY ({areas}) OR site_community_code = ANY ({areas})', 'false'),
+            ('watch.event_bin', 'town_code = ANY ({areas}) OR site_town_code = ANY ({areas})',
+                'community_code = ANY ({areas}) OR site_community_code = ANY ({areas})', 'false'),
+            ('watch.event_day', 'town_code = ANY ({areas}) OR site_town_code = ANY ({areas})',
+                'community_code = ANY ({areas}) OR site_community_code = ANY ({areas})', 'false'),
+            ('watch.event_fold', 'true', 'true', 'true'),
             ('watch.incident_observation', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.evidence', '{its_incident}', '{its_incident}', '{its_incident}'),
             ('watch.incident_camera', '{its_incident}', '{its_incident}', '{its_incident}'),

@@ -1,19 +1,69 @@
 -- needs: extent, analysis/parameter
--- Sites one by one from zoom 12; below, one point for each 32nd of a tile with the number of sites and the worst grade.
+-- Sites one by one from zoom 12, where no more than a few thousand stand in the tile. Else one point for each 32nd of a tile
+-- (zooms below 12) or 64th (12 and 13), with the number of sites and the worst grade: from registry.site_bin, which follows
+-- every change; where a large one has left it behind, below zoom 12 from the sites themselves, which takes seconds. A firm's
+-- sites are always counted themselves.
 CREATE FUNCTION tiles.site(z integer, x integer, y integer) RETURNS bytea
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    today constant date := analysis.city_date(now());
+    is_kept constant boolean := (SELECT m.is_whole FROM registry.site_bin_made AS m)
+        AND (SELECT m.scope FROM access.my_account AS m) IS DISTINCT FROM 'site';
+    kept_level constant integer := CASE WHEN z < 12 THEN 16 ELSE 19 END;
+    finer constant integer := kept_level - z;  -- the tile is 2 ^ finer bins wide
+    coarser constant integer := CASE WHEN z < 12 THEN 11 - z ELSE 13 - z END;
+    is_grouped boolean := z < 12;
 BEGIN
+    IF z IN (12, 13) AND is_kept THEN
+        is_grouped := (
+            SELECT sum(b.n) > 4000 FROM registry.site_bin AS b
+            WHERE b.level = 19 AND b.bin_x BETWEEN x << finer AND ((x + 1) << finer) - 1
+                AND b.bin_y BETWEEN y << finer AND ((y + 1) << finer) - 1
+                AND b.since <= today AND b.until > today
+        );
+    END IF;
+    IF is_grouped AND is_kept THEN
+        RETURN (
+        WITH graded AS (
+            SELECT
+                b.bin_x >> coarser AS bin_x, b.bin_y >> coarser AS bin_y, b.hazard_level,
+                sum(b.n) AS n, sum(b.sum_x) AS sum_x, sum(b.sum_y) AS sum_y, sum(b.sum_id) AS sum_id
+            FROM registry.site_bin AS b
+            WHERE b.level = kept_level
+                AND b.bin_x BETWEEN x << finer AND ((x + 1) << finer) - 1 AND b.bin_y BETWEEN y << finer AND ((y + 1) << finer) - 1
+                AND b.since <= today AND b.until > today
+            GROUP BY 1, 2, 3
+            HAVING sum(b.n) > 0
+        ),
+        bucket AS (
+            SELECT
+                -- Of one site its own id; of more, the place's.
+                CASE WHEN sum(g.n) = 1 THEN sum(g.sum_id) ELSE g.bin_y::bigint << 20 | g.bin_x END AS id, sum(g.n)::integer AS n,
+                (ARRAY['red', 'orange', 'yellow', 'blue'])[
+                    min(array_position(ARRAY['red', 'orange', 'yellow', 'blue'], g.hazard_level))
+                ] AS hazard_level,
+                ST_SetSRID(ST_MakePoint(sum(g.sum_x) / sum(g.n), sum(g.sum_y) / sum(g.n)), 3857) AS at
+            FROM graded AS g
+            GROUP BY g.bin_x, g.bin_y
+        ),
+        feature AS (
+            SELECT b.id::bigint AS id, b.n, b.hazard_level, ST_AsMVTGeom(b.at, ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
+            FROM bucket AS b
+        )
+        SELECT ST_AsMVT(f, 'site', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL
+        );
+    END IF;
     -- Planned for this tile: a plan for any tile takes every tile for a small one, and never a town's own index.
     RETURN (
     WITH near AS (
         SELECT s.id, s.hazard_level, s.name_zh, s.rule_code, s.geom_3857
         FROM registry.site AS s
         WHERE s.geom_3857 && ST_TileEnvelope(z, x, y)
-            AND s.active_from <= analysis.city_date(now()) AND (s.active_to IS NULL OR s.active_to > analysis.city_date(now()))
+            AND s.active_from <= today AND (s.active_to IS NULL OR s.active_to > today)
     ),
     bucket AS (
         SELECT
-            min(n.id)::integer AS id, count(*)::integer AS n,
+            min(n.id) AS id, count(*)::integer AS n,
             (ARRAY['red', 'orange', 'yellow', 'blue'])[
                 min(array_position(ARRAY['red', 'orange', 'yellow', 'blue'], n.hazard_level))
             ] AS hazard_level,
@@ -21,11 +71,10 @@ BEGIN
             ST_Centroid(ST_Collect(n.geom_3857)) AS at
         FROM near AS n
         WHERE z < 12
-        GROUP BY ST_SnapToGrid(n.geom_3857, 40075016.68 / power(2, z) / 32)
+        GROUP BY territory.bin_column(ST_X(n.geom_3857)) >> (15 - z), territory.bin_row(ST_Y(n.geom_3857)) >> (15 - z)
     ),
     single AS (
-        SELECT
-            n.id::integer AS id, 1 AS n, n.hazard_level, CASE WHEN z >= 14 THEN n.name_zh END AS name_zh, r.category, n.geom_3857 AS at
+        SELECT n.id, 1 AS n, n.hazard_level, CASE WHEN z >= 14 THEN n.name_zh END AS name_zh, r.category, n.geom_3857 AS at
         FROM near AS n LEFT JOIN duty.rule AS r ON r.code = n.rule_code WHERE z >= 12
         ORDER BY n.id
     ),
@@ -37,4 +86,4 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION tiles.site IS '场所点; sites: hazard_level, category of the type, name_zh from zoom 14; below zoom 12 aggregated, n = number of sites.';
+COMMENT ON FUNCTION tiles.site IS '场所点; sites: hazard_level, category of the type, name_zh from zoom 14; below zoom 12, and in crowded tiles below 14, aggregated, n = number of sites.';

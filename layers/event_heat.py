@@ -1,0 +1,156 @@
+"""Counts of events on the map: for any window of time and zoom, by bins of a tile (64 × 64), exact to the second.
+
+The counts are analysis.event_bins; a tile is a point in the middle of each bin that has events, with n. Which incidents
+count: those of analysis.event that no review found to be a false alarm, where and when they were first seen.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from geoapp.access.caller import Caller, Connection, Pool, acting, as_web, current_caller
+from geoapp.errors import Refused
+from layers import answers
+from layers.honest_route import message
+from layers.recent_answers import knows, packed
+from layers.tiles import AREA_LAYERS, MVT, REVALIDATE, TileCopies, tile_address, versions_of
+
+MAX_ZOOM = 14
+CLASSES = ("fire", "smoke", "welding_arc", "sparks")
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+NAME = "event_heat"
+
+
+class BadWindow(ValueError):
+    """A window or class that cannot be asked for; the text says why, in Chinese and English."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Events first seen from `since` (inclusive) to before `until`, aware; None = no limit. only_class: None = all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    only_class: str | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """For a query's parameters."""
+        return {"since": self.since, "until": self.until, "only_class": self.only_class}
+
+
+def window_of(since: str, until: str, only_class: str, now: datetime) -> Window:
+    """The window that three texts of an address name ("" = not given); raises BadWindow.
+
+    Times are ISO 8601 with a zone: a window that means another hour to each reader is refused.
+    """
+    start, end = _time("from", since), _time("to", until)
+    if only_class and only_class not in CLASSES:
+        raise BadWindow(f"没有类别 {only_class[:40]} / no class {only_class[:40]!r}: {', '.join(CLASSES)}.")
+    if start is not None and start > now:
+        raise BadWindow("from 在未来，那里还没有事件 / from lies in the future: nothing has happened there yet.")
+    if start is not None and end is not None and start >= end:
+        raise BadWindow("from 必须早于 to / from must be earlier than to.")
+    return Window(start, end, only_class or None)
+
+
+def _time(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        # A plus that nobody encoded arrives as a space.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise BadWindow(f"{name} 不是时间 / {name} is no time: 2026-11-22T00:00:00+08:00.") from None
+    if found.tzinfo is None:
+        raise BadWindow(
+            f"{name} 缺少时区 / {name} has no time zone: 2026-11-22T00:00:00+08:00, or Z at the end for UTC."
+        )
+    try:
+        if EARLIEST <= found <= LATEST:
+            return found.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise BadWindow(f"{name} 超出 1970 至 2100 年 / {name} is outside 1970 to 2100.")
+
+
+def heat_version(connection: Connection, window: Window, caller: Caller) -> str:
+    """Changes whenever tiles of the window may differ for the caller; of two scopes it is never the same."""
+    areas = AREA_LAYERS if caller.scope != "district" else ()
+    held = (caller.scope_key, window, versions_of(connection, ["event_bin", *areas]))
+    return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
+
+
+def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
+    """Routes of the heat: tiles and their TileJSON with the scale. Before the routes of any layer by name."""
+    since_ = Annotated[str, Query(alias="from", max_length=40)]
+    until_ = Annotated[str, Query(alias="to", max_length=40)]
+    class_ = Annotated[str, Query(alias="class", max_length=40)]
+
+    @routes.get(f"/tiles/{NAME}/{{z}}/{{x}}/{{y}}.mvt")
+    def heat(
+        request: Request, z: str, x: str, y: str, since: since_ = "", until: until_ = "", only: class_ = ""
+    ) -> Response:
+        """A vector tile of counts; 304 by version, 204 where nothing happened."""
+        caller = current_caller()
+        address = tile_address(z, x, y)
+        if address is None or address[0] > MAX_ZOOM:
+            raise Refused(
+                f"没有瓦片 {z}/{x}/{y} / no tile {z}/{x}/{y}: 0 <= x, y < 2^z, z <= {MAX_ZOOM}; events are placed no finer."
+            )
+        try:
+            window = window_of(since, until, only, datetime.now(UTC))
+        except BadWindow as fault:
+            return message(422, str(fault))
+        with as_web(pool) as connection:
+            version = heat_version(connection, window, caller)
+        headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
+        if knows(request.headers, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        key = (NAME, caller.scope_key, version, *address)
+        made = copies.get(key)
+        if made is None:
+            with acting(pool, caller) as connection:
+                row = connection.execute(
+                    "SELECT tiles.event_heat(%(z)s, %(x)s, %(y)s, %(since)s, %(until)s, %(only_class)s) AS tile",
+                    dict(zip("zxy", address, strict=True)) | window.values,
+                ).fetchone()
+            assert row is not None
+            made = copies.put(key, bytes(row["tile"] or b""))
+        if not made:
+            return Response(status_code=204, headers=headers)
+        return packed(request, made, headers, media_type=MVT, gzipped=True)
+
+    @routes.get(f"/tiles/{NAME}.json")
+    def scale(
+        request: Request,
+        zoom: Annotated[int, Query(ge=0, le=MAX_ZOOM)] = 10,
+        since: since_ = "",
+        until: until_ = "",
+        only: class_ = "",
+    ) -> Any:
+        """TileJSON 3.0.0 of the window, with the scale at a zoom: from how many events of a bin on each colour is used."""
+        try:
+            window = window_of(since, until, only, datetime.now(UTC))
+        except BadWindow as fault:
+            return message(422, str(fault))
+        with acting(pool) as connection:
+            bounds = answers.extent(connection)
+            steps = connection.execute(
+                "SELECT s.from_n FROM analysis.event_heat_scale(%(zoom)s, %(since)s, %(until)s, %(only_class)s) AS s ORDER BY s.step",
+                {"zoom": zoom} | window.values,
+            ).fetchall()
+        root, query = str(request.base_url).rstrip("/"), request.url.query
+        return {
+            "tilejson": "3.0.0",
+            "name": "事件热力 / Events by place",
+            "tiles": [f"{root}/tiles/{NAME}/{{z}}/{{x}}/{{y}}.mvt{'?' + query if query else ''}"],
+            "minzoom": 0,
+            "maxzoom": MAX_ZOOM,
+            "bounds": bounds or [-180.0, -85.05, 180.0, 85.05],
+            "vector_layers": [{"id": NAME, "fields": {"n": "事件数 / number of events"}, "minzoom": 0, "maxzoom": MAX_ZOOM}],
+            "scale": {"zoom": zoom, "bins": 64, "from_n": [row["from_n"] for row in steps]},
+        }
