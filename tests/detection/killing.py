@@ -21,10 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import psycopg
 from watching import RedDetector, fire_at, picture
 
 from detection.config import FetchConfig, GateConfig, ScheduleConfig, WatchConfig
+from detection.gate import Gate
 from detection.lease import statement
 from detection.scanning import LocalScanning
 from detection.types import Camera, Frame, Unobserved
@@ -45,6 +47,13 @@ UNTIL_OVER = timedelta(minutes=25)
 AFTER_A_KILL = timedelta(seconds=40)
 
 
+# Made before the first fork: a few moments of each place, and of none.
+PICTURES = {
+    place: [picture(seed, *([] if place is None else [PLACES[place]])) for seed in range(5)]
+    for place in (None, *range(len(PLACES)))
+}
+
+
 class Scene:
     """What the cameras show: the epoch's fire, or nothing; another picture each time."""
 
@@ -55,8 +64,8 @@ class Scene:
         self._count += 1
         await asyncio.sleep(0.002)
         at = self._clock()
-        fires = [] if self._place is None else [PLACES[self._place]]
-        return Frame(picture(self._count, *fires), at, self._clock())
+        shown = PICTURES[self._place]
+        return Frame(shown[self._count % len(shown)], at, self._clock())
 
     async def close(self) -> None:
         pass
@@ -201,14 +210,22 @@ def main(
     return {"kills": killed, "ended": ended, "wanted": cameras * epochs, "last_steps": counted}
 
 
-def read_all_statements() -> None:
-    """Before the first fork: thousands of runs then do the same, whatever becomes of the files meanwhile."""
+def read_all() -> None:
+    """Before the first fork: statements, and what is imported at a first look. Thousands of runs then need not, and do the
+    same, whatever becomes of the files meanwhile."""
     for file in (SQL_ROOT / "watch").glob("*.sql"):
         statement(file.stem)
+    cv2.setNumThreads(1)
+    now, gate = utc_now(), Gate(CONFIG.gate)
+    camera = Camera(1, "", "", "in-process", 1.0, 0.0, 0.0, 0)
+    for shown in PICTURES.values():
+        examined = gate.examine(camera, Frame(shown[0], now, now))
+        assert not isinstance(examined.result, Unobserved)
+        RedDetector().detect([examined.result.image])
 
 
 if __name__ == "__main__":
-    read_all_statements()
+    read_all()
     gc.freeze()  # shared with every child
     arguments = sys.argv[3:]
     print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), *(int(a) for a in arguments))))
