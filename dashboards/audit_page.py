@@ -51,6 +51,15 @@ WORDS = {
     ("watch.receiver", "classes"): "class",
     ("watch.receiver", "transitions"): "telling_step",
     ("watch.receiver", "quiet_passes"): "class",
+    ("watch.evidence", "mode"): "blur_mode",
+    ("watch.evidence", "blurred"): "blur_mode",
+    ("staging.feed", "kind"): "feed_kind",
+    ("staging.batch", "section"): "section",
+    ("layer", "format"): "exports_format",
+    ("layer", "frame"): "exports_frame",
+    ("layer", "encoding"): "exports_encoding",
+    ("layer", "scope"): "scope",
+    ("", "method"): "sign_in_method",
 }
 # As to_jsonb writes a timestamptz.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
@@ -315,6 +324,14 @@ def value_words(value: Any, lang: Language, zone: str) -> str:
         return "—"
     if isinstance(value, dict) and "coordinates" in value:
         return f"{t('audit.geometry', lang)} {value.get('type', '')}"
+    if (
+        isinstance(value, dict) and value and all(isinstance(n, int) for n in value.values())
+    ):  # how many of each table
+        return " · ".join(f"{subject_word(name, lang)} {n:,}" for name, n in value.items())
+    if isinstance(value, bool):
+        return t("audit.yes" if value else "audit.no", lang)
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        value = " · ".join(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if _MOMENT.fullmatch(text):
         return clock(datetime.fromisoformat(text), zone, seconds=True)

@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 
 from detection.association import FAMILY
 from detection.config import AcrossConfig
+from detection.pose import Ellipse
 from detection.types import GroundFix
 
 # Squared distance in units of the joint error within which 95 % of looks at one spot lie (chi-square, two degrees).
 CHI2_95 = 5.991
 SQUARE_M = 100.0
+# Places whose error is one of bearing and range from a known camera, or of several.
+RAYS = ("pose_ray", "triangulated")
+# Rays that cross: together known to this share of the better one's long axis, or better.
+SHARPER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def ground_score(
     """
     if FAMILY[class_name] != FAMILY[other.class_name]:
         return 0.0
-    if fix.method != "pose_ray" or other.method != "pose_ray":
+    if fix.method != "pose_ray" or other.method not in RAYS:
         return 0.0
     if not (_is_sharp(fix.semi_major_m, config) and _is_sharp(other.semi_major_m, config)):
         return 0.0
@@ -83,6 +88,30 @@ def find_across(
         is_clear = best >= config.min_score and rivals < config.clear * best
         found.append(elsewhere[j] if is_clear else None)
     return found
+
+
+def crossed(fix: GroundFix, other: Elsewhere) -> GroundFix | None:
+    """The place of one spot from a hit and from an incident that only other cameras have seen so far; None where it is not
+    clearly sharper than the better of the two (the cameras stand in one line with it, or one knows all that both do).
+
+    Each weighs with the inverse of its error (the minimum-variance mean of two independent Gaussian estimates): a camera
+    knows the bearing well and the range badly, so that two from different sides know both. Independent: errors of two
+    cameras' poses are; those of two looks of one camera are not, so this is for a camera's first look only. Ground that is
+    not flat moves both and is in neither's error.
+    """
+    if fix.method != "pose_ray" or other.method not in RAYS:
+        return None
+    mine, theirs = np.linalg.inv(_covariance(fix)), np.linalg.inv(_covariance(other))
+    joint = np.linalg.inv(mine + theirs)
+    x, y = joint @ (mine @ [fix.x, fix.y] + theirs @ [other.x, other.y])
+    squares, axes = np.linalg.eigh(joint * CHI2_95)
+    minor_m, major_m = (float(m) for m in np.sqrt(squares))
+    if major_m > SHARPER * min(fix.semi_major_m or math.inf, other.semi_major_m or math.inf):
+        return None
+    turn = math.degrees(math.atan2(axes[0, 1], axes[1, 1])) % 180.0
+    ring = Ellipse(float(x), float(y), major_m, minor_m, turn).ring()
+    outline = tuple((float(east), float(north)) for east, north in ring)
+    return GroundFix("triangulated", float(x), float(y), major_m, minor_m, turn, outline)
 
 
 def ground_keys(fixes: Sequence[GroundFix], config: AcrossConfig) -> list[int]:

@@ -64,14 +64,14 @@ def match_score(
     """How well a group (placed at `fix`) continues an incident of extent `box` that is placed at x, y; 0..1.
 
     0 for another family. Overlap in the picture, nearness of the boxes' centres in units of their size, and, where
-    both are placed by pose_ray, distance on the ground in units of the error.
+    both are placed by rays, distance on the ground in units of the error.
     """
     if FAMILY[group.lead.class_name] != FAMILY[box.class_name]:
         return 0.0
     overlap = max(_overlap(member, box) for member in group.boxes)
     near = max(_nearness(member, box) for member in group.boxes)
     score = (OVERLAP_WEIGHT * overlap + NEAR_WEIGHT * near) / (OVERLAP_WEIGHT + NEAR_WEIGHT)
-    if fix.method == method == "pose_ray":
+    if fix.method == "pose_ray" and method in ("pose_ray", "triangulated"):
         error_m = max(fix.semi_major_m or 0.0, semi_major_m or 0.0, 1.0)
         ground = math.exp(-0.5 * (2.45 * math.hypot(fix.x - x, fix.y - y) / error_m) ** 2)
         score = score * (1 - GROUND_WEIGHT) + GROUND_WEIGHT * ground

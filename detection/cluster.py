@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from detection.config import WatchConfig
-from detection.scanning import Done, LocalScanning
+from detection.scanning import Done, LocalScanning, Scanning
 from detection.types import Claim, Observation, without_idle_picture
 from geoapp.errors import Refused
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("watch")
 
-Opener = Callable[[], LocalScanning]
+Opener = Callable[[], Scanning]
 """Makes a worker's way of looking; is pickled, so it names what it needs and holds nothing that is open."""
 
 CONNECT_LIMIT_S = 10
@@ -111,11 +111,11 @@ def _connected(address: str) -> Client:
 
 # -- on the workers ---------------------------------------------------------------------------------------------------
 
-_scannings: dict[str, LocalScanning] = {}
+_scannings: dict[str, Scanning] = {}
 _lock = threading.Lock()
 
 
-def _scanning(opener: Opener) -> LocalScanning:
+def _scanning(opener: Opener) -> Scanning:
     """This worker process's own, made at the first call."""
     key = hashlib.sha256(pickle.dumps(opener)).hexdigest()
     with _lock:
@@ -131,7 +131,12 @@ def describe(opener: Opener) -> tuple[str, dict[str, float]]:
 
 
 def scan_batch(opener: Opener, claims: list[Claim]) -> list[Observation | None]:
-    """Looks through the cameras; None for each scan that failed. A picture that shows nothing stays here."""
+    """Looks through the cameras; None for each scan that failed. A picture that shows nothing stays here.
+
+    While it waits for them it gives its place to the next batch: a camera that does not answer holds up its own batch only.
+    """
+    from distributed import secede
+
     looks: dict[int, Observation | None] = {}
     all_done = threading.Event()
 
@@ -141,6 +146,7 @@ def scan_batch(opener: Opener, claims: list[Claim]) -> list[Observation | None]:
             all_done.set()
 
     _scanning(opener).scan(claims, done)
+    secede()
     all_done.wait(BATCH_LIMIT_S)
     return [looks.get(claim.camera.id) for claim in claims]
 

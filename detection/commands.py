@@ -144,11 +144,20 @@ def simulate(
     seconds: float = typer.Option(..., min=1, help="How long to run."),
     dead: float = typer.Option(0.02, min=0, max=1, help="Share of the cameras that do not answer."),
     processes: int = typer.Option(1, min=1, help="Watch processes that share the cameras (without a model)."),
+    cluster: str | None = typer.Option(
+        None,
+        "--cluster",
+        help="Dask scheduler, tcp://host:8786, whose workers do the scans (without a model).",
+    ),
     with_model: bool = typer.Option(False, "--with-model", help="Run the real model on every frame."),
     workers: int = typer.Option(4, min=1, help="Threads that examine and write."),
     as_json: bool = JSON,
 ) -> None:
     """压力测试 / Many cameras through the real lease table and store, in a database that is thrown away."""
+    if cluster is not None and (with_model or processes > 1):
+        raise Refused(
+            "--cluster 不与 --with-model、--processes 同用 / goes with neither --with-model nor --processes."
+        )
     from detection.config import FetchConfig, ScheduleConfig, WatchConfig
     from detection.simulate import ScanModel
     from detection.simulate import simulate as simulate_watch
@@ -171,6 +180,7 @@ def simulate(
             detector=detector,
             scan=ScanModel(dead_share=dead),
             processes=processes,
+            cluster=cluster,
         )
     if as_json:
         typer.echo(json.dumps(figures, ensure_ascii=False))

@@ -273,11 +273,10 @@ class EvidenceConfig(Strict):
 
 
 class NegativesConfig(Strict):
-    """Frames of false alarms as pictures to learn from (geoapp detect negatives). gather: whether the watch brings the folder
-    up to date every hour. folder None: `negatives` beside the evidence. most_mb: of frames (10^6 bytes); the oldest go first.
+    """Frames of false alarms as pictures to learn from (geoapp detect negatives). gather: whether the watch puts new
+    ones in, every hour. folder None: `negatives` beside the evidence. most_mb: of frames (10^6 bytes); the oldest go first.
 
-    What is switched off gathers nothing, and takes nothing out either: frames whose time is over stay in the folder until
-    the command is run again, or it is removed.
+    Switched off, nothing comes in, and what is there goes when its review changes or its time is over.
     """
 
     gather: bool = True

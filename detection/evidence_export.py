@@ -167,6 +167,8 @@ def provenance(evidence_id: object, sha256: str, mode: Mode) -> str:
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "evidence_id": row["id"],
+        "camera_gb_id": row["camera_gb_id"],
+        "camera_name_zh": row["camera_name_zh"],
         "captured_at": row["captured_at"],
         "received_at": row["received_at"],
         "original_sha256": row["sha256"],

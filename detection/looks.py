@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 import structlog
 from psycopg.types.json import Jsonb
 
-from detection.across import ground_keys
+from detection.across import crossed, ground_keys
 from detection.association import FAMILY, carry_extent, group_boxes
 from detection.config import Mode, WatchConfig
 from detection.evidence import NoRoomError, keep_frame
@@ -28,7 +28,7 @@ log = structlog.get_logger("watch")
 
 # Advisory locks on ground squares: this in the upper half of the key, the square in the lower.
 GROUND_LOCK = 748_116 << 32
-METHOD_RANK = {"camera_point": 0, "bearing_sector": 1, "pose_ray": 2}
+METHOD_RANK = {"camera_point": 0, "bearing_sector": 1, "pose_ray": 2, "triangulated": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +261,9 @@ class _Look:
             },
         )
         self._execute("seen_camera", seen | self._votes(change))
-        if _is_better_placed(incident, hit, is_upgraded=change.is_upgraded):
-            self._execute("placed_incident", {"id": incident.id} | self._place(hit.fix))
+        better = _better_place(incident, hit, is_upgraded=change.is_upgraded)
+        if better is not None:
+            self._execute("placed_incident", {"id": incident.id} | self._place(better))
         self._find_permit(incident.id, change)
         self._link(incident.id, hit)
         if self._frame_is_worth_it(incident, change, hit):
@@ -383,6 +384,15 @@ class _Look:
 
     def _execute(self, name: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
         return self.connection.execute(statement(name), parameters).fetchone()
+
+
+def _better_place(incident: LiveIncident, hit: Hit, *, is_upgraded: bool) -> GroundFix | None:
+    """Where this look places the incident better than it is placed, else None. A camera's first look at what others see
+    crosses its ray with theirs; later ones would count its own error twice."""
+    crossing = crossed(hit.fix, incident.elsewhere) if incident.box is None else None
+    if crossing is not None:
+        return crossing
+    return hit.fix if _is_better_placed(incident, hit, is_upgraded=is_upgraded) else None
 
 
 def _is_better_placed(incident: LiveIncident, hit: Hit, *, is_upgraded: bool) -> bool:

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from psycopg.conninfo import make_conninfo
 
 from detection.backends.base import Detector
 from detection.config import WatchConfig
-from detection.lease import sync_cameras
+from detection.lease import statement, sync_cameras
 from detection.scanning import Clock, Done, LocalScanning, Scanning
 from detection.types import Camera, Claim, Frame, Observation, Observed, Reason, Unobserved
 from detection.watch import run_scanning, utc_now
@@ -148,16 +149,58 @@ def simulate(
     detector: Detector | None = None,
     scan: ScanModel | None = None,
     processes: int = 1,
+    cluster: str | None = None,
 ) -> dict[str, Any]:
     """Runs the watch for `seconds` over `cameras` in-process cameras with a period of period_s seconds.
 
     detector: looks at noisy pictures; without one there are no pixels, and the time of a scan is drawn from `scan`.
     processes: how many watches share the cameras (without a detector); figures are of all of them, lags of the worst.
-    Returns the watch's figures (scans_per_s, lag_p95_s …) with cameras, period_s, wanted_per_s and the model
-    ("none" unless a detector is given). Raises Refused where the server allows no new database.
+    cluster: address of a Dask scheduler whose workers spend the time of the scans (without a detector).
+    Returns the watch's figures (scans_per_s, lag_p95_s …) with cameras, period_s, wanted_per_s, the model ("none" unless a
+    detector is given), how many looks a second saw a picture and how many cameras that can be looked through are due, and
+    what sql/watch/scans_accounted.sql says. Raises Refused where the server allows no new database, and where the cluster
+    cannot be used.
     """
     scan = scan or ScanModel()
-    with throwaway_database(url) as scratch, tempfile.TemporaryDirectory() as folder:
+    with simulated_cameras(url, cameras, period_s) as scratch, tempfile.TemporaryDirectory() as folder:
+        if detector is not None:
+            scanning: Scanning = LocalScanning(NoiseSource(utc_now), detector, config=config, clock=utc_now)
+            figures = _run_for(seconds, scratch, scanning, folder, config)
+        elif cluster is not None:
+            from detection.cluster import ClusterScanning
+
+            scanning = ClusterScanning(cluster, partial(open_modelled, scan, config))
+            figures = _run_for(seconds, scratch, scanning, folder, config)
+        else:
+            figures = _modelled(scratch, folder, config, scan, seconds, processes)
+        accounts = accounted(scratch, period_s)
+    return (
+        {
+            "cameras": cameras,
+            "period_s": period_s,
+            "wanted_per_s": round(cameras / period_s, 2),
+            "processes": processes,
+            "model": "none" if detector is None else detector.model_hash[:12],
+            "observed_per_s": round(figures["observed"] / seconds, 2),
+            "answering_per_s": round((1 - (0 if detector else scan.dead_share)) * cameras / period_s, 2),
+        }
+        | figures
+        | accounts
+    )
+
+
+def accounted(url: str, period_s: float) -> dict[str, int]:
+    """sql/watch/scans_accounted.sql of a simulation's database."""
+    with connect(url) as connection:
+        row = connection.execute(statement("scans_accounted"), {"period_s": period_s}).fetchone()
+    assert row is not None
+    return {name: int(value) for name, value in row.items()}
+
+
+@contextmanager
+def simulated_cameras(url: str, cameras: int, period_s: float) -> Iterator[str]:
+    """URL of a throwaway database with so many cameras that are due in turn. Raises Refused as throwaway_database does."""
+    with throwaway_database(url) as scratch:
         with connect(scratch) as connection:
             connection.execute(
                 """
@@ -176,18 +219,7 @@ def simulate(
             sync_cameras(connection, at=utc_now() - timedelta(seconds=OVERDUE_SHARE * period_s))
             # A city's cameras did not come a second ago: the planner knows how many there are.
             connection.execute("ANALYZE registry.camera, watch.scan_due")
-        if detector is None:
-            figures = _modelled(scratch, folder, config, scan, seconds, processes)
-        else:
-            scanning = LocalScanning(NoiseSource(utc_now), detector, config=config, clock=utc_now)
-            figures = _run_for(seconds, scratch, scanning, folder, config)
-    return {
-        "cameras": cameras,
-        "period_s": period_s,
-        "wanted_per_s": round(cameras / period_s, 2),
-        "processes": processes,
-        "model": "none" if detector is None else detector.model_hash[:12],
-    } | figures
+        yield scratch
 
 
 def _run_for(
@@ -202,9 +234,15 @@ def _run_for(
         timer.cancel()
 
 
-def _modelled_process(
+def open_modelled(scan: ScanModel, config: WatchConfig) -> ModelledScanning:
+    """What a worker of a cluster opens: it spends the time of scans."""
+    return ModelledScanning(scan, config, utc_now)
+
+
+def modelled_process(
     url: str, folder: str, config: WatchConfig, scan: ScanModel, seconds: float
 ) -> dict[str, Any]:
+    """One watch of a simulation for `seconds`, in this process; its figures."""
     return _run_for(seconds, url, ModelledScanning(scan, config, utc_now), folder, config)
 
 
@@ -213,10 +251,10 @@ def _modelled(
 ) -> dict[str, Any]:
     """Figures of all processes: sums, and the worst lag."""
     if processes == 1:
-        return _modelled_process(url, folder, config, scan, seconds)
+        return modelled_process(url, folder, config, scan, seconds)
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = [
-            pool.submit(_modelled_process, url, folder, config, scan, seconds) for _ in range(processes)
+            pool.submit(modelled_process, url, folder, config, scan, seconds) for _ in range(processes)
         ]
         told = [one.result() for one in running]
     figures = dict(told[0])

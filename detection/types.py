@@ -174,7 +174,7 @@ def without_idle_picture(look: Observation) -> Observation:
 class GroundFix:
     """Where on the ground, and how well it is known.
 
-    method: pose_ray, bearing_sector or camera_point (the ladder of placing, best first).
+    method: triangulated (rays of several cameras), pose_ray, bearing_sector or camera_point (the ladder, best first).
     x, y: the city's metric CRS, metres. semi_major_m, semi_minor_m: half axes of the 95 % ellipse, metres;
     rotation_deg: its major axis, degrees clockwise from grid north; ring: its outline, (x, y) in metres, open.
     All four are None where nothing is known about the error.

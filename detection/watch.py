@@ -256,8 +256,7 @@ class Watch:
                 log.error("evidence_not_swept", fault=str(fault)[:200])
 
         self._with_database(remove_evidence)
-        if self._config.negatives.gather:
-            self._with_database(self._gather_negatives)
+        self._with_database(self._gather_negatives)
 
     def keep_scores(self) -> None:
         """Brings the kept risk scores in step with what was changed and seen (analysis.keep_risk), a batch at a time, and the
@@ -275,6 +274,9 @@ class Watch:
     def _gather_negatives(self, connection: Connection) -> None:
         rules, evidence = self._config.negatives, self._config.evidence
         folder = rules.folder_beside(self._evidence_folder)
+        # Switched off, nothing comes in any more; what was gathered before still goes when its time is over.
+        if not rules.gather and not (folder / "negatives.jsonl").is_file():
+            return
         try:
             room = measure_room(folder, low_mb=evidence.low_mb, full_mb=evidence.full_mb)
             # What is to be learned from must not take the room of what is to be proved.
@@ -283,7 +285,7 @@ class Watch:
                 self._evidence_folder,
                 folder,
                 most_bytes=rules.most_mb * MB,
-                adds=room.state == "enough",
+                adds=rules.gather and room.state == "enough",
             )
         except (OSError, Refused) as fault:
             log.error("negatives_not_gathered", fault=str(fault)[:200])

@@ -443,6 +443,38 @@ def test_the_same_review_again_is_none(owner: Connection, who: dict[str, Caller]
         assert (second["told"], second["kept"]) == (first["told"] + 1, first["kept"] + 1)
 
 
+def test_what_is_set_for_a_camera_or_an_incident_is_on_record_in_its_town(
+    owner: Connection, towns: list[str], who: dict[str, Caller]
+) -> None:
+    """Modes and legal holds name no town themselves; the committee of the town sees them, another's does not."""
+    with owner.transaction(force_rollback=True):
+        camera = owner.execute(
+            "SELECT id FROM registry.camera WHERE town_code = %s ORDER BY id LIMIT 1", (towns[0],)
+        ).fetchone()
+        incident = owner.execute(
+            "SELECT id FROM watch.incident WHERE town_code = %s ORDER BY id LIMIT 1", (towns[0],)
+        ).fetchone()
+        assert camera is not None
+        assert incident is not None
+        owner.execute(
+            "INSERT INTO watch.camera_mode (camera_id, class, mode, reason, set_at, set_by)"
+            " VALUES (%s, 'fire', 'shadow', '试运行', now(), 'test')",
+            (camera["id"],),
+        )
+        owner.execute(
+            "INSERT INTO watch.legal_hold (incident_id, reason) VALUES (%s, '法院调证')", (incident["id"],)
+        )
+        for subject in ("watch.camera_mode", "watch.legal_hold"):
+            assert newest(owner, subject)["town_code"] == towns[0], subject
+            for reader, sees in (("committee", True), ("other_town", False), ("district", True)):
+                owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(who[reader].db_role)))
+                found = owner.execute(
+                    "SELECT count(*) AS n FROM access.audit WHERE subject = %s AND at >= now()", (subject,)
+                ).fetchone()
+                owner.execute("RESET ROLE")
+                assert found == {"n": int(sees)}, (subject, reader)
+
+
 def test_what_ended_long_ago_is_forgotten_and_that_is_one_record(
     owner: Connection, who: dict[str, Caller]
 ) -> None:

@@ -1,7 +1,9 @@
 """The audit in words: what was done to an account, and its fields and values, in both languages."""
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from screens import Site
 from test_account_pages import numbers, records_of
 
 import dashboards
-from dashboards.audit_page import field_word
+from dashboards.audit_page import field_word, value_words
 from dashboards.texts import catalogue
 from geoapp.access.account_changes import change_account, disable, enable
 from geoapp.access.accounts import add_account
@@ -172,3 +174,64 @@ def test_every_action_and_subject_on_record_has_words(site: Site) -> None:
     nameless = {s for s in subjects | tables if f"audit_subject.{s.replace('.', '_', 1)}" not in catalogue()}
     wordless = {a for a in actions if f"audit_action.{a}" not in catalogue()}
     assert (nameless, wordless) == (set(), set())
+
+
+def details_in_python() -> Iterator[str]:
+    """Names in the details that Python writes: of a dictionary in a call of record(), or in what is called detail."""
+    for room in ("geoapp", "etl", "layers", "detection", "dashboards"):
+        for path in (ROOT / room).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            if "access.record" not in text and "record(" not in text and "record_batch(" not in text:
+                continue
+            for node in ast.walk(ast.parse(text)):
+                parts: list[ast.expr] = []
+                if isinstance(node, ast.Call):
+                    called = (
+                        node.func.attr
+                        if isinstance(node.func, ast.Attribute)
+                        else getattr(node.func, "id", "")
+                    )
+                    parts = node.args if called in ("record", "_record", "record_batch") else []
+                elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                    names = {t.id for t in targets if isinstance(t, ast.Name)}
+                    parts = [node.value] if "detail" in names else []
+                for part in parts:
+                    for inner in ast.walk(part):
+                        if isinstance(inner, ast.Dict):
+                            yield from (k.value for k in inner.keys if isinstance(k, ast.Constant))
+
+
+def details_in_sql() -> Iterator[str]:
+    """Names in the details that SQL writes, in its own files and in texts of Python."""
+    record = re.compile(r"access\.(?:write_)?record(?:_export)?\(.*?jsonb_build_object\((.*?)\)", re.S)
+    for room in ("geoapp", "etl", "layers", "detection", "dashboards", "sql"):
+        for path in (ROOT / room).rglob("*"):
+            if path.suffix in (".py", ".sql") and not path.name.endswith(".down.sql"):
+                for made in record.findall(path.read_text(encoding="utf-8")):
+                    yield from re.findall(r"'([a-z_0-9]+)',", made)
+
+
+def test_every_detail_on_record_has_words(site: Site) -> None:
+    names = {*details_in_python(), *details_in_sql()}
+    assert {"every", "source", "cause", "seed", "file_sha256", "messages", "rows", "communities"} <= names
+    with site.connect() as owner:
+        written = owner.execute(
+            "SELECT DISTINCT k AS name FROM access.audit AS a CROSS JOIN LATERAL jsonb_object_keys(a.detail) AS k"
+        ).fetchall()
+    names |= {r["name"] for r in written}
+    assert not sorted(
+        n for n in names if not any(field_word(s, n, "en") for s in ("", "watch.evidence", "watch.receiver"))
+    )
+
+
+def test_the_sample_city_is_on_record_in_words(site: Site) -> None:
+    shown = records_of(site.client("admin"), "?since=&action=sample_city")
+    with site.connect() as owner:
+        made = owner.execute("SELECT detail FROM access.audit WHERE action = 'sample_city'").fetchone()
+    assert made is not None
+    assert "registry.site" in made["detail"]["rows"]
+    assert not re.search(r"(territory|registry|duty|watch|inspection)\.[a-z_]+ [0-9]", shown)
+    assert f"Site {made['detail']['rows']['registry.site']:,} · " in shown
+    assert value_words({"registry.site": 1200}, "zh", "Asia/Shanghai") == "场所 1,200"
+    assert value_words(True, "en", "Asia/Shanghai") == "Yes"

@@ -33,6 +33,8 @@ VALUES = {
     "import_state",
     "import_origin",
     "import_kind",
+    "feed_kind",
+    "blur_mode",
     "feed_state",
     "cause",
     "hazard_class",

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from two_cameras import add_two, claim_of, incidents, look_of, seen_by
-from watching import EAST, NORTH, T0, look, notices
+from watching import EAST, NORTH, POSE, SRID, T0, fire_at, gb_id, look, notices
 
-from detection.across import Elsewhere, find_across, ground_keys, ground_score
-from detection.config import AcrossConfig
+from detection.across import SHARPER, Elsewhere, crossed, find_across, ground_keys, ground_score
+from detection.config import AcrossConfig, WatchConfig
 from detection.evidence import keep_frame
-from detection.types import GroundFix, Reason
+from detection.placing import place
+from detection.types import Camera, GroundFix, Reason
 from geoapp.database.connection import connect
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -87,6 +88,69 @@ def test_what_is_not_clear_begins_a_new_one() -> None:
     assert find_across([(fix(-1.0, 0), "fire")], [left], late, CONFIG) == [None]
 
 
+@given(metres, metres, turn, turn, st.floats(-20, 20), st.floats(-20, 20))
+def test_rays_that_cross_know_more_than_each_and_lie_between(
+    a_m: float, b_m: float, a_turn: float, b_turn: float, dx: float, dy: float
+) -> None:
+    a, b = fix(5.0, 7.0, a_m, a_m / 5, a_turn), fix(5.0 + dx, 7.0 + dy, b_m, b_m / 5, b_turn)
+    joint = crossed(a, elsewhere(b))
+    if joint is None:
+        return
+    assert joint.method == "triangulated"
+    assert joint.semi_major_m is not None
+    assert joint.semi_minor_m is not None
+    assert joint.semi_minor_m <= joint.semi_major_m <= SHARPER * min(a_m, b_m) + 1e-9
+    assert joint.semi_major_m >= min(a_m, b_m) / 5 / np.sqrt(2) - 1e-9, "not sharper than what they know best"
+    swapped = crossed(b, elsewhere(a))
+    assert swapped is not None
+    assert np.allclose([joint.x, joint.y, joint.semi_major_m], [swapped.x, swapped.y, swapped.semi_major_m])
+    if (dx, dy) == (0, 0):
+        assert np.allclose([joint.x, joint.y], [5.0, 7.0])
+
+
+def test_rays_in_one_line_do_not_cross() -> None:
+    a = fix(0, 0, 20, 1, 30.0)
+    assert crossed(a, elsewhere(fix(0, 3, 20, 1, 32.0))) is None
+    assert crossed(a, elsewhere(fix(0, 0, 200, 20, 120.0))) is None, "a camera far away adds nothing"
+    assert crossed(a, elsewhere(replace(fix(0, 0), method="bearing_sector"))) is None
+    joint = crossed(a, elsewhere(fix(0, 0, 20, 1, 120.0)))
+    assert joint is not None
+    assert joint.semi_major_m == pytest.approx(1.0, abs=0.01), "each gives the other its bearing"
+    assert joint.ring is not None
+    assert np.hypot(*np.transpose(joint.ring)).max() == pytest.approx(joint.semi_major_m)
+
+
+def test_crossed_rays_are_as_good_as_they_say() -> None:
+    """Two cameras at a right angle with errors of their poses drawn as their sigmas say: the truth lies in 95 % of the
+    ellipses, and the error is a fraction of one camera's."""
+    rng, config = np.random.default_rng(4), WatchConfig().placing
+    spot, stands, turns = (0.0, 75.0), ((0.0, 0.0), (75.0, 75.0)), (0.0, 270.0)
+    alone, together, held = [], [], 0
+    for _ in range(400):
+        fixes = []
+        for (east, north), azimuth in zip(stands, turns, strict=True):
+            told = replace(POSE, azimuth_deg=azimuth)
+            sigma = config.sigma(10.0, is_smoke=False)
+            true = replace(
+                told,
+                azimuth_deg=(azimuth + rng.normal(0, sigma.azimuth_deg)) % 360,
+                tilt_deg=told.tilt_deg + rng.normal(0, sigma.tilt_deg),
+                height_m=told.height_m + rng.normal(0, sigma.height_m),
+            )
+            u, v = rng.normal(0, sigma.foot_px, 2)
+            box = fire_at(spot[0] - east, spot[1] - north, pose=true)
+            box = replace(box, x1=box.x1 + u, x2=box.x2 + u, y1=box.y1 + v, y2=box.y2 + v)
+            camera = Camera(1, gb_id(1), "", "", 10.0, east, north, SRID, told, 120.0)
+            fixes.append(place(camera, box, told.width_px, told.height_px, config))
+        joint = crossed(fixes[0], elsewhere(fixes[1]))
+        assert joint is not None
+        alone.append(np.hypot(fixes[0].x - spot[0], fixes[0].y - spot[1]))
+        together.append(np.hypot(joint.x - spot[0], joint.y - spot[1]))
+        held += ground_score(fix(*spot, 0.1, 0.1), "fire", elsewhere(joint), T0, CONFIG) > 0
+    assert np.median(together) < 0.7 * np.median(alone)
+    assert held / 400 >= 0.9
+
+
 @pytest.fixture
 def yard(ground: Connection) -> Connection:
     add_two(ground)
@@ -108,6 +172,39 @@ def test_two_cameras_that_see_one_fire_open_one_incident(yard: Connection, tmp_p
         look_of(yard, 1 + i % 2, (T0, 10 + 5 * i), [seen_by(1 + i % 2, *SPOT)], tmp_path)
     (incident,) = incidents(yard)
     assert incident["observation_count"] == 6
+
+
+def test_an_incident_is_placed_where_the_rays_of_its_cameras_cross(yard: Connection, tmp_path: Path) -> None:
+    beside, to_the_left = (24.0, 0.0), replace(POSE, azimuth_deg=330.0)
+    yard.execute(
+        "UPDATE registry.camera SET geom = ST_SetSRID(ST_MakePoint(%s, %s), %s), azimuth_deg = %s WHERE gb_id = %s",
+        (EAST + beside[0], NORTH + beside[1], SRID, to_the_left.azimuth_deg, gb_id(2)),
+    )
+    there = fire_at(SPOT[0] - beside[0], SPOT[1] - beside[1], pose=to_the_left)
+    look_of(yard, 1, (T0, 0), [seen_by(1, *SPOT)], tmp_path)
+    (alone,) = incidents(yard)
+    look_of(yard, 2, (T0, 3), [there], tmp_path)
+    (crossing,) = incidents(yard)
+    assert (alone["placing_method"], crossing["placing_method"]) == ("pose_ray", "triangulated")
+    assert crossing["semi_major_m"] < SHARPER * alone["semi_major_m"]
+    assert np.hypot(crossing["x"] - EAST - SPOT[0], crossing["y"] - NORTH - SPOT[1]) < 0.5
+    area = yard.execute(
+        "SELECT ST_Area(ellipse) AS m2, ST_Contains(ellipse, geom) AS holds FROM watch.incident"
+    ).fetchone()
+    assert area is not None
+    assert area["holds"]
+    assert area["m2"] == pytest.approx(np.pi * crossing["semi_major_m"] * crossing["semi_minor_m"], rel=0.02)
+    # Further looks of the same two are no new witnesses.
+    for i in range(2):
+        look_of(yard, 1, (T0, 10 + 10 * i), [seen_by(1, *SPOT, score=0.95)], tmp_path)
+        look_of(yard, 2, (T0, 12 + 10 * i), [there], tmp_path)
+    (after,) = incidents(yard)
+    assert (after["cameras"], after["observation_count"], after["state"]) == (2, 6, "open")
+    assert (after["x"], after["y"], after["semi_major_m"]) == (
+        crossing["x"],
+        crossing["y"],
+        crossing["semi_major_m"],
+    )
 
 
 def test_two_fires_before_two_cameras_stay_two(yard: Connection, tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ import psycopg
 import pytest
 from red_scanning import open_red
 from test_watch import COUNTED_LOOKS, FIRE, held, moment, value, wait_for
-from watching import CameraServer, add_camera
+from watching import SRID, T0, CameraServer, add_camera, gb_id
 from worker import CONFIG
 
-from detection.cluster import ClusterScanning, parse_resources
+from detection.cluster import TASK_CAMERAS, ClusterScanning, parse_resources
+from detection.config import FetchConfig
+from detection.simulate import ScanModel, open_modelled
+from detection.types import Camera, Claim, Observation
 from detection.watch import run_scanning
 from geoapp.errors import Refused
 
@@ -94,6 +97,38 @@ def test_a_lost_worker_loses_and_doubles_no_look(
     written = value(ground, "SELECT count(*) FROM watch.observation")
     assert written == figures["scans"] == value(ground, COUNTED_LOOKS)
     assert written == value(ground, "SELECT sum(observation_count) FROM watch.incident")
+
+
+def test_a_camera_that_does_not_answer_holds_up_its_own_batch_only() -> None:
+    """On a worker of one thread: the other batches are back before it is given up."""
+    from distributed import LocalCluster
+
+    limit_s, scan = 2.0, ScanModel(median_s=0.02, spread=0.0, dead_share=0.05)
+    config = CONFIG.model_copy(update={"fetch": FetchConfig(total_s=limit_s)})
+    asked = [
+        Claim(Camera(n, gb_id(n), "", "modelled", 30.0, 0, 0, SRID), 1, T0, 0.0, 0, 1) for n in range(80)
+    ]
+    took: dict[int, float] = {}
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp://"
+    ) as cluster:
+        scanning = ClusterScanning(cluster.scheduler_address, functools.partial(open_modelled, scan, config))
+        began = time.monotonic()
+
+        def done(claim: Claim, look: Observation | None) -> None:
+            assert look is not None
+            took[claim.camera.id] = time.monotonic() - began
+
+        scanning.scan(asked, done)
+        wait_for(lambda: len(took) == len(asked))
+        scanning.close()
+    here = open_modelled(scan, config)
+    dead = {claim.camera.id // TASK_CAMERAS for claim in asked if here._is_dead(claim)}
+    here.close()
+    late = {n for n, seconds in took.items() if seconds >= limit_s}
+    assert 1 < len(dead) < len(asked) // TASK_CAMERAS
+    assert late == {n for n in took if n // TASK_CAMERAS in dead}
+    assert max(took.values()) < 2 * limit_s, "they wait side by side"
 
 
 def test_no_cluster_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

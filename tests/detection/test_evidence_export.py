@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-from watching import T0, add_camera, fire_at, look
+from two_cameras import add_two, look_of, seen_by
+from watching import T0, add_camera, fire_at, gb_id, look
 
 from detection.evidence_export import export_incident
 from detection.privacy import persons as persons_module
@@ -203,6 +204,20 @@ def test_a_bundle_holds_blurred_frames_digests_and_the_chain_of_custody(
     ]
     again = json.loads(bundle(city, tmp_path, "again.zip", mode="persons")["zip"].read("manifest.json"))
     assert [c["step"] for c in again["chain_of_custody"]] == ["kept"] * 3 + ["held", "export"]
+
+
+def test_a_bundle_of_a_joint_incident_names_every_camera_and_whose_each_frame_is(
+    evidence_url: str, tmp_path: Path
+) -> None:
+    with connect(evidence_url, autocommit=True) as connection:
+        add_two(connection)
+        for number in (1, 2):
+            look_of(connection, number, (T0, number), [seen_by(number, 12.0, 22.0)], tmp_path / "evidence")
+        manifest = json.loads(bundle(connection, tmp_path)["zip"].read("manifest.json"))
+    assert [c["gb_id"] for c in manifest["incident"]["cameras"]] == [gb_id(1), gb_id(2)]
+    assert manifest["incident"]["camera_gb_id"] == gb_id(1)
+    assert [f["camera_gb_id"] for f in manifest["frames"]] == [gb_id(1), gb_id(2)]
+    assert all(f["camera_name_zh"] for f in manifest["frames"])
 
 
 def test_a_frame_that_is_not_the_one_stored_is_left_out_and_named(city: Connection, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -108,6 +109,61 @@ def test_pause_resume_remove(hook: HttpReceiver) -> None:
     assert state() is None
     for verb in ("pause", "resume", "remove", "test", "again"):
         assert isinstance(tell(verb, "group").exception, Refused), verb
+
+
+def test_what_is_changed_changes_and_the_rest_stays(hook: HttpReceiver, url: str) -> None:
+    add_group(hook)
+
+    def held() -> dict[str, Any]:
+        (row,) = json.loads(tell("list", "--json").stdout)
+        with connect(url) as owner:
+            found = owner.execute("SELECT * FROM watch.receiver WHERE id = %s", (row["id"],)).fetchone()
+            sealed = owner.execute(
+                "SELECT field, sealed FROM access.secret WHERE subject_kind = 'receiver'"
+            ).fetchall()
+        assert found is not None
+        return {**found, "sealed": sealed}
+
+    before = held()
+    done = tell(
+        "change", "group", "--class", "smoke", "--quiet", "", "--cooldown", "60", "--only-confirmed", "--json"
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["fields"] == [
+        "classes",
+        "cooldown_s",
+        "only_confirmed",
+        "quiet_from",
+        "quiet_to",
+    ]
+    after = held()
+    moved = {name for name in before if before[name] != after[name]} - {"next_try_at"}
+    assert moved == {"classes", "cooldown_s", "only_confirmed", "quiet_from", "quiet_to"}
+    assert (after["classes"], after["quiet_from"], after["cooldown_s"]) == (["smoke"], None, 60.0)
+    assert tell("change", "group", "--class", "all", "--unconfirmed-too").exit_code == 0
+    assert (held()["classes"], held()["only_confirmed"]) == (None, False)
+    # A new token in the old place; a new address asks for the token, and the old one is gone.
+    assert tell("change", "group", "--secret", "token", given="another\n").exit_code == 0
+    renewed = held()["sealed"]
+    assert len(renewed) == 1
+    assert bytes(renewed[0]["sealed"]) != bytes(before["sealed"][0]["sealed"])
+    elsewhere = hook.url("/elsewhere")
+    assert isinstance(tell("change", "group", "--address", elsewhere).exception, Refused)
+    assert held()["address"] == before["address"]
+    assert tell("change", "group", "--address", elsewhere, given=f"{TOKEN}\n").exit_code == 0
+    assert (held()["address"], len(held()["sealed"])) == (elsewhere, 1)
+    for words, said in (
+        (("group",), "nothing to change"),
+        (("nobody", "--class", "fire"), "no receiver nobody"),
+        (("group", "--class", "flood"), "is not one of"),
+        (("group", "--town", "1"), "no town 1"),
+        (("group", "--address", f"https://127.0.0.1/send?key={TOKEN}"), "sealed"),
+        (("group", "--to", "li@example.org"), "for e-mail"),
+    ):
+        refused = tell("change", *words, given="x\n")
+        assert isinstance(refused.exception, Refused), words
+        assert said in str(refused.exception)
+        assert TOKEN not in str(refused.exception) + refused.output
 
 
 @pytest.mark.parametrize(

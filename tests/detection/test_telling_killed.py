@@ -58,7 +58,8 @@ class Killer:
     def __call__(self, asked: Asked, handler: BaseHTTPRequestHandler) -> None:
         with self._lock:
             self.left -= 1
-            pid = self.pid if self.left == 0 else None
+            # Its requests may come before its number is known here: then a later one is its last.
+            pid = self.pid if self.left <= 0 else None
             if pid is not None:
                 self.pid = None
                 self.kills += 1

@@ -463,6 +463,15 @@ def test_the_watch_gathers_negatives_and_forgets_who_was_told(
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["negatives_not_gathered"]
     forget()
     assert gathered() == value(ground, "SELECT count(*) FROM watch.evidence") > 0
+    # Switched off afterwards: none comes in, and what is no false alarm any more goes all the same.
+    taken = ground.execute("SELECT id FROM watch.evidence ORDER BY captured_at LIMIT 1").fetchone()
+    assert taken is not None
+    (tmp_path / "negatives" / "images" / f"{taken['id']}.jpg").unlink()
+    forget(gather=False)
+    assert gathered() == value(ground, "SELECT count(*) FROM watch.evidence") - 1
+    ground.execute("UPDATE watch.incident SET review = 'confirmed', false_cause = NULL")
+    forget(gather=False)
+    assert gathered() == 0
 
 
 def test_one_pass_without_a_clockwork(

@@ -56,8 +56,7 @@ class RedDetector:
         return [self._see(image) for image in images]
 
     def _see(self, image: Image) -> tuple[Box, ...]:
-        blue, green, red = (image[:, :, i].astype(int) for i in range(3))
-        mask = ((red > 180) & (green < 90) & (blue < 90)).astype(np.uint8)
+        mask = cv2.inRange(image, (0, 0, 181), (89, 89, 255))
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
         return tuple(
             Box("fire", 0.9, float(x), float(y), float(x + w), float(y + h))

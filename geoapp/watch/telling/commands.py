@@ -29,7 +29,9 @@ from geoapp.watch.telling.deliver import deliver_due, try_out, utc_now
 from geoapp.watch.telling.receiver import SECRETS
 from geoapp.watch.telling.register import (
     add_receiver,
+    change_receiver,
     checked,
+    held_receiver,
     pause_receiver,
     remove_receiver,
     resume_receiver,
@@ -122,6 +124,81 @@ def add(
     _say(
         {"added": name, "secrets": wanted}, f"已添加 {name} / added. geoapp tell test {name}", as_json=as_json
     )
+
+
+@app.command()
+def change(
+    name: str = NAME,
+    address: str | None = typer.Option(
+        None,
+        "--address",
+        help="Its new address; secrets are asked for again: those sealed go to no other address.",
+    ),
+    to: list[str] = typer.Option([], "--to", help="E-mail: instead of the recipients held (several)."),
+    sender: str | None = typer.Option(None, "--from", help="E-mail: the sender's address."),
+    secret: list[str] = typer.Option([], "--secret", help="Which secrets to set anew, as for add."),
+    language: str | None = typer.Option(None, "--language", help="zh or en."),
+    topic: list[str] = typer.Option([], "--topic", help="Instead of the topics held (several)."),
+    class_name: list[str] = typer.Option([], "--class", help="Instead of the classes held (several); all."),
+    transition: list[str] = typer.Option(
+        [], "--transition", help="Instead of the steps held (several); all."
+    ),
+    town: list[str] = typer.Option([], "--town", help="Instead of the towns held, 12 digits (several); all."),
+    min_score: float | None = typer.Option(None, "--min-score", help="Only from this score on, 0..1."),
+    only_confirmed: bool | None = typer.Option(
+        None, "--only-confirmed/--unconfirmed-too", help="Only what a person confirmed, or all."
+    ),
+    cooldown: float | None = typer.Option(
+        None, "--cooldown", help="Seconds between messages about one incident."
+    ),
+    quiet: str | None = typer.Option(
+        None, "--quiet", help='Quiet hours by the city\'s clock: "22:00-07:00"; "" takes them away.'
+    ),
+    quiet_passes: list[str] = typer.Option(
+        [], "--quiet-passes", help="Instead of the classes told in quiet hours too (several)."
+    ),
+    per_minute: int | None = typer.Option(None, "--per-minute", help="Messages a minute at most."),
+    give_up_after: float | None = typer.Option(None, "--give-up-after", help="Seconds of trying."),
+    as_json: bool = JSON,
+) -> None:
+    """修改接收方，未给出的不变 / Change a receiver: what is not given stays. It is tried again at once."""
+    given = {
+        "address": address,
+        "recipients": tuple(to) or None,
+        "sender": sender,
+        "language": language,
+        "topics": tuple(topic) or None,
+        "min_score": min_score,
+        "only_confirmed": only_confirmed,
+        "cooldown_s": cooldown,
+        "quiet_passes": tuple(quiet_passes) or None,
+        "per_minute": per_minute,
+        "give_up_after_s": give_up_after,
+    }
+    new: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    new |= {
+        field: None if "all" in words else tuple(words)
+        for field, words in (("classes", class_name), ("transitions", transition), ("towns", town))
+        if words
+    }
+    if quiet is not None:
+        new["quiet_from"], new["quiet_to"] = _hours(quiet or None)
+    if not new and not secret:
+        raise Refused("没有说改什么 / nothing to change was given: geoapp tell change --help.")
+    with _city() as connection, connection.transaction():
+        held, sealed = held_receiver(connection, name)
+        asked = checked(held | new)
+        wanted, forgotten = list(dict.fromkeys(secret)), list[str]()
+        if asked.address != held["address"]:
+            needed = [field for field, is_optional in SECRETS[asked.kind].items() if not is_optional]
+            wanted = needed + [field for field in wanted if field not in needed]
+            forgotten = [field for field in sealed if field not in wanted]
+        change_receiver(connection, asked, _asked_secrets(wanted), held=sealed, at=utc_now(), by=_operator())
+    changed = sorted(new) + wanted
+    text = f"已修改 {name} / changed: {', '.join(changed)}"
+    if forgotten:
+        text += f"\n  旧地址的密钥已删除 / secrets of the old address are gone: {', '.join(forgotten)}"
+    _say({"changed": name, "fields": changed, "forgotten": forgotten}, text, as_json=as_json)
 
 
 @app.command("list")

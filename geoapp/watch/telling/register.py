@@ -149,7 +149,7 @@ def checked(given: Mapping[str, Any]) -> Asked:
         for error in fault.errors():
             where = ".".join(str(part) for part in error["loc"]) or "address"
             rows.append(f"  {where}: {error['msg'].removeprefix('Value error, ')}")
-        raise Refused("接收方没有添加 / The receiver was not added:\n" + "\n".join(rows)) from None
+        raise Refused("接收方没有写入 / The receiver was not written:\n" + "\n".join(rows)) from None
 
 
 def add_receiver(
@@ -174,6 +174,16 @@ def add_receiver(
         raise Refused(f"已有接收方 {asked.name} / There is a receiver {asked.name} already.")
     replace_secrets(connection, SEALED_AS, str(row["id"]), secrets, by)
     return int(row["id"])
+
+
+def held_receiver(connection: Connection, name: str) -> tuple[dict[str, Any], list[str]]:
+    """What is set for a receiver, by the fields of Asked, and the names of its secrets; held until the transaction ends.
+
+    Raises Refused where there is no such receiver.
+    """
+    row = _change(connection, read_sql("watch/held_receiver"), {"name": name})
+    secrets = row.pop("secrets")
+    return row, secrets
 
 
 def change_receiver(
