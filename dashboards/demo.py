@@ -25,8 +25,8 @@ from geoapp.database import migrations
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect, database_url
 from geoapp.errors import Refused
-from geoapp.territory.simplified import renew_simplified
 from geoapp.settings import Settings, settings
+from geoapp.territory.simplified import renew_simplified
 
 SAMPLE_SEED = 310116
 PR_SET_PDEATHSIG = 1

@@ -116,7 +116,9 @@ def _renew_outlines(url: str, say: Say) -> None:
         with connect(url) as connection:
             renew_simplified(connection)
     except psycopg.Error as fault:
-        say(f"小比例尺边界没有更新，稍后运行 geoapp layers refresh / not renewed, run geoapp layers refresh: {redact(str(fault))}")
+        say(
+            f"小比例尺边界没有更新，稍后运行 geoapp layers refresh / not renewed, run geoapp layers refresh: {redact(str(fault))}"
+        )
 
 
 class _Job:

@@ -46,10 +46,14 @@ def span_of(
     as_of, since, until = aware(as_of), aware(since), aware(until)
     if as_of is not None:
         if not layer.past:
-            raise WrongValue(f"图层 {layer.id} 只有现状 / layer {layer.id!r} shows the present only: leave as_of out.")
+            raise WrongValue(
+                f"图层 {layer.id} 只有现状 / layer {layer.id!r} shows the present only: leave as_of out."
+            )
         check_moment(connection, as_of)
     if (since or until) and not layer.since_field:
-        raise WrongValue(f"图层 {layer.id} 没有时段 / layer {layer.id!r} has no window: leave from and to out.")
+        raise WrongValue(
+            f"图层 {layer.id} 没有时段 / layer {layer.id!r} has no window: leave from and to out."
+        )
     if layer.since_field:
         return _window(since, until)
     return Span(moment=as_of)
@@ -66,13 +70,17 @@ def check_moment(connection: Connection, moment: datetime) -> None:
     known_from: datetime | None = row["known_from"]
     if known_from is None or moment < known_from:
         first = "" if known_from is None else f"最早的记录 / first record: {known_from.isoformat()}."
-        raise WrongValue(f"对 {moment.isoformat()} 一无所知 / nothing is known of {moment.isoformat()}. {first}".rstrip())
+        raise WrongValue(
+            f"对 {moment.isoformat()} 一无所知 / nothing is known of {moment.isoformat()}. {first}".rstrip()
+        )
 
 
 def _window(since: datetime | None, until: datetime | None) -> Span:
     now = datetime.now(UTC)
     if since is not None and since > now + CLOCK_SLACK:
-        raise WrongValue(f"时段还没有开始 / the window from {since.isoformat()} has not begun: nothing is known of it.")
+        raise WrongValue(
+            f"时段还没有开始 / the window from {since.isoformat()} has not begun: nothing is known of it."
+        )
     if since is None:
         hour = now.replace(minute=0, second=0, microsecond=0)
         try:
@@ -80,7 +88,9 @@ def _window(since: datetime | None, until: datetime | None) -> Span:
         except OverflowError:
             raise WrongValue("时段不能用 / this window cannot be used.") from None
     if until is not None and until <= since:
-        raise WrongValue(f"时段颠倒 / the window is upside down: from {since.isoformat()} to {until.isoformat()}.")
+        raise WrongValue(
+            f"时段颠倒 / the window is upside down: from {since.isoformat()} to {until.isoformat()}."
+        )
     if (until or now) - since > LONGEST_WINDOW:
         raise WrongValue("时段过长，最多 366 天 / the window is too long: 366 days at most.")
     return Span(since=since, until=until)
@@ -95,12 +105,16 @@ def box_of(text: str) -> Box | None:
     except ValueError:
         sides = []
     if len(sides) != 4 or not all(math.isfinite(side) for side in sides):
-        raise WrongValue("bbox 应为四个数：西,南,东,北 / bbox must be four numbers: west,south,east,north, degrees.")
+        raise WrongValue(
+            "bbox 应为四个数：西,南,东,北 / bbox must be four numbers: west,south,east,north, degrees."
+        )
     west, south, east, north = sides
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
         raise WrongValue("bbox 超出经纬度范围 / bbox is outside of longitude ±180 and latitude ±90.")
     if west >= east or south >= north:
-        raise WrongValue("bbox 颠倒：西应小于东，南应小于北 / bbox is inside out: west < east and south < north.")
+        raise WrongValue(
+            "bbox 颠倒：西应小于东，南应小于北 / bbox is inside out: west < east and south < north."
+        )
     return west, south, east, north
 
 
@@ -114,7 +128,9 @@ def filters_of(
     found: dict[str, list[Any]] = {}
     for name, text in asked:
         if name not in types:
-            raise WrongValue(f"没有字段 {name[:40]!r} / no field {name[:40]!r}. 可用 / known: {', '.join(types)}.")
+            raise WrongValue(
+                f"没有字段 {name[:40]!r} / no field {name[:40]!r}. 可用 / known: {', '.join(types)}."
+            )
         found.setdefault(name, []).append(value_of(name, types[name], text))
     if sum(len(values) for values in found.values()) > VALUES_MAX:
         raise WrongValue(f"过滤值过多 / too many values: {VALUES_MAX} at most.")

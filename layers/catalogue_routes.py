@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
@@ -41,9 +41,9 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
         limit: int = Query(default=PAGE, ge=1, le=PAGE_MAX),
         after: str = Query(default="", max_length=100),
         as_of: datetime | None = None,
-        since: datetime | None = Query(default=None, alias="from"),
-        until: datetime | None = Query(default=None, alias="to"),
-        seen_since: datetime | None = Query(default=None, alias="since"),
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
+        seen_since: Annotated[datetime | None, Query(alias="since")] = None,
     ) -> Response:
         """Rows as GeoJSON (EPSG:4326) in a box (west,south,east,north) and of values (`field=value`, twice = either). Of
         `incident`, asked for without any of these: what goes on and what was last seen since `since` (the last 24 hours where not
@@ -51,17 +51,23 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
         declared = layer(name, current_caller().roles)
         if name == "incident" and set(request.query_params) <= {"since"}:
             with acting(pool) as connection:
-                return _geojson(answers.incident_features(connection, aware(seen_since) or datetime.now(UTC) - INCIDENTS_SINCE))
+                return _geojson(
+                    answers.incident_features(
+                        connection, aware(seen_since) or datetime.now(UTC) - INCIDENTS_SINCE
+                    )
+                )
         box = box_of(bbox)
         asked = [(field, value) for field, value in request.query_params.multi_items() if field not in PLAIN]
         with acting(pool) as connection:
             span = span_of(connection, declared, as_of, since, until)
             filters = filters_of(declared, field_types(connection, declared), asked)
-            found = feature_page(connection, declared, span, box=box, limit=limit, after=after, filters=filters)
+            found = feature_page(
+                connection, declared, span, box=box, limit=limit, after=after, filters=filters
+            )
         return _geojson(found)
 
     @routes.get("/identify/{name}/{key}.json")
-    def identify_one(name: str, key: str, as_of: datetime | None = None) -> dict[str, Any]:
+    def identify_one(name: str, key: str, as_of: datetime | None = None) -> Response:
         """One feature by its id: fields with names, classes, geometry (EPSG:4326), the view that it is a row of."""
         declared = layer(name, current_caller().roles)
         with acting(pool) as connection:
@@ -72,7 +78,7 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
             found = one_feature(connection, declared, span, key)
         if found is None:
             raise Refused(f"{declared.name_zh}里没有 {key[:60]} / there is no {key[:60]} in {declared.id}.")
-        return found
+        return JSONResponse(jsonable_encoder(found), headers={"Cache-Control": "private, no-store"})
 
     @routes.get("/legend/{name}.json")
     def counted(
@@ -80,8 +86,8 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
         name: str,
         classing: str = Query(default="", max_length=60),
         as_of: datetime | None = None,
-        since: datetime | None = Query(default=None, alias="from"),
-        until: datetime | None = Query(default=None, alias="to"),
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
     ) -> Response:
         """The classes of a layer with the number of rows of each in the caller's area, zero too."""
         caller = current_caller()
@@ -89,7 +95,9 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
 
         def compute() -> dict[str, Any]:
             with acting(pool, caller) as connection:
-                return legend(connection, declared, span_of(connection, declared, as_of, since, until), classing)
+                return legend(
+                    connection, declared, span_of(connection, declared, as_of, since, until), classing
+                )
 
         is_now = as_of is None and since is None and until is None
         etag, body = _kept(recent, caller.scope_key, f"legend/{name}/{classing}", compute, is_now=is_now)
@@ -100,7 +108,9 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
 
 
 def _geojson(found: dict[str, Any]) -> Response:
-    return JSONResponse(jsonable_encoder(found), media_type=GEOJSON, headers={"Cache-Control": "private, no-store"})
+    return JSONResponse(
+        jsonable_encoder(found), media_type=GEOJSON, headers={"Cache-Control": "private, no-store"}
+    )
 
 
 def _kept(

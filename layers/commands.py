@@ -128,8 +128,12 @@ def export(
     encoding: str = typer.Option("", help="utf-8 or gbk, for .shp.zip and .csv."),
     format_: str = typer.Option("gpkg", "--format", help="Format of the files of `all` in a folder."),
     login: str = typer.Option("", "--as", help="Only what this account may see."),
-    as_of: datetime | None = typer.Option(None, "--as-of", help="A map layer as it was at this moment (UTC)."),
-    since: datetime | None = typer.Option(None, "--from", help="Window of a map layer that has one: from (UTC)."),
+    as_of: datetime | None = typer.Option(
+        None, "--as-of", help="A map layer as it was at this moment (UTC)."
+    ),
+    since: datetime | None = typer.Option(
+        None, "--from", help="Window of a map layer that has one: from (UTC)."
+    ),
     until: datetime | None = typer.Option(None, "--to", help="… and to."),
     listed: bool = typer.Option(False, "--list", help="What can be exported."),
     as_json: bool = JSON,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import psycopg
 from fastapi import APIRouter, Query, Request, Response
@@ -17,7 +17,16 @@ from psycopg.types.json import Jsonb
 
 from geoapp.access.caller import NO_RIGHT, Caller, Forbidden, Pool, acting, current_caller
 from geoapp.errors import Refused
-from layers.export import Register, content_of, ending_of, metric_srid, order_of, register, span_for, write_file
+from layers.export import (
+    Register,
+    content_of,
+    ending_of,
+    metric_srid,
+    order_of,
+    register,
+    span_for,
+    write_file,
+)
 from layers.honest_route import client_ip, message
 
 # More rows than this, or any column about a person, leave the house only with a reason.
@@ -55,8 +64,8 @@ def add_export(routes: APIRouter, pool: Pool) -> None:
         frame: str = Query(default="", max_length=20),
         encoding: str = Query(default="", max_length=20),
         as_of: datetime | None = None,
-        since: datetime | None = Query(default=None, alias="from"),
-        until: datetime | None = Query(default=None, alias="to"),
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
     ) -> Response:
         """A register or layer as a file (`{name}.gpkg`, `.parquet`, `.geojson`, `.shp.zip`, `.xlsx`, `.csv`, `.fgb`): the rows
         in the caller's area, on record before it leaves. frame, encoding: as in layers.export.order. as_of, from, to: of a map

@@ -78,7 +78,10 @@ def one_feature(connection: Connection, layer: Layer, span: Span, asked: str) ->
     """
     types = field_types(connection, layer)
     key = value_of("id", types[layer.key], asked)
-    found = [*conditions(layer, span), sql.SQL("{} = {}").format(sql.Identifier("s", layer.key), sql.Literal(key))]
+    found = [
+        *conditions(layer, span),
+        sql.SQL("{} = {}").format(sql.Identifier("s", layer.key), sql.Literal(key)),
+    ]
     row = connection.execute(sql.SQL("{} WHERE {}").format(_selected(layer, span), all_of(found))).fetchone()
     if row is None:
         return None
@@ -92,11 +95,17 @@ def one_feature(connection: Connection, layer: Layer, span: Span, asked: str) ->
         "source": layer.source,
         "as_of": moment_of(connection, span).isoformat(),
         "fields": [
-            {"name": name, "zh": names_of(layer, name)[0], "en": names_of(layer, name)[1], "value": values[name]}
+            {
+                "name": name,
+                "zh": names_of(layer, name)[0],
+                "en": names_of(layer, name)[1],
+                "value": values[name],
+            }
             for name in values
         ],
         "classes": {
-            one.id: one.empty if values[one.field] is None else _class_text(values[one.field]) for one in layer.classings
+            one.id: one.empty if values[one.field] is None else _class_text(values[one.field])
+            for one in layer.classings
         },
         "geometry": feature["geometry"],
     }
@@ -125,13 +134,16 @@ def _class_text(value: Any) -> str:
 def _selected(layer: Layer, span: Span) -> sql.Composed:
     join, geometry = joined_ground(layer)
     columns = [
-        sql.SQL("{} AS {}").format(column_of(layer, name, span), sql.Identifier(name)) for name in shown_fields(layer)
+        sql.SQL("{} AS {}").format(column_of(layer, name, span), sql.Identifier(name))
+        for name in shown_fields(layer)
     ]
     head = [
         sql.SQL("{} AS _key").format(sql.Identifier("s", layer.key)),
         sql.SQL("ST_AsGeoJSON(ST_Transform({}, 4326), 7)::jsonb AS _geometry").format(geometry),
     ]
-    return sql.SQL("SELECT {} FROM {}{}").format(sql.SQL(", ").join([*head, *columns]), source_of(layer, span), join)
+    return sql.SQL("SELECT {} FROM {}{}").format(
+        sql.SQL(", ").join([*head, *columns]), source_of(layer, span), join
+    )
 
 
 def _in_box(layer: Layer, box: Box) -> sql.Composed:

@@ -35,7 +35,16 @@ OLD_SCHEMA = "数据库结构与程序不符，请运行 geoapp db up / The data
 TOO_MANY_MISSES = "一分钟内查找了太多不存在的编号，请稍后再试 / Too many things asked for that are not there: try again in a minute."
 
 # Where the last part of the address is a thing's id, which somebody may guess.
-ID_PATHS = ("/evidence/", "/incidents/", "/cell/", "/hazards/", "/changesets/", "/sites/", "/review/lead/", "/identify/")
+ID_PATHS = (
+    "/evidence/",
+    "/incidents/",
+    "/cell/",
+    "/hazards/",
+    "/changesets/",
+    "/sites/",
+    "/review/lead/",
+    "/identify/",
+)
 MISSES_A_MINUTE = 30
 NOT_FOUND = Counter("geoapp_not_found", "Ids asked for that are not there for whoever asked", registry=None)
 _misses = PerMinute(MISSES_A_MINUTE)

@@ -5,7 +5,7 @@ No caller, no row: 401. No database answer, no picture: 503.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -48,8 +48,8 @@ def _add_tiles(routes: APIRouter, pool: Pool) -> None:
         x: str,
         y: str,
         as_of: datetime | None = None,
-        since: datetime | None = Query(default=None, alias="from"),
-        until: datetime | None = Query(default=None, alias="to"),
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
     ) -> Response:
         """A vector tile; 304 by version before any tile is made, 204 where nothing is drawn. as_of: a past moment, of a layer
         that has a past; from, to: a window, of one that has windows."""

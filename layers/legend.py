@@ -11,7 +11,7 @@ from layers.asked import WrongValue
 from layers.declaration import Classing, Layer, LegendClass
 from layers.features import moment_of
 from layers.registry import classing
-from layers.rows_query import Span, all_of, column_of, conditions, source_of
+from layers.rows_query import Span, all_of, column_of, conditions, joined_ground, source_of
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -24,9 +24,11 @@ def legend(connection: Connection, layer: Layer, span: Span, name: str = "") -> 
     """
     if layer.lenses:
         return _of_lens(connection, layer, span, name)
-    if name and name not in {one.id for one in layer.classings} or not layer.classings:
+    if (name and name not in {one.id for one in layer.classings}) or not layer.classings:
         known = ", ".join(one.id for one in layer.classings) or "无 / none"
-        raise WrongValue(f"没有分类 {name[:40]} / no classing {name[:40]!r} of {layer.id!r}. 可用 / known: {known}.")
+        raise WrongValue(
+            f"没有分类 {name[:40]} / no classing {name[:40]!r} of {layer.id!r}. 可用 / known: {known}."
+        )
     by = classing(layer, name)
     rows = connection.execute(_counts(layer, by, span)).fetchall()
     counts = {one.id: 0 for one in by.classes}
@@ -54,24 +56,23 @@ def _note(connection: Connection, layer: Layer) -> dict[str, Any]:
 
 
 def _counts(layer: Layer, by: Classing, span: Span) -> sql.Composed:
-    join, geometry = sql.SQL(""), sql.Identifier("s", layer.shape[0])
+    """Rows by class, and those of them without a shape."""
+    source, geometry = source_of(layer, span), sql.Identifier("s", layer.shape[0])
     if layer.ground is not None:
-        join = sql.SQL(" LEFT JOIN {} AS g ON g.{} = s.{}").format(  # type: ignore[assignment]
-            sql.Identifier(*layer.ground.table.split(".")),
-            sql.Identifier(layer.ground.key),
-            sql.Identifier(layer.ground.column),
-        )
+        source += sql.SQL(" LEFT") + joined_ground(layer)[0]
         geometry = sql.Identifier("g", layer.shape[0])
     return sql.SQL(
-        "SELECT {}::text AS class, count(*) AS n, count(*) - count({}) AS no_place FROM {}{} WHERE {} GROUP BY 1"
-    ).format(column_of(layer, by.field, span), geometry, source_of(layer, span), join, all_of(conditions(layer, span)))
+        "SELECT {}::text AS class, count(*) AS n, count(*) - count({}) AS no_place FROM {} WHERE {} GROUP BY 1"
+    ).format(column_of(layer, by.field, span), geometry, source, all_of(conditions(layer, span)))
 
 
 def _of_lens(connection: Connection, layer: Layer, span: Span, name: str) -> dict[str, Any]:
     """Of cells: the classes of a lens. Cells of which the caller sees a part only have no class, and are told as `no_class`."""
     known = {one.id: one for one in layer.lenses}
     if name and name not in known:
-        raise WrongValue(f"没有分类 {name[:40]} / no classing {name[:40]!r} of {layer.id!r}. 可用 / known: {', '.join(known)}.")
+        raise WrongValue(
+            f"没有分类 {name[:40]} / no classing {name[:40]!r} of {layer.id!r}. 可用 / known: {', '.join(known)}."
+        )
     lens = known[name or layer.lenses[0].id]
     counts = lens_classes(connection, lens, span.moment)["counts"]
     total = connection.execute(

@@ -11,7 +11,19 @@ from layers.catalogue import DECLARED
 from layers.catalogue.ground import LENSES
 from layers.declaration import Classing, Layer, LegendClass, Lens, Style
 
-__all__ = ["LAYERS", "LENSES", "Classing", "Layer", "LegendClass", "Lens", "Style", "classing", "layer", "layers_for", "lens"]
+__all__ = [
+    "LAYERS",
+    "LENSES",
+    "Classing",
+    "Layer",
+    "LegendClass",
+    "Lens",
+    "Style",
+    "classing",
+    "layer",
+    "layers_for",
+    "lens",
+]
 
 # By id, in drawing order.
 LAYERS: dict[str, Layer] = DECLARED
@@ -37,7 +49,9 @@ def classing(declared: Layer, name: str = "") -> Classing:
         if name in ("", found.id):
             return found
     known = ", ".join(one.id for one in declared.classings) or "无 / none"
-    raise Refused(f"图层 {declared.id} 没有分类 {name} / layer {declared.id!r} has no classing {name!r}. Known: {known}.")
+    raise Refused(
+        f"图层 {declared.id} 没有分类 {name} / layer {declared.id!r} has no classing {name!r}. Known: {known}."
+    )
 
 
 def lens(name: str) -> Lens:

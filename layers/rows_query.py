@@ -22,7 +22,9 @@ class Span:
     @property
     def key(self) -> str:
         """Text that two spans share only if they are the same; "" = now."""
-        return "|".join("" if one is None else one.isoformat() for one in (self.moment, self.since, self.until)).strip("|")
+        return "|".join(
+            "" if one is None else one.isoformat() for one in (self.moment, self.since, self.until)
+        ).strip("|")
 
     @property
     def as_sql(self) -> sql.Composable:
@@ -49,8 +51,12 @@ def conditions(layer: Layer, span: Span) -> list[sql.Composable]:
         found.append(sql.SQL("({})").format(sql.SQL(layer.where).format(moment=span.as_sql)))
     if layer.since_field:
         column = sql.Identifier("s", layer.since_field)
-        found += [sql.SQL("{} >= {}").format(column, sql.Literal(one)) for one in (span.since,) if one is not None]
-        found += [sql.SQL("{} < {}").format(column, sql.Literal(one)) for one in (span.until,) if one is not None]
+        found += [
+            sql.SQL("{} >= {}").format(column, sql.Literal(one)) for one in (span.since,) if one is not None
+        ]
+        found += [
+            sql.SQL("{} < {}").format(column, sql.Literal(one)) for one in (span.until,) if one is not None
+        ]
     return found
 
 
@@ -69,7 +75,10 @@ def column_of(layer: Layer, name: str, span: Span) -> sql.Composable:
 
 def shown_fields(layer: Layer) -> list[str]:
     """Fields of one row: all declared but the number of a group, which only a tile has; then those of the drawer."""
-    return [*(name for name in layer.fields if name != "n"), *(name for name in layer.drawer if name not in layer.fields)]
+    return [
+        *(name for name in layer.fields if name != "n"),
+        *(name for name in layer.drawer if name not in layer.fields),
+    ]
 
 
 def joined_ground(layer: Layer) -> tuple[sql.Composable, sql.Composable]:
@@ -77,6 +86,8 @@ def joined_ground(layer: Layer) -> tuple[sql.Composable, sql.Composable]:
     if layer.ground is None:
         return sql.SQL(""), sql.Identifier("s", layer.shape[0])
     join = sql.SQL(" JOIN {} AS g ON g.{} = s.{}").format(
-        sql.Identifier(*layer.ground.table.split(".")), sql.Identifier(layer.ground.key), sql.Identifier(layer.ground.column)
+        sql.Identifier(*layer.ground.table.split(".")),
+        sql.Identifier(layer.ground.key),
+        sql.Identifier(layer.ground.column),
     )
     return join, sql.Identifier("g", layer.shape[0])

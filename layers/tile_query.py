@@ -57,17 +57,26 @@ def _near(layer: Layer, z: int, x: int, y: int, srid: int, span: Span) -> sql.Co
         at, inside = _searched("g", layer, z, box, srid)
     found += inside
     columns = [
-        sql.SQL("{} AS {}").format(column_of(layer, name, span), sql.Identifier(name)) for name in _tile_fields(layer, z)
+        sql.SQL("{} AS {}").format(column_of(layer, name, span), sql.Identifier(name))
+        for name in _tile_fields(layer, z)
     ]
     return sql.SQL("SELECT {} FROM {} WHERE {}").format(
-        sql.SQL(", ").join([sql.SQL("{} AS id").format(sql.Identifier("s", layer.key)), *columns, sql.SQL("{} AS at").format(at)]),
+        sql.SQL(", ").join(
+            [
+                sql.SQL("{} AS id").format(sql.Identifier("s", layer.key)),
+                *columns,
+                sql.SQL("{} AS at").format(at),
+            ]
+        ),
         source,
         all_of(found),
     )
 
 
 def _joined(table: sql.Composable, ground: Ground) -> sql.Composed:
-    return sql.SQL(" JOIN {} AS g ON g.{} = s.{}").format(table, sql.Identifier(ground.key), sql.Identifier(ground.column))
+    return sql.SQL(" JOIN {} AS g ON g.{} = s.{}").format(
+        table, sql.Identifier(ground.key), sql.Identifier(ground.column)
+    )
 
 
 def _searched(

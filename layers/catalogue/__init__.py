@@ -13,5 +13,6 @@ _SUBJECTS = (
 )
 
 DECLARED: dict[str, Layer] = {
-    one.id: one for one in sorted((one for subject in _SUBJECTS for one in subject.LAYERS), key=lambda one: one.order)
+    one.id: one
+    for one in sorted((one for subject in _SUBJECTS for one in subject.LAYERS), key=lambda one: one.order)
 }

@@ -12,7 +12,14 @@ GAP = (
 )
 HEALTH = (
     LegendClass("observed", "#1B7F5C", "看得到", "observed"),
-    LegendClass("picture", "#A06A00", "画面不能用（黑、冻结、遮挡、模糊）", "picture of no use: black, frozen, covered, blurred", "", "\\"),
+    LegendClass(
+        "picture",
+        "#A06A00",
+        "画面不能用（黑、冻结、遮挡、模糊）",
+        "picture of no use: black, frozen, covered, blurred",
+        "",
+        "\\",
+    ),
     LegendClass("no_answer", "#B5179E", "没有应答", "no answer", "", "/"),
     LegendClass("stale", "#6A3FB5", "太久没有查看", "not looked at lately", "", "-"),
     LegendClass("never_looked", "#4D5A66", "从未查看", "never looked at", "?", "/"),
@@ -47,14 +54,22 @@ _LOOKS = (
     Classing("state", "是否看到", "Observed", "state", OBSERVED),
     Classing("health", "健康", "Health", "health", HEALTH),
 )
-_CAMERA_DRAWER = ("gb_id", "name_zh", "reason", "since", "last_observed_at", "is_connected", "scene_kind", "cell_code", "town_code")
+_CAMERA_DRAWER = (
+    "gb_id",
+    "since",
+    "last_observed_at",
+    "is_connected",
+    "scene_kind",
+    "cell_code",
+    "town_code",
+)
 
 LAYERS = (
     Layer(
         id="camera_sector", name_zh="摄像机视域", name_en="Camera sectors", group="coverage", source="analysis.camera", kind="tiles",
         key="id", geometry="polygon", order=40, shape=("sector", "sector_3857"), computed=(_STATE, _HEALTH), past=True,
         fields={"state": "状态 / state", "is_online": "在线 / online", "health": "健康 / health"}, classings=_LOOKS,
-        drawer=_CAMERA_DRAWER, style=Style("fill", fill_opacity=0.25, symbol="sector"), versions=("camera", "camera_health"), min_zoom=11, clock_s=60,
+        drawer=("name_zh", "reason", *_CAMERA_DRAWER), style=Style("fill", fill_opacity=0.25, symbol="sector"), versions=("camera", "camera_health"), min_zoom=11, clock_s=60,
     ),
     Layer(
         id="key_risk_area", name_zh="重点风险源区域", name_en="Key risk source areas", group="coverage",

@@ -10,7 +10,9 @@ MISSING = (
     LegendClass("proposed", "#756BB1", "待确认", "not confirmed", "?", "/"),
     LegendClass("no_person", "#9E9AC8", "无责任人", "no named person", "", "-"),
     LegendClass("no_grid_worker", "#2F6F73", "无网格员", "no grid worker", "", "x"),
-    LegendClass("no_town_person", "#1F4E79", "乡镇（区）无负责人", "no leader of the town or district", "", "|"),
+    LegendClass(
+        "no_town_person", "#1F4E79", "乡镇（区）无负责人", "no leader of the town or district", "", "|"
+    ),
 )
 
 LAYERS = (

@@ -46,7 +46,11 @@ def about(content: Content) -> dict[str, str]:
         "frame": frame_words(wanted) if content.family else "无图形 / no geometry",
         "frame_name": wanted.frame.name if content.family else "",
         "exported_at": moment.isoformat(timespec="seconds"),
-        **{name: at.astimezone(zone).isoformat(timespec="seconds") for name, at in span.items() if at is not None},
+        **{
+            name: at.astimezone(zone).isoformat(timespec="seconds")
+            for name, at in span.items()
+            if at is not None
+        },
         "scope": content.scope,
         "rows": str(content.rows),
         "personal": ", ".join(content.personal) or "—",

@@ -172,10 +172,10 @@ def content_of(connection: Connection, wanted: Order) -> Content:
     fields += _computed(register, wanted.span, columns)
     # Text of declarations, and values as literals: nothing that somebody wrote into an address.
     source = sql.SQL("{} AS s").format(sql.Identifier(*register.source.split(".")))
-    where = sql.SQL("WHERE " + register.where if register.where else "")
+    where: sql.Composable = sql.SQL("WHERE " + register.where if register.where else "")
     if register.layer is not None:
         source = source_of(register.layer, wanted.span)
-        where = sql.SQL("WHERE {}").format(all_of(conditions(register.layer, wanted.span)))  # type: ignore[assignment]
+        where = sql.SQL("WHERE {}").format(all_of(conditions(register.layer, wanted.span)))
     shape, type_ = _geometry(connection, register, columns)
     ground = _ground_join(register)
     base = sql.SQL("FROM {} {} {}").format(source, ground, sql.SQL(" ").join(joins))
@@ -285,7 +285,9 @@ def _computed(register: Register, span: Span, columns: dict[str, str]) -> list[F
     layer = register.layer
     if layer is None:
         return []
-    return [Field(name, "text", column_of(layer, name, span)) for name, _ in layer.computed if name not in columns]
+    return [
+        Field(name, "text", column_of(layer, name, span)) for name, _ in layer.computed if name not in columns
+    ]
 
 
 def _ground_join(register: Register) -> sql.Composed:

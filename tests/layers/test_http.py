@@ -86,9 +86,9 @@ def count_tiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
     real = http.make_tile
 
-    def counted(connection: Any, layer: Any, *address: int) -> bytes:
+    def counted(connection: Any, layer: Any, *address: int, **when: Any) -> bytes:
         made.append(layer.id)
-        return real(connection, layer, *address)
+        return real(connection, layer, *address, **when)
 
     monkeypatch.setattr(http, "make_tile", counted)
     return made
@@ -171,7 +171,10 @@ def test_declarations_have_both_languages_and_second_cues(client: TestClient) ->
     for one in said:
         assert one["name_zh"]
         assert one["name_en"]
-        for known in [*(c for by in one["classings"] for c in by["classes"]), *(c for lens in one["lenses"] for c in lens["classes"])]:
+        for known in [
+            *(c for by in one["classings"] for c in by["classes"]),
+            *(c for lens in one["lenses"] for c in lens["classes"]),
+        ]:
             assert known["colour"].startswith("#")
             assert known["name_zh"]
             assert known["name_en"]

@@ -8,12 +8,12 @@ import numpy as np
 import psycopg
 import pytest
 import shapely
-from benchmarks.wavy_grid import wavy_grid
 from clones import clone, drop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks.wavy_grid import wavy_grid
 from geoapp.access.accounts import add_account
 from geoapp.database.cluster import DATABASE, PrivateCluster
 from geoapp.database.connection import connect
@@ -27,11 +27,15 @@ EAST, NORTH = 620_000, 3_400_000
 
 
 def cells_of_a_grid(seed: int = 1) -> NDArray[np.object_]:
-    return np.asarray(shapely.transform(wavy_grid(SIDE, np.random.default_rng(seed)), lambda xy: xy + [EAST, NORTH]))
+    return np.asarray(
+        shapely.transform(
+            wavy_grid(SIDE, np.random.default_rng(seed)), lambda xy: xy + np.array([EAST, NORTH])
+        )
+    )
 
 
 @pytest.fixture(scope="module")
-def _grid(cluster: PrivateCluster) -> Iterator[Connection]:
+def the_grid(cluster: PrivateCluster) -> Iterator[Connection]:
     """Two towns, west and east, whose outlines are their cells'."""
     name = clone(cluster, DATABASE)
     cells = cells_of_a_grid()
@@ -39,7 +43,9 @@ def _grid(cluster: PrivateCluster) -> Iterator[Connection]:
     try:
         with connect(cluster.url(name), autocommit=True) as connection:
             run = connection.execute
-            run("INSERT INTO territory.city (name_zh, name_en, code, metric_srid) VALUES ('城', 'City', '310116', 4549)")
+            run(
+                "INSERT INTO territory.city (name_zh, name_en, code, metric_srid) VALUES ('城', 'City', '310116', 4549)"
+            )
             county = shapely.coverage_union_all(cells)
             units = [("310116000000", "county", None, county)]
             units += [(f"{t}000", "town", "310116000000", shapely.coverage_union_all(cells[side]))
@@ -59,9 +65,9 @@ def _grid(cluster: PrivateCluster) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def grid(_grid: Connection) -> Iterator[Connection]:
-    with _grid.transaction(force_rollback=True):
-        yield _grid
+def grid(the_grid: Connection) -> Iterator[Connection]:
+    with the_grid.transaction(force_rollback=True):
+        yield the_grid
 
 
 def add_cell(connection: Connection, town: str, number: int, shape: shapely.Geometry) -> None:
@@ -73,13 +79,16 @@ def add_cell(connection: Connection, town: str, number: int, shape: shapely.Geom
 
 def stored(connection: Connection, level: int) -> dict[int, shapely.Geometry]:
     rows = connection.execute(
-        "SELECT cell_no, ST_AsBinary(geom_3857) AS g FROM territory.cell_simplified WHERE level = %s", (level,)
+        "SELECT cell_no, ST_AsBinary(geom_3857) AS g FROM territory.cell_simplified WHERE level = %s",
+        (level,),
     ).fetchall()
     return {r["cell_no"]: shapely.from_wkb(bytes(r["g"])) for r in rows}
 
 
 def full(connection: Connection) -> dict[int, shapely.Geometry]:
-    rows = connection.execute("SELECT cell_no, ST_AsBinary(geom_3857) AS g FROM territory.grid_cell").fetchall()
+    rows = connection.execute(
+        "SELECT cell_no, ST_AsBinary(geom_3857) AS g FROM territory.grid_cell"
+    ).fetchall()
     return {r["cell_no"]: shapely.from_wkb(bytes(r["g"])) for r in rows}
 
 
@@ -89,7 +98,9 @@ def fits(shapes: dict[int, shapely.Geometry]) -> bool:
 
 def split(connection: Connection, cell_no: int) -> None:
     """A cell becomes two, along a line through its middle: the new corners lie on its neighbours' borders, too."""
-    row = connection.execute("SELECT code, ST_AsBinary(geom) AS g FROM territory.grid_cell WHERE cell_no = %s", (cell_no,)).fetchone()
+    row = connection.execute(
+        "SELECT code, ST_AsBinary(geom) AS g FROM territory.grid_cell WHERE cell_no = %s", (cell_no,)
+    ).fetchone()
     assert row is not None
     ring = shapely.get_coordinates(shapely.from_wkb(bytes(row["g"])))[:-1]
     half = len(ring) // 2
@@ -125,9 +136,13 @@ def test_fewer_vertices_no_crack_and_towns_of_their_cells(grid: Connection) -> N
         assert worst < 2 * TOLERANCE_M[level]
         towns = outlines(grid, level)
         assert set(towns) == {"310116000000", *(f"{t}000" for t in TOWNS)}
-        communities = {r["cell_no"]: r["code"][:9] for r in grid.execute("SELECT cell_no, code FROM territory.grid_cell")}
+        communities = {
+            r["cell_no"]: r["code"][:9] for r in grid.execute("SELECT cell_no, code FROM territory.grid_cell")
+        }
         for town in TOWNS:
-            own = shapely.coverage_union_all(np.array([g for n, g in cells.items() if communities[n] == town], dtype=object))
+            own = shapely.coverage_union_all(
+                np.array([g for n, g in cells.items() if communities[n] == town], dtype=object)
+            )
             assert shapely.equals(own, towns[f"{town}000"])
         pair = np.array([towns[f"{t}000"] for t in TOWNS], dtype=object)
         assert shapely.coverage_is_valid(pair)
@@ -138,7 +153,9 @@ def test_fewer_vertices_no_crack_and_towns_of_their_cells(grid: Connection) -> N
 def test_after_an_edit_only_what_touches_it_is_made_again(grid: Connection) -> None:
     renew_simplified(grid)
     before = {level: stored(grid, level) for level in TOLERANCE_M}
-    [row] = grid.execute("SELECT cell_no FROM territory.grid_cell ORDER BY cell_no OFFSET 27 LIMIT 1").fetchall()
+    [row] = grid.execute(
+        "SELECT cell_no FROM territory.grid_cell ORDER BY cell_no OFFSET 27 LIMIT 1"
+    ).fetchall()
     split(grid, row["cell_no"])
     assert row["cell_no"] not in stored(grid, 1), "a cell that is gone is not drawn"
     done = renew_simplified(grid)
@@ -164,16 +181,18 @@ def test_after_an_edit_only_what_touches_it_is_made_again(grid: Connection) -> N
 
 @settings(max_examples=6, deadline=None)
 @given(st.lists(st.integers(0, SIDE * SIDE - 1), min_size=1, max_size=4, unique=True))
-def test_any_edits_leave_a_whole_coverage(_grid: Connection, places: list[int]) -> None:
-    with _grid.transaction(force_rollback=True):
-        renew_simplified(_grid)
-        numbers = [r["cell_no"] for r in _grid.execute("SELECT cell_no FROM territory.grid_cell ORDER BY cell_no")]
+def test_any_edits_leave_a_whole_coverage(the_grid: Connection, places: list[int]) -> None:
+    with the_grid.transaction(force_rollback=True):
+        renew_simplified(the_grid)
+        numbers = [
+            r["cell_no"] for r in the_grid.execute("SELECT cell_no FROM territory.grid_cell ORDER BY cell_no")
+        ]
         for place in places:
-            split(_grid, numbers[place])
-            renew_simplified(_grid)
+            split(the_grid, numbers[place])
+            renew_simplified(the_grid)
         for level in TOLERANCE_M:
-            cells = stored(_grid, level)
-            assert set(cells) == set(full(_grid))
+            cells = stored(the_grid, level)
+            assert set(cells) == set(full(the_grid))
             assert fits(cells)
 
 
@@ -198,7 +217,9 @@ def drawn(connection: Connection, z: int) -> dict[int, str]:
 
 
 def md5s(connection: Connection, table: str) -> dict[int, str]:
-    rows = connection.execute(f"SELECT cell_no, md5(ST_AsBinary(geom_3857)) AS shape FROM {table}".encode()).fetchall()
+    rows = connection.execute(
+        f"SELECT cell_no, md5(ST_AsBinary(geom_3857)) AS shape FROM {table}".encode()
+    ).fetchall()
     return {r["cell_no"]: r["shape"] for r in rows}
 
 
@@ -212,7 +233,9 @@ def test_tiles_take_the_simplified_outline_while_it_is_true(grid: Connection) ->
     # A name is no shape: all stay simplified. A moved cell is drawn as it is, the others as they were.
     grid.execute("UPDATE territory.grid_cell SET name_zh = '甲' WHERE cell_no % 2 = 0")
     assert drawn(grid, 11) == md5s(grid, "territory.cell_simplified WHERE level = 2")
-    grid.execute("UPDATE territory.grid_cell SET geom = ST_Translate(geom, 1, 1) WHERE cell_no = (SELECT min(cell_no) FROM territory.grid_cell)")
+    grid.execute(
+        "UPDATE territory.grid_cell SET geom = ST_Translate(geom, 1, 1) WHERE cell_no = (SELECT min(cell_no) FROM territory.grid_cell)"
+    )
     now, moved = drawn(grid, 11), min(whole)
     assert now[moved] == md5s(grid, "territory.grid_cell")[moved] != whole[moved]
     assert len(now) == len(whole)
@@ -222,8 +245,8 @@ def test_tiles_take_the_simplified_outline_while_it_is_true(grid: Connection) ->
 
 def test_a_town_reads_its_own_outlines_only(grid: Connection) -> None:
     renew_simplified(grid)
-    add_account(grid, "town.b", "乙", ["analyst"], areas=[f"{TOWNS[1]}000"])
-    role = grid.execute("SELECT db_role FROM access.account WHERE login = 'town.b'").fetchone()
+    add_account(grid, "town_b", "乙", ["analyst"], areas=[f"{TOWNS[1]}000"])
+    role = grid.execute("SELECT db_role FROM access.account WHERE login = 'town_b'").fetchone()
     assert role is not None
     grid.execute(f"SET LOCAL ROLE {role['db_role']}".encode())
     towns = {r["town_code"] for r in grid.execute("SELECT town_code FROM territory.cell_simplified")}
@@ -239,7 +262,14 @@ def test_single_cells_islands_and_holes() -> None:
     island = shapely.Point(500, 500).buffer(200)
     ring = square.difference(island)
     tiny = shapely.box(5000, 5000, 5003, 5003)
-    for shapes in ([square], [ring, island], [square, shapely.box(3000, 0, 4000, 1000)], [ring], [tiny], [square, tiny]):
+    for shapes in (
+        [square],
+        [ring, island],
+        [square, shapely.box(3000, 0, 4000, 1000)],
+        [ring],
+        [tiny],
+        [square, tiny],
+    ):
         given_ = np.array(shapes, dtype=object)
         for tolerance in TOLERANCE_M.values():
             found = simplified_coverage(given_.copy(), tolerance)
@@ -247,13 +277,17 @@ def test_single_cells_islands_and_holes() -> None:
             assert not shapely.is_empty(found).any()
             assert shapely.is_valid(found).all()
             assert shapely.coverage_is_valid(found)
-            assert shapely.area(found).sum() == pytest.approx(shapely.area(given_).sum(), rel=0.2)
+            assert shapely.area(found).sum() == pytest.approx(
+                shapely.area(given_).sum(), rel=0.02, abs=2 * tolerance**2
+            )
     assert len(simplified_coverage(np.array([], dtype=object), 60.0)) == 0
 
 
 def test_a_town_with_an_island_keeps_it_and_bare_ground_leaves_no_chink(grid: Connection) -> None:
     """A hole in the grid is the town's ground all the same; an island of it is a part of its outline."""
-    [row] = grid.execute("SELECT cell_no FROM territory.grid_cell ORDER BY cell_no OFFSET 9 LIMIT 1").fetchall()
+    [row] = grid.execute(
+        "SELECT cell_no FROM territory.grid_cell ORDER BY cell_no OFFSET 9 LIMIT 1"
+    ).fetchall()
     grid.execute("DELETE FROM territory.grid_cell WHERE cell_no = %s", (row["cell_no"],))
     island = shapely.box(EAST - 3000, NORTH, EAST - 2500, NORTH + 500)
     grid.execute(
