@@ -32,7 +32,11 @@ def seconds(action: Callable[[], Any]) -> float:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    return {"median": round(statistics.median(values), 4), "worst": round(max(values), 4), "rounds": len(values)}
+    return {
+        "median": round(statistics.median(values), 4),
+        "worst": round(max(values), 4),
+        "rounds": len(values),
+    }
 
 
 def main() -> None:
@@ -40,7 +44,9 @@ def main() -> None:
     asked.add_argument("--url", required=True)
     asked.add_argument("--json", type=Path)
     asked.add_argument("--rounds", type=int, default=ROUNDS)
-    asked.add_argument("--peer", default="", help="A git revision whose risk_site_at is timed in the same run.")
+    asked.add_argument(
+        "--peer", default="", help="A git revision whose risk_site_at is timed in the same run."
+    )
     given = asked.parse_args()
     migrate(given.url, srid=stored_srid(given.url) or 4549)
     with connect(given.url, autocommit=True) as connection:
@@ -69,7 +75,9 @@ def measured(connection: psycopg.Connection[dict[str, Any]], rounds: int, peer: 
 
     # Cameras as a running watch leaves them: all looked through just now.
     run("UPDATE watch.camera_health SET last_observed_at = now(), since = now(), last_try_at = now()")
-    every = "SELECT count(*), sum(r.score), max(r.exact_until) FROM analysis.risk_site_of(clock_timestamp()) AS r"
+    every = (
+        "SELECT count(*), sum(r.score), max(r.exact_until) FROM analysis.risk_site_of(clock_timestamp()) AS r"
+    )
     found["all_sites_worked_out"] = spread([seconds(lambda: run(every)) for _ in range(3)])
     if peer:
         found[f"all_sites_of_{peer}"] = former(connection, peer)
@@ -81,11 +89,17 @@ def measured(connection: psycopg.Connection[dict[str, Any]], rounds: int, peer: 
     measures = "SELECT * FROM analysis.risk_measures_at(clock_timestamp(), %s)"
     found["one_site_measures"] = spread([seconds(lambda s=site: run(measures, s)) for site in sites])  # type: ignore[misc]
 
-    found["keep_all"] = round(seconds(lambda: found.__setitem__("kept", run("SELECT * FROM analysis.keep_risk(1000000000)")[0])), 3)
+    found["keep_all"] = round(
+        seconds(lambda: found.__setitem__("kept", run("SELECT * FROM analysis.keep_risk(1000000000)")[0])), 3
+    )
     run("VACUUM ANALYZE registry.site_risk, registry.cell_risk, registry.risk_due")
-    found["nothing_due"] = spread([seconds(lambda: run("SELECT * FROM analysis.keep_risk()")) for _ in range(5)])
+    found["nothing_due"] = spread(
+        [seconds(lambda: run("SELECT * FROM analysis.keep_risk()")) for _ in range(5)]
+    )
     lens = read_sql("layers/lens_risk")
-    found["lens_from_kept"] = spread([seconds(lambda: connection.execute(lens.encode(), {"as_of": None}).fetchall()) for _ in range(7)])
+    found["lens_from_kept"] = spread(
+        [seconds(lambda: connection.execute(lens.encode(), {"as_of": None}).fetchall()) for _ in range(7)]
+    )
 
     changed, seen, kept = [], [], []
     for site in sites:
@@ -93,9 +107,17 @@ def measured(connection: psycopg.Connection[dict[str, Any]], rounds: int, peer: 
         changed.append(seconds(lambda i=insert, s=site: run(i, s)))  # type: ignore[misc]
         seen.append(seconds(lambda s=site: run("SELECT level FROM analysis.risk_site WHERE site_id = %s", s)))  # type: ignore[misc]
         kept.append(seconds(lambda: run("SELECT * FROM analysis.keep_risk()")))
-    found["a_hazard_written"], found["the_site_read_after_it"], found["kept_after_it"] = spread(changed), spread(seen), spread(kept)
-    found["lens_after_changes"] = spread([seconds(lambda: connection.execute(lens.encode(), {"as_of": None}).fetchall()) for _ in range(5)])
-    found["surfaces_300_m"] = round(seconds(lambda: run("SELECT count(*) FROM analysis.risk_surface_at(now())")), 3)
+    found["a_hazard_written"], found["the_site_read_after_it"], found["kept_after_it"] = (
+        spread(changed),
+        spread(seen),
+        spread(kept),
+    )
+    found["lens_after_changes"] = spread(
+        [seconds(lambda: connection.execute(lens.encode(), {"as_of": None}).fetchall()) for _ in range(5)]
+    )
+    found["surfaces_300_m"] = round(
+        seconds(lambda: run("SELECT count(*) FROM analysis.risk_surface_at(now())")), 3
+    )
     return found
 
 
@@ -110,7 +132,12 @@ def former(connection: psycopg.Connection[dict[str, Any]], revision: str) -> flo
     with connection.transaction(force_rollback=True):
         connection.execute(body.encode())
         return round(
-            seconds(lambda: connection.execute("SELECT count(*), sum(r.score) FROM analysis.risk_site_before_at(now()) AS r").fetchall()), 2
+            seconds(
+                lambda: connection.execute(
+                    "SELECT count(*), sum(r.score) FROM analysis.risk_site_before_at(now()) AS r"
+                ).fetchall()
+            ),
+            2,
         )
 
 

@@ -95,7 +95,9 @@ def parameters(
     pattern: str = typer.Argument("", help="Part of a name."),
     to_set: list[str] = typer.Option([], "--set", help="name=value; from now on. Repeat for several."),
     reason: str = typer.Option("", "--reason", help="Why: goes into the audit and the history."),
-    at: datetime | None = typer.Option(None, "--at", help="As in force at this moment (UTC); now if left out."),
+    at: datetime | None = typer.Option(
+        None, "--at", help="As in force at this moment (UTC); now if left out."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """公式常数：列出，或改值并留史 / The constants of the formulas: list them, or set them; what held on a past day stays known."""
@@ -113,8 +115,14 @@ def parameters(
         typer.echo(json.dumps(held, ensure_ascii=False, default=str))
         return
     for one in held:
-        since = f"  {one['valid_from']:%Y-%m-%d %H:%M} {one['set_by']} {one['reason']}" if one["valid_from"] else ""
-        typer.echo(f"{one['name']:<28} {one['value']:>10g} {one['unit'] or '':<7} {one['note_zh']} / {one['note_en']}{since}")
+        since = (
+            f"  {one['valid_from']:%Y-%m-%d %H:%M} {one['set_by']} {one['reason']}"
+            if one["valid_from"]
+            else ""
+        )
+        typer.echo(
+            f"{one['name']:<28} {one['value']:>10g} {one['unit'] or '':<7} {one['note_zh']} / {one['note_en']}{since}"
+        )
 
 
 @app.command()

@@ -16,7 +16,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 def constants_at(connection: Connection, moment: datetime, pattern: str = "") -> list[dict[str, Any]]:
     """The constants in force at a moment, with unit, note, since when (None = since ever), by whom and why."""
     return connection.execute(
-        "SELECT v.name, v.value, p.unit, p.note_zh, p.note_en, nullif(v.valid_from, '-infinity') AS valid_from, v.set_by, v.reason"
+        "SELECT v.name, v.value, p.unit, p.note_zh, p.note_en, v.valid_from, v.set_by, v.reason"
         " FROM analysis.parameter_at(%(at)s) AS v LEFT JOIN analysis.parameter AS p ON p.name = v.name"
         " WHERE v.name LIKE '%%' || %(pattern)s || '%%' ORDER BY v.name",
         {"at": moment, "pattern": pattern},
@@ -45,9 +45,7 @@ def set_constants(connection: Connection, settings: list[str], reason: str) -> l
                     f"没有常数 {name} / no constant {name!r}: geoapp layers parameters lists them. Nothing was changed."
                 )
             try:
-                connection.execute(
-                    "UPDATE analysis.parameter SET value = %s WHERE name = %s", (value, name)
-                )
+                connection.execute("UPDATE analysis.parameter SET value = %s WHERE name = %s", (value, name))
             except psycopg.errors.CheckViolation as fault:
                 raise Refused(
                     f"{name} 不能是 {value:g} / {name} cannot be {value:g}: no score could be worked out with it. Nothing was changed."

@@ -106,7 +106,11 @@ def keep_expected_events(connection: Connection, now: datetime | None = None) ->
 
 def _write(connection: Connection, made: ExpectedEvents) -> None:
     row, column = np.divmod(made.numbers, made.grid.columns)
-    west, south, size = made.grid.west + column * made.grid.size, made.grid.south + row * made.grid.size, made.grid.size
+    west, south, size = (
+        made.grid.west + column * made.grid.size,
+        made.grid.south + row * made.grid.size,
+        made.grid.size,
+    )
     squares = shapely.to_wkb(shapely.box(west, south, west + size, south + size))
     connection.execute(
         read_sql("layers/expected_event_rows").encode(),

@@ -193,9 +193,7 @@ class ExpectedEvent(Base):
     expected: Mapped[float]
     tenth: Mapped[int]
     geom: Mapped[WKBElement] = mapped_column(metric("POLYGON"))
-    geom_3857: Mapped[WKBElement | None] = mapped_column(
-        mercator("POLYGON"), projected("geom")
-    )
+    geom_3857: Mapped[WKBElement | None] = mapped_column(mercator("POLYGON"), projected("geom"))
 
 
 class ExpectedEventMade(Base):

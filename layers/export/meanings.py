@@ -145,6 +145,7 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     "width_m": ("宽度，米", "width, metres"),
     "look": ("地图上的样子：等级、no_data 无数据、no_owner 无人负责", "what a map shows: the level, no_data or no_owner"),
     "confidence": ("可信度，0–1", "confidence of the score, 0 to 1"),
+    "as_of": ("时刻", "as it stood at"),
     "hex_no": ("六边形编号", "number of the hexagon"),
     "q": ("六边形轴坐标 q", "axial coordinate q of the hexagon"),
     "r": ("六边形轴坐标 r", "axial coordinate r of the hexagon"),

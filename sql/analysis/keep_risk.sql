@@ -90,7 +90,7 @@ BEGIN
         CASE
             WHEN s.active_from > analysis.city_date(now())
                 THEN s.active_from::timestamp AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai')
-            ELSE 'infinity'
+            ELSE now() + interval '10 years'
         END
     FROM registry.site AS s
     WHERE (at_once OR s.id = ANY (taken)) AND (
@@ -109,7 +109,7 @@ BEGIN
     INSERT INTO registry.cell_risk
     SELECT
         c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count,
-        now(), coalesce(next_duty_change, 'infinity')
+        now(), coalesce(next_duty_change, now() + interval '10 years')
     FROM analysis.risk_cell_of(now(), touched) AS c;
     GET DIAGNOSTICS cells = ROW_COUNT;
     RETURN NEXT;

@@ -104,13 +104,13 @@ COMMENT ON FUNCTION analysis.parameter_value IS '按名称取公式常数，缺�
 CREATE FUNCTION analysis.parameter_at(moment timestamptz) RETURNS TABLE (
     name text, value double precision, valid_from timestamptz, set_by text, reason text
 ) LANGUAGE sql STABLE AS $$
-    SELECT v.name, v.value, v.valid_from, v.set_by, v.reason
+    SELECT v.name, v.value, nullif(v.valid_from, '-infinity'), v.set_by, v.reason
     FROM (
         SELECT DISTINCT ON (k.name) k.* FROM analysis.parameter_version AS k WHERE k.valid_from <= moment ORDER BY k.name, k.valid_from DESC
     ) AS v
     WHERE v.value IS NOT NULL
 $$;
-COMMENT ON FUNCTION analysis.parameter_at IS '某时刻有效的公式常数; the constants of the formulas as they were in force at a moment: since when, set by whom, why.';
+COMMENT ON FUNCTION analysis.parameter_at IS '某时刻有效的公式常数; the constants of the formulas as they were in force at a moment: since when (NULL = ever), set by whom, why.';
 
 -- The calendar day in the city: dates of duty, permits and onboarding are local.
 CREATE FUNCTION analysis.city_date(as_of timestamptz) RETURNS date

@@ -112,7 +112,7 @@ CREATE FUNCTION analysis.risk_measures_at(moment timestamptz, site bigint) RETUR
             '行政检查确认无证动火（事件 ' || i.incident_no || '）已整改', 'an administrative inspection accepts the unlicensed hot work (incident ' || i.incident_no || ')'
         FROM watch.incident AS i
         CROSS JOIN k
-        WHERE (i.site_id = site OR (i.site_id IS NULL AND i.key_risk_area_id IN (SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = site)))
+        WHERE (i.site_id = site OR (i.site_id IS NULL AND i.key_risk_area_id = ANY (ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = site))))
             AND i.state <> 'candidate' AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
             AND i.class IN ('welding_arc', 'sparks') AND i.review = 'confirmed' AND i.permit_id IS NULL AND coalesce(i.reviewed_at <= moment, true)
             AND NOT EXISTS (
@@ -138,7 +138,7 @@ CREATE FUNCTION analysis.risk_measures_at(moment timestamptz, site bigint) RETUR
             '核实线索 ' || i.incident_no || '（如为误报）' AS zh, 'review lead ' || i.incident_no || ' (if it is a false alarm)' AS en
         FROM watch.incident AS i
         CROSS JOIN k
-        WHERE (i.site_id = site OR (i.site_id IS NULL AND i.key_risk_area_id IN (SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = site)))
+        WHERE (i.site_id = site OR (i.site_id IS NULL AND i.key_risk_area_id = ANY (ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = site))))
             AND i.state <> 'candidate' AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
             AND (i.review = 'unreviewed' OR i.reviewed_at > moment)
             AND NOT (i.class IN ('welding_arc', 'sparks') AND i.permit_id IS NOT NULL)

@@ -193,7 +193,9 @@ BEGIN
                     CASE WHEN i.closed_at <= moment THEN i.closed_at END AS closed_then
                 FROM inspection.hazard AS i
                 WHERE NOT one_of_them OR i.site_id = ANY (ids)
+                OFFSET 0
             ) AS j
+            OFFSET 0
         ) AS h
         GROUP BY h.site_id
     ),
@@ -234,6 +236,7 @@ BEGIN
             ) END AS accepted_at
         FROM lead AS i
         WHERE i.site_id IS NOT NULL
+        OFFSET 0
     ),
     -- Other incidents: a confirmed one counts 1, an unreviewed one half its score for a day, false and permitted ones nothing.
     -- Hot work under a permit of its place and time counts nothing until people have looked at it.
@@ -253,6 +256,7 @@ BEGIN
             END AS weight,
             i.last_seen_at + unreviewed_for AS runs_out_at
         FROM judged AS i
+        OFFSET 0
     ),
     incident AS (
         SELECT
@@ -273,6 +277,7 @@ BEGIN
                     ELSE power(2, -date_part('epoch', moment - c.fades_from) / 86400 / c.half_life)
                 END AS points
             FROM counted AS c
+            OFFSET 0
         ) AS i
         GROUP BY i.site_id
     ),
@@ -413,7 +418,7 @@ BEGIN
                         / (100 * (1 - c.inherent) * (1 - k.control_share * c.control) * c.calm + k.drift_points))
                 END
             ),
-            'infinity'
+            moment + 3650 * day
         )
     FROM capped AS c;
 END $$;

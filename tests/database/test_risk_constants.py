@@ -28,7 +28,8 @@ def test_a_past_day_is_as_it_was(town: Connection) -> None:
 
     def score(moment: datetime, constants: datetime | None = None) -> float:
         row = town.execute(
-            "SELECT score FROM analysis.risk_site_at(%s, constants => %s) WHERE site_id = %s", (moment, constants, site)
+            "SELECT score FROM analysis.risk_site_at(%s, constants => %s) WHERE site_id = %s",
+            (moment, constants, site),
         ).fetchone()
         assert row is not None
         return float(row["score"])
@@ -60,7 +61,11 @@ def test_a_past_day_is_as_it_was(town: Connection) -> None:
     ("risk_h_yellow=nan", "x", "name=number"), ("risk_h_yellow=-1", "x", "cannot be"), ("risk_raw_scale=0", "x", "cannot be"),
     ("risk_h_green=1", "x", "no constant"),
 ])  # fmt: skip
-def test_a_value_that_no_formula_can_use_is_refused(town: Connection, setting: str, reason: str, said: str) -> None:
+def test_a_value_that_no_formula_can_use_is_refused(
+    town: Connection, setting: str, reason: str, said: str
+) -> None:
     with pytest.raises(Refused, match=said):
         set_constants(town, ["risk_w_general=3", setting], reason)
-    assert town.execute("SELECT value FROM analysis.parameter WHERE name = 'risk_w_general'").fetchone() == {"value": 2}
+    assert town.execute("SELECT value FROM analysis.parameter WHERE name = 'risk_w_general'").fetchone() == {
+        "value": 2
+    }

@@ -48,7 +48,9 @@ def town(_database: Connection) -> Iterator[Connection]:
 
 
 def score(connection: Connection, site: int, moment: Any = AS_OF) -> tuple[float, str]:
-    row = connection.execute("SELECT score, level FROM analysis.risk_site_of(%s, ARRAY[%s]::bigint[])", (moment, site)).fetchone()
+    row = connection.execute(
+        "SELECT score, level FROM analysis.risk_site_of(%s, ARRAY[%s]::bigint[])", (moment, site)
+    ).fetchone()
     assert row is not None
     return row["score"], row["level"]
 
@@ -67,13 +69,15 @@ def taken(connection: Connection, site: int, done: list[Row]) -> None:
         match one["measure"]:
             case "close_hazard":
                 connection.execute(
-                    "UPDATE inspection.hazard SET state = 'verified_closed', closed_at = %s WHERE id = %s", (AS_OF, int(one["subject_id"]))
+                    "UPDATE inspection.hazard SET state = 'verified_closed', closed_at = %s WHERE id = %s",
+                    (AS_OF, int(one["subject_id"])),
                 )
             case "accept_work":
                 add_visit(connection, site, "admin_inspection", AS_OF)
             case "review_lead":
                 connection.execute(
-                    "UPDATE watch.incident SET review = 'false', reviewed_at = %s WHERE incident_no = %s", (AS_OF, int(one["subject_id"]))
+                    "UPDATE watch.incident SET review = 'false', reviewed_at = %s WHERE incident_no = %s",
+                    (AS_OF, int(one["subject_id"])),
                 )
             case "check":
                 add_visit(connection, site, "patrol", AS_OF)
@@ -83,7 +87,9 @@ def taken(connection: Connection, site: int, done: list[Row]) -> None:
                 connection.execute("DELETE FROM registry.certificate WHERE site_id = %s", (site,))
                 add_certificate(connection, site, AS_OF)
             case "camera":
-                at = connection.execute("SELECT ST_X(geom) AS x, ST_Y(geom) AS y FROM registry.site WHERE id = %s", (site,)).fetchone()
+                at = connection.execute(
+                    "SELECT ST_X(geom) AS x, ST_Y(geom) AS y FROM registry.site WHERE id = %s", (site,)
+                ).fetchone()
                 assert at is not None
                 x, y = at["x"] - X0, at["y"] - Y0
                 add_camera(connection, x, y, box(x - 5, y - 5, 10, 10), seen=AS_OF)
@@ -101,7 +107,14 @@ def troubled(connection: Connection, hazards: list[Any], leads: int = 0, *, seen
     if seen:
         add_camera(connection, 700, 80, box(650, 50, 100, 100), seen=AS_OF)
     for hazard_class, late, unlicensed in hazards:
-        add_hazard(connection, site, hazard_class, AS_OF - 70 * DAY, deadline=AS_OF - late * DAY, unlicensed=unlicensed)
+        add_hazard(
+            connection,
+            site,
+            hazard_class,
+            AS_OF - 70 * DAY,
+            deadline=AS_OF - late * DAY,
+            unlicensed=unlicensed,
+        )
     for n in range(leads):
         add_incident(connection, camera, site, AS_OF, class_="smoke", score=0.4 + n / 10)
     return site
@@ -126,11 +139,15 @@ def test_terms_add_up_to_the_score(town: Connection) -> None:
                          ("no_worker", "UPDATE duty.grid_staff SET assigned_to = NULL")):  # fmt: skip
         with town.transaction(force_rollback=True):
             town.execute(action.encode())
-            assert (by[term]["score_without"], by[term]["level_without"]) == (pytest.approx(score(town, site)[0]), score(town, site)[1])
+            assert (by[term]["score_without"], by[term]["level_without"]) == (
+                pytest.approx(score(town, site)[0]),
+                score(town, site)[1],
+            )
 
 
 HAZARDS = st.lists(
-    st.tuples(st.sampled_from(["general", "serious", "major"]), st.integers(-20, 50), st.booleans()), max_size=4
+    st.tuples(st.sampled_from(["general", "serious", "major"]), st.integers(-20, 50), st.booleans()),
+    max_size=4,
 )
 
 
@@ -147,7 +164,10 @@ def test_the_smallest_set_is_enough_and_no_smaller_one_is(
         for one in found[:4]:
             with town.transaction(force_rollback=True):
                 taken(town, site, [one])
-                assert (one["score_after"], one["level_after"]) == (pytest.approx(score(town, site)[0], abs=1e-6), score(town, site)[1])
+                assert (one["score_after"], one["level_after"]) == (
+                    pytest.approx(score(town, site)[0], abs=1e-6),
+                    score(town, site)[1],
+                )
                 assert score(town, site)[0] <= before[0] + 1e-9, "no measure raises a score"
         needed = [m for m in found if m["is_needed"]]
         target = found[0]["target"]
@@ -158,7 +178,10 @@ def test_the_smallest_set_is_enough_and_no_smaller_one_is(
             taken(town, site, needed)
             then = AS_OF + needed[0]["after_days"] * DAY
             if needed[0]["after_days"] == 0:
-                assert score(town, site, then) == (pytest.approx(needed[0]["score_then"], abs=1e-6), needed[0]["level_then"])
+                assert score(town, site, then) == (
+                    pytest.approx(needed[0]["score_then"], abs=1e-6),
+                    needed[0]["level_then"],
+                )
             assert COLOURS.index(needed[0]["level_then"]) >= COLOURS.index(target)
         if needed[0]["after_days"] == 0 and len(needed) > 1 and len(found) <= 9:
             for fewer in itertools.combinations(found, len(needed) - 1):
@@ -194,7 +217,9 @@ def test_a_closed_hazard_fades_and_says_when_it_is_enough(town: Connection) -> N
 
 def test_confidence_falls_with_what_is_unknown_and_old(town: Connection) -> None:
     def confidence(site: int, moment: Any = AS_OF) -> float:
-        row = town.execute("SELECT confidence FROM analysis.risk_site_at(%s) WHERE site_id = %s", (moment, site)).fetchone()
+        row = town.execute(
+            "SELECT confidence FROM analysis.risk_site_at(%s) WHERE site_id = %s", (moment, site)
+        ).fetchone()
         assert row is not None
         return float(row["confidence"])
 
@@ -223,12 +248,17 @@ def test_a_cell_is_explained_by_its_sites(town: Connection) -> None:
     taken(town, high, needed)
     cell = town.execute("SELECT score, level FROM analysis.risk_cell_at(%s, %s)", (AS_OF, code)).fetchone()
     assert cell is not None
-    assert (rows[0]["score_without"], rows[0]["level_without"]) == (pytest.approx(cell["score"], abs=0.01), cell["level"])
+    assert (rows[0]["score_without"], rows[0]["level_without"]) == (
+        pytest.approx(cell["score"], abs=0.01),
+        cell["level"],
+    )
 
 
 def test_looks_of_missing_data_are_never_calm(town: Connection) -> None:
     def look(site: int) -> str:
-        row = town.execute("SELECT look FROM analysis.risk_site_at(%s) WHERE site_id = %s", (AS_OF, site)).fetchone()
+        row = town.execute(
+            "SELECT look FROM analysis.risk_site_at(%s) WHERE site_id = %s", (AS_OF, site)
+        ).fetchone()
         assert row is not None
         return str(row["look"])
 

@@ -25,12 +25,21 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
     with small_town(cluster, AS_OF) as connection:
         draw = random.Random(6)
         for _ in range(60):
-            add_site(connection, draw.uniform(1, 2999), draw.uniform(1, 999), hazard=draw.choice(["blue", "yellow", "red", None]))
+            add_site(
+                connection,
+                draw.uniform(1, 2999),
+                draw.uniform(1, 999),
+                hazard=draw.choice(["blue", "yellow", "red", None]),
+            )
         yield connection
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(x=st.floats(500_000, 700_000), y=st.floats(3_000_000, 5_000_000), width=st.sampled_from([100.0, 250.0, 777.7]))
+@given(
+    x=st.floats(500_000, 700_000),
+    y=st.floats(3_000_000, 5_000_000),
+    width=st.sampled_from([100.0, 250.0, 777.7]),
+)
 def test_a_point_lies_in_its_hexagon(town: Connection, x: float, y: float, width: float) -> None:
     row = town.execute(
         "SELECT h.q, h.r, m.x, m.y, ST_AsBinary(analysis.hex_shape(h.q, h.r, %(w)s)) AS shape"

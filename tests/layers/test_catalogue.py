@@ -106,8 +106,9 @@ def walk(cluster: PrivateCluster, tmp_path_factory: pytest.TempPathFactory) -> I
                 (town, Jsonb(proposal(owner, x))),
             )
             owner.execute(
-                "INSERT INTO watch.reported_event (local_id, kind, happened_at, geom, town_code) SELECT %(town)s || n, 'fire',"
-                " now() - n * interval '3 days', ST_SetSRID(ST_MakePoint(%(x)s, 3400100), 4549), %(town)s FROM generate_series(1, 40) AS n",
+                "INSERT INTO watch.reported_event (local_id, kind, happened_at, geom, town_code)"
+                " SELECT %(town)s || n, 'fire', now() - n * interval '3 days',"
+                " ST_SetSRID(ST_MakePoint(%(x)s, 3400100), 4549), %(town)s FROM generate_series(1, 40) AS n",
                 {"town": town, "x": 620000 + x},
             )
         owner.execute("SELECT analysis.keep_risk_surface()")

@@ -50,9 +50,13 @@ def test_the_surface_is_kept_and_adds_up(town: Connection) -> None:
     ).fetchone()
     assert top is not None
     assert (top["there"], top["band"], top["town_code"]) == (True, "first", TOWN_A)
-    version = town.execute("SELECT version FROM territory.layer_version WHERE layer = 'expected_event'").fetchone()
+    version = town.execute(
+        "SELECT version FROM territory.layer_version WHERE layer = 'expected_event'"
+    ).fetchone()
     keep_expected_events(town, AS_OF)
-    again = town.execute("SELECT version FROM territory.layer_version WHERE layer = 'expected_event'").fetchone()
+    again = town.execute(
+        "SELECT version FROM territory.layer_version WHERE layer = 'expected_event'"
+    ).fetchone()
     assert version is not None
     assert again is not None
     assert again["version"] > version["version"]
@@ -61,12 +65,19 @@ def test_the_surface_is_kept_and_adds_up(town: Connection) -> None:
     assert role is not None
     with town.transaction(force_rollback=True):
         town.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role["db_role"])))
-        assert {r["town_code"] for r in town.execute("SELECT town_code FROM analysis.expected_event").fetchall()} == {TOWN_A}
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):  # how many there were in the district is not a town's to know
+        assert {
+            r["town_code"] for r in town.execute("SELECT town_code FROM analysis.expected_event").fetchall()
+        } == {TOWN_A}
+        with pytest.raises(
+            psycopg.errors.InsufficientPrivilege
+        ):  # how many there were in the district is not a town's to know
             town.execute("SELECT events FROM watch.expected_event_made")
 
 
-@pytest.mark.parametrize(("days", "said"), [([], "no events"), (list(range(1, 40)), "fewer than 50"), ([1] * 60, "less than 56 days")])
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [([], "no events"), (list(range(1, 40)), "fewer than 50"), ([1] * 60, "less than 56 days")],
+)
 def test_too_few_events_give_no_surface_and_say_so(town: Connection, days: list[int], said: str) -> None:
     for n, day in enumerate(days):
         happened(town, 600 + n, 200, [day])
