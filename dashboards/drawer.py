@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboards import declared_drawer, duty_chain, shell
+from dashboards import declared_drawer, duty_chain, shell, why
 from dashboards.board import Board, Row, cell_code, clock, number
 from dashboards.drawer_parts import Place, facts, head, part
 from dashboards.evidence import sees_it_whole
@@ -284,7 +284,7 @@ def _site(
             t("drawer.risk", lang),
             [
                 html.P(t("drawer.score_value", lang, score=number(row["score"], 1)), className="score"),
-                _reasons(row["reasons"], lang),
+                *(why.of_site(board, int(key), lang, as_of) or [_reasons(row["reasons"], lang)]),
                 _unknown(row["unknown_parts"], lang),
             ],
         ),
@@ -450,6 +450,7 @@ def _cell(
             ]
         ),
         _cell_risk(risk, lang),
+        *(why.of_cell(board, key, lang, as_of) if risk is not None and risk.get("score") is not None else []),
         _cell_gaps(found["gaps"], lang),
         _cell_cameras(found["cameras"], lang),
         _answering(found["answering"], lang),

@@ -37,8 +37,8 @@ class Classing:
     """One way to class the features of a layer.
 
     id: its name in addresses (`?classing=`). field: the property that holds a class' id. empty: the class of a feature
-    whose property is empty or named by no class, always one that says so. from_zoom: below it the property is not in tiles. ramp: its classes are steps of one quantity, little
-    first; on a dark screen their colours run the other way.
+    whose property is empty or named by no class, always one that says so. from_zoom: below it the property is not in tiles. ramp: its classes but the hatched ones are
+    steps of one quantity; on a dark screen their colours run the other way.
     """
 
     id: str
@@ -101,7 +101,8 @@ class Layer:
     the time of day is asked for again; 0 = it does not. export: whether it is handed over as a file. Zooms are tile zooms
     (512 px tiles: map zoom − 1). order: drawn above layers of a smaller one. roles: who may see it at all; which rows of it, the
     database decides. scoped: whether callers of different areas get different rows (else one copy serves all). personal:
-    columns of a file that name or reach a person. switched: whether it has a switch on the map; else it is always drawn.
+    columns of a file that name or reach a person. switched: whether it has a switch on the map; else it is always drawn. note: a
+    query of sql/layers with note_zh and note_en, what the legend says beside the classes (a bandwidth, a day, why nothing is there).
     """
 
     id: str
@@ -135,6 +136,7 @@ class Layer:
     scoped: bool = True
     personal: tuple[str, ...] = ()
     switched: bool = True
+    note: str = ""
 
     @property
     def classes(self) -> tuple[LegendClass, ...]:
@@ -149,7 +151,7 @@ class Layer:
     def as_declared(self) -> dict[str, Any]:
         """The declaration as JSON tells it to a screen: without what only the database is asked by."""
         told = asdict(self)
-        for inner in ("ground", "shape", "where", "computed", "versions", "scoped", "personal"):
+        for inner in ("ground", "shape", "where", "computed", "versions", "scoped", "personal", "note"):
             del told[inner]
         computed = {"classes": [asdict(one) for one in self.classes], "class_field": self.class_field}
         return told | computed | {"group_zh": GROUPS[self.group][0], "group_en": GROUPS[self.group][1]}

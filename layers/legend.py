@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from geoapp.database.sql_files import read_sql
 from layers.answers import lens_classes
 from layers.asked import WrongValue
 from layers.declaration import Classing, Layer, LegendClass
@@ -44,7 +45,14 @@ def legend(connection: Connection, layer: Layer, span: Span, name: str = "") -> 
         "no_place": sum(row["no_place"] for row in rows),
         "classes": [_told(one, counts[one.id]) for one in by.classes],
     }
-    return _head(connection, layer, span, by.id, by.name_zh, by.name_en) | answer
+    return _head(connection, layer, span, by.id, by.name_zh, by.name_en) | answer | _note(connection, layer)
+
+
+def _note(connection: Connection, layer: Layer) -> dict[str, Any]:
+    """What the legend says beside the classes, in both languages; nothing for most layers."""
+    if not layer.note:
+        return {}
+    return connection.execute(read_sql(f"layers/{layer.note}").encode()).fetchone() or {}
 
 
 def _counts(layer: Layer, by: Classing, span: Span) -> sql.Composed:

@@ -128,9 +128,9 @@
     });
   }
 
-  /* What lies over the colour of a cell: nobody answers for it (wide dark crosses), its data are old, parts of them unknown. */
+  /* What lies over the colour of a cell: nobody answers for it (upright lines), its data are old, parts of them unknown. */
   const over = {
-    duty_gap: { color: DARK ? "#05080bb0" : "#1b2127a0", pitch: 16, width: 1.1, cross: true },
+    duty_gap: { color: DARK ? "#05080bc8" : "#1b2127b4", pitch: 8, width: 1.2, upright: true },
     stale: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 },
     unknown: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6, back: true },
     no_grid_worker: { color: DARK ? "#0d131999" : "#ffffffb0", pitch: 8, width: 1.6 },
@@ -143,7 +143,7 @@
       const border = [{ color: ink.cellLine, width: zoom > 12 ? .9 : .45 }];
       if (chosen) border.push({ color: DARK ? "#000" : "#fff", width: 5 }, { color: ink.chosen, width: 2.6 });
       if (!entry) return { order: chosen ? 9 : 0, lines: border };
-      if (entry.unknown) return { order: chosen ? 9 : 0, lines: border, hatch: { color: DARK ? "rgba(160,175,190,.22)" : "rgba(80,95,110,.2)", pitch: 14, width: 1 } };
+      if (entry.unknown) return { order: chosen ? 9 : 0, lines: border, hatch: { color: DARK ? "rgba(160,175,190,.36)" : "rgba(80,95,110,.34)", pitch: 16, width: 1.2 } };
       if (!entry.color) return { order: chosen ? 9 : 0, fill: DARK ? "rgba(120,135,150,.08)" : "rgba(110,120,130,.07)", lines: border };
       const style = { order: chosen ? 9 : 1, lines: border };
       if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + (DARK ? "30" : "24"), pitch: 8, width: 1.7, ...entry.hatch };

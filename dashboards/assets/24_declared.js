@@ -15,10 +15,10 @@
     return .2126 * r + .7152 * g_ + .0722 * b;
   }
   /* A colour that stands out from a dark ground: lightened until it does. */
-  function lit(color) {
+  function lit(color, least) {
     const parts = [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16));
     let made = color;
-    for (let step = 1; step <= 10 && luminance(made) < .14; step++) made = `#${parts.map((c) => Math.round(c + (255 - c) * step / 12).toString(16).padStart(2, "0")).join("")}`;
+    for (let step = 1; step <= 10 && luminance(made) < least; step++) made = `#${parts.map((c) => Math.round(c + (255 - c) * step / 12).toString(16).padStart(2, "0")).join("")}`;
     return made;
   }
   /* Declared colours are for a light ground. On a dark one a ramp runs the other way, so that "much" stays what stands out, and any
@@ -28,7 +28,7 @@
     for (const classing of layer.classings) {
       const plain = classing.classes.filter((entry) => !entry.hatch), colours = plain.map((entry) => entry.color).reverse();
       if (classing.ramp) plain.forEach((entry, i) => { entry.color = colours[i]; });
-      for (const entry of classing.classes) { entry.color = classing.ramp ? entry.color : lit(entry.color); entry.ink = luminance(entry.color) > .18 ? "#1d1405" : "#ffffff"; }
+      for (const entry of classing.classes) { entry.color = lit(entry.color, classing.ramp ? .04 : .14); entry.ink = luminance(entry.color) > .18 ? "#1d1405" : "#ffffff"; }
     }
     return layer;
   };
@@ -57,15 +57,17 @@
     } };
   }
 
-  function shape(layer, entry, zoom, chosen) {
+  /* ramp: a surface over all ground; what it does not know is hatched widely, since it is much. */
+  function shape(layer, entry, zoom, chosen, ramp) {
     const { paint, fill_opacity: opacity, line_px: width, dash } = layer.style;
     const border = { color: entry.color, width, dash: dash || [] };
     const lines = width > 0 ? [border] : [];
     if (chosen) lines.push({ color: OUTLINE, width: width + 4 }, { color: g.ink.chosen, width: width + 1.6 });
     const style = { order: chosen ? 99 : entry.order || 1, lines };
     if (paint === "line" || layer.geometry === "line") return style;
-    if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + hex(opacity * .3), pitch: 8, width: 1.6, ...entry.hatch };
-    else style.fill = entry.color + hex(DARK ? Math.min(1, opacity * 1.15) : opacity);
+    if (entry.hatch && ramp) style.hatch = { color: GREY + "90", pitch: 16, width: 1.1, ...entry.hatch };
+    else if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + hex(opacity * .3), pitch: 8, width: 1.6, ...entry.hatch };
+    else style.fill = entry.color + hex(ramp ? Math.max(opacity, .82) : DARK ? Math.min(1, opacity * 1.15) : opacity);
     return style;
   }
 
@@ -83,7 +85,7 @@
       if (own && !chosen) return own(feature, zoom);
       if (own) return ringed(own(feature, zoom));
       const entry = classOf(feature), dot = feature.type === 1, key = `${entry.value}|${Math.min(15, zoom)}|${chosen}|${dot}`;
-      if (!kept.has(key)) kept.set(key, dot ? point(layer, entry, zoom, chosen) : shape(layer, entry, zoom, chosen));
+      if (!kept.has(key)) kept.set(key, dot ? point(layer, entry, zoom, chosen) : shape(layer, entry, zoom, chosen, now && now.ramp));
       return kept.get(key);
     };
   };

@@ -21,6 +21,7 @@
       this.past = config.past;
       this.declared = new Map(config.layers.map((layer) => [layer.id, g.themed(layer)]));
       this.on_ = new Set(config.state.layers);
+      this.covered = false;
       this.markers = new Map();
       this.incidents = [];
       g.city = this;
@@ -73,7 +74,8 @@
 
     made(layer, more = {}) {
       const style = layer.lens
-        ? (f, zoom) => g.symbols.lensStyle(Grid.lens, this.classOf(f.id) || this.unknown(), zoom, this.isChosen(layer, f), Grid.unsure.get(f.id) || "")
+        ? (f, zoom) => (this.covered ? g.symbols.lensStyle(Grid.lens, null, zoom, this.isChosen(layer, f), "")
+          : g.symbols.lensStyle(Grid.lens, this.classOf(f.id) || this.unknown(), zoom, this.isChosen(layer, f), Grid.unsure.get(f.id) || ""))
         : layer.paint === "name" ? () => null
         : g.styleOf(layer, () => this.classing(layer), (f) => this.isChosen(layer, f));
       return new L.CanvasTiles({
@@ -132,6 +134,13 @@
     isShown(layer) { return (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.fixed || (layer.past ? !this.past.before : layer.group === "ground")); },
     isFaint(layer) { return Boolean(this.past.day) && !layer.past && !layer.fixed; },
     showAll() {
+      // Under a surface the colours of the cells would mix with its own: only their borders stay.
+      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && this.classing(layer)?.ramp);
+      if (covered !== this.covered) {
+        this.covered = covered;
+        document.body.classList.toggle("covered", covered);
+        for (const layer of this.config.layers) if (layer.lens) this.tiles[layer.id].restyle();
+      }
       for (const layer of this.config.layers) {
         const on = this.isShown(layer), tiles = this.tiles[layer.id];
         if (layer.kind !== "tiles") { for (const marker of this.markers.values()) on ? marker.addTo(this.map) : marker.remove(); continue; }

@@ -16,7 +16,7 @@
         if (!tiles || !this.map.hasLayer(tiles)) continue;
         if (layer.paint === "name") this.unitNames(tiles, zoom, once, out);
         else if (layer.style.symbol === "ground") this.groundNames(tiles, zoom, once, out);
-        else if (layer.lens) this.numerals(tiles, out);
+        else if (layer.lens) { if (!this.covered) this.numerals(tiles, out); }
         else if (layer.named) this.featureNames(layer, tiles, zoom, once, out);
       }
       return out;

@@ -11,7 +11,7 @@ RISK = (
     LegendClass("blue", BLUE, "低风险（蓝）", "low (blue)", "IV"),
 )
 UNGRADED = LegendClass("unknown", GREY, "未分级", "not graded", "?", "/")
-NO_OWNER = LegendClass("no_owner", "#7A6A9B", "低风险但无人负责", "low, but nobody answers", "", "x")
+NO_OWNER = LegendClass("no_owner", "#7A6A9B", "低风险但无人负责", "low, but nobody answers", "", "|")
 NO_DATA = LegendClass("no_data", GREY, "无数据（全部未知或陈旧）", "no data (all unknown or old)", "?", "/")
 NO_SITE = LegendClass("none", GREY, "无登记场所", "no site on record")
 # Worst first: of a group of sites with and without data, what is missing is shown before what is calm.

@@ -39,7 +39,8 @@ def places(site: Site, level: str, limit: int = 12) -> list[dict[str, Any]]:
             "SELECT r.cell_code, r.score, ST_Y(p.at) AS lat, ST_X(p.at) AS lon FROM analysis.risk_cell AS r"
             " JOIN territory.grid_cell AS g ON g.code = r.cell_code"
             " CROSS JOIN LATERAL (SELECT ST_Transform((ST_MaximumInscribedCircle(g.geom)).center, 4326) AS at) AS p"
-            " WHERE r.level = %s AND NOT r.is_stale AND r.unknown_site_count = 0 ORDER BY ST_Area(g.geom) DESC LIMIT %s",
+            " WHERE r.look = %s AND NOT r.is_stale AND r.unknown_site_count = 0 AND NOT r.top_has_duty_gap"
+            " ORDER BY ST_Area(g.geom) DESC LIMIT %s",
             (level, limit),
         ).fetchall()
 

@@ -170,3 +170,30 @@ def test_a_drawer_that_cannot_go_back_says_so(site: Site) -> None:
     client = site.client("committee")
     page, _, _ = chosen(client, "2001-01-01")
     assert t("drawer.today_only", "zh") in drawer(client, "unit", site.people.town, page)
+
+
+def test_a_red_site_says_what_would_make_it_orange(site: Site) -> None:
+    with site.connect() as owner:
+        found = owner.execute(
+            "SELECT r.site_id, r.cell_code FROM analysis.risk_site AS r WHERE r.level IN ('red', 'orange') AND r.cell_code IS NOT NULL"
+            " AND EXISTS (SELECT FROM analysis.risk_measures_at(now(), r.site_id) AS m WHERE m.is_needed) ORDER BY r.site_id LIMIT 1"
+        ).fetchone()
+        assert found is not None
+        measures = owner.execute(
+            "SELECT m.zh, m.score_then, m.target FROM analysis.risk_measures_at(now(), %s) AS m WHERE m.is_needed", (found["site_id"],)
+        ).fetchall()
+        terms = owner.execute(
+            "SELECT e.zh, e.points FROM analysis.risk_explained_at(now(), %s) AS e", (found["site_id"],)
+        ).fetchall()
+    client = site.client("committee")
+    shown = drawer(client, "site", found["site_id"])
+    for measure in measures:
+        assert measure["zh"] in shown
+        assert f"{measure['score_then']:.1f}" in shown
+    assert t(f"level.{measures[0]['target']}", "zh") in shown
+    assert [term["zh"] for term in terms if term["zh"] not in shown] == []
+    assert [term["points"] for term in terms if f"{term['points']:+.1f}" not in shown] == []
+    # Under the cell of a colour stand its sites, and what each would have to do.
+    whole = drawer(client, "cell", found["cell_code"])
+    assert f'"data-select": "site:{found["site_id"]}"' in whole
+    assert t("why.cell_lower", "zh") in whole
