@@ -141,7 +141,7 @@ def prepare(connection: Connection) -> None:
         )
     run(
         "INSERT INTO duty.grid_staff (cell_code, person_id, role, assigned_from)"
-        " SELECT c.code, 1 + c.cell_no %% 200, 'worker', '2025-01-01' FROM territory.grid_cell AS c WHERE c.cell_no %% 23 <> 0"
+        " SELECT c.code, 1 + c.cell_no % 200, 'worker', '2025-01-01' FROM territory.grid_cell AS c WHERE c.cell_no % 23 <> 0"
     )
     run(
         "UPDATE registry.site AS s SET rule_code = CASE WHEN s.id %% 61 <> 0 THEN (%(codes)s::text[])[1 + (s.id * 7919 / 200) %% 68] END,"

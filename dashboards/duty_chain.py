@@ -45,7 +45,7 @@ def _why(row: Row, lang: Language) -> str:
 def _meanwhile(row: Row, lang: Language) -> list[Any]:
     if not row["meanwhile_name"]:
         return [html.Small(t("duty_chain.nobody_meanwhile", lang))]
-    office = word("duty_office", row["meanwhile_office"], lang)
+    office = word("duty_office", row["meanwhile_office"], lang).lower()
     return [
         html.Small(t("duty_chain.meanwhile", lang, office=office)),
         html.Span(row["meanwhile_name"]),

@@ -75,7 +75,7 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
         *_day_banner(asked, today, lang),
         _filters(asked, towns, held, lang),
         *_matrix(board, asked, units, names, held, lang, zone, now),
-        *_listed(board, asked, held, lang, zone, now),
+        *_listed(board, asked, {r["code"]: either(r, lang) for r in choices}, held, lang, zone, now),
         _chain(board, asked, as_of, held, lang),
         _planned(board, as_of, lang),
         duty_proposals.panel(
@@ -223,9 +223,15 @@ def _pager(
 
 
 def _listed(
-    board: Board, asked: Asked, held: dict[str, str], lang: Language, zone: str, now: datetime
+    board: Board,
+    asked: Asked,
+    names: dict[str, str],
+    held: dict[str, str],
+    lang: Language,
+    zone: str,
+    now: datetime,
 ) -> list[Any]:
-    """The sites or cells of a count that was followed."""
+    """The sites or cells of a count that was followed. names: of towns and departments, by code."""
     if not asked.lists:
         return []
     values = asked.sites(zone, now) | {"most": LIST_A_PAGE, "skip": (asked.more - 1) * LIST_A_PAGE}
@@ -242,7 +248,7 @@ def _listed(
         [
             html.H2(
                 [
-                    list_words(asked, lang),
+                    list_words(asked, names, lang),
                     " ",
                     html.Span(t("table.rows", lang, n=number(in_all)), className="total"),
                 ]
@@ -256,25 +262,22 @@ def _listed(
     return [head, drawn, _pager(asked, "more", asked.more, in_all, LIST_A_PAGE, held, lang, "list")]
 
 
-def list_words(asked: Asked, lang: Language) -> str:
+def list_words(asked: Asked, names: dict[str, str], lang: Language) -> str:
     """What is listed, in words."""
-    if asked.industry:
-        return duty_proposals.industry_words(asked.industry, "", lang)
     known = {"led": "matrix.led", "unsettled": "matrix.unsettled", "no_rule": "matrix.no_rule"}
-    state = (
-        t(known[asked.listed], lang)
-        if asked.listed in known
-        else word("duty_state", asked.listed, lang)
-        if asked.listed
-        else ""
-    )
+    state = t(known[asked.listed], lang) if asked.listed in known else word("duty_state", asked.listed, lang)
+    nowhere = t("matrix.no_town" if asked.level == "town" else "matrix.no_cell", lang)
     parts = [
-        state,
-        asked.department if asked.department != "-" else t("matrix.no_department", lang),
-        asked.rule,
-        asked.unit,
+        duty_proposals.industry_words(asked.industry, "", lang) if asked.industry else "",
+        state if asked.listed else "",
+        t("matrix.no_department", lang)
+        if asked.department == "-"
+        else names.get(asked.department, asked.department),
+        t("matrix.no_rule", lang) if asked.rule == "-" else asked.rule,
+        nowhere if asked.unit == "-" else names.get(asked.unit, asked.unit),
+        names.get(asked.town, "") if asked.town != asked.unit else "",
     ]
-    return " · ".join(p for p in parts if p and p != "-")
+    return " · ".join(part for part in parts if part)
 
 
 def _chain(

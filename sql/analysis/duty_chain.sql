@@ -105,7 +105,7 @@ CREATE FUNCTION analysis.duty_chain_at(moment timestamptz, site bigint) RETURNS 
         FROM held AS h
     )
     SELECT
-        t.step, t.office, t.unit_code, coalesce(u.name_zh, nullif(g.name_zh, ''), d.name_zh, p.name_zh),
+        t.step, t.office, t.unit_code, CASE t.office WHEN 'site_contact' THEN p.name_zh ELSE coalesce(u.name_zh, nullif(g.name_zh, ''), g.code, d.name_zh) END,
         coalesce(u.name_en, d.name_en), t.department_code, t.state, t.is_vacant, t.why,
         CASE WHEN t.is_vacant IS NOT TRUE THEN t.name_zh END, CASE WHEN t.is_vacant IS NOT TRUE THEN t.phone END,
         t.since, t.until, t.document_no,
