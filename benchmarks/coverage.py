@@ -64,8 +64,9 @@ def main() -> None:
                 "cameras": asked.cameras,
                 "made_s": round(time.perf_counter() - made, 2),
             }
-            result |= full(connection, asked.rounds) | peer(connection) | hours(connection, asked.rounds)
-            result |= moved(connection, asked.moves)
+            result |= full(connection, asked.rounds) | peer(connection)
+            result |= moved(connection, cluster.url(), asked.moves)
+            result |= hours(connection, asked.rounds)
     finally:
         cluster.destroy()
     text = json.dumps(result, indent=1)
@@ -191,7 +192,7 @@ def hours(connection: Connection, rounds: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def moved(connection: Connection, moves: int) -> dict[str, Any]:
+def moved(connection: Connection, url: str, moves: int) -> dict[str, Any]:
     """Milliseconds from the statement that turns a camera to the new figures of the cells that it touches; and of one that
     drops out. A new connection for the first of each, whose time is told apart."""
     turn = "UPDATE registry.camera SET sector = ST_Rotate(sector, 1, geom) WHERE id = %s"
@@ -199,7 +200,7 @@ def moved(connection: Connection, moves: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"moves": moves}
     for name, statement in (("moved", turn), ("offline", drop)):
         took = []
-        with connect(connection.info.dsn, autocommit=True) as fresh:
+        with connect(url, autocommit=True) as fresh:
             for move in range(moves):
                 camera = 1 + move * 97
                 began = time.perf_counter()

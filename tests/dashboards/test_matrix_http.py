@@ -478,7 +478,7 @@ def set_onboarding_target(desk: Desk, client: httpx.Client, role: str, place: Pl
         "DELETE FROM registry.onboarding_target WHERE document_no = %s RETURNING set_by",
         (form["document_no"],),
     ).fetchone()
-    assert now == ({"set_by": desk.world.callers[role].login} if said == "yes" else None)
+    assert now == ({"set_by": desk.world.callers[role].db_role} if said == "yes" else None)
     return {said}
 
 
