@@ -41,6 +41,8 @@ LAYERS = {
     "cell": ("territory.grid_cell", "code,town_code"),
     "site": ("registry.site", "hazard_level,name_zh"),
 }
+# Process ids of the servers by port.
+SERVERS: dict[int, int] = {}
 OURS = """
 import sys, uvicorn
 from dashboards.app import create_app
@@ -112,6 +114,7 @@ def server(command: list[str], path: str, **environment: str) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen([*command, str(port)], cwd=ROOT, env=os.environ | environment)
+    SERVERS[port] = process.pid
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):
@@ -182,8 +185,33 @@ def many(clients: int, tiles: Sequence[Tile], make: Callable[[int], Callable[[Ti
     return len(tiles) / (time.perf_counter() - start)
 
 
-def etags(port: int, cookie: str, tiles: dict[int, list[Tile]], rounds: int) -> dict[str, Any]:
-    """304: what an open map asks all day; the same path without a session (401) is what the server costs at least."""
+def cpu_ms(pids: Sequence[int]) -> float:
+    """Milliseconds that these processes, with all their threads, have been on a processor (Linux)."""
+    spent = 0.0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # a thread that ended
+                spent += int(task.read_text(encoding="ascii").split()[0]) / 1e6
+    return spent
+
+
+def pids_of(owner: psycopg.Connection[dict[str, Any]], port: int) -> list[int]:
+    """The process that listens on a port of this machine, and the database's processes of the web process's login."""
+    rows = owner.execute("SELECT pid FROM pg_stat_activity WHERE usename LIKE 'geoapp\\_web%'").fetchall()
+    return [SERVERS[port], *(row["pid"] for row in rows)]
+
+
+def etags(
+    owner: psycopg.Connection[dict[str, Any]],
+    port: int,
+    cookie: str,
+    tiles: dict[int, list[Tile]],
+    rounds: int,
+) -> dict[str, Any]:
+    """304: what an open map asks all day; the same path without a session (401) is what the server costs at least.
+
+    cpu_ms: of the web process and the database's together, for one answer: what the wall clock comes to on a quiet machine.
+    """
     asker, stranger = Asker(port, cookie), Asker(port)
     found: dict[str, Any] = {}
     for name, query in (("cell", ""), ("site", ""), ("event_heat", "?from=2026-01-01T00:00:00Z")):
@@ -195,9 +223,40 @@ def etags(port: int, cookie: str, tiles: dict[int, list[Tile]], rounds: int) -> 
         for _ in range(200 * rounds):
             times["known"].append(timed(lambda p=path, k=known: asker.get(p, k)))
             times["stranger"].append(timed(lambda p=path, k=known: stranger.get(p, k)))
-        found[name] = spread(times["known"][50:]) | {"stranger_ms": spread(times["stranger"][50:])["median_ms"]}
+        found[name] = spread(times["known"][50:]) | {
+            "stranger_ms": spread(times["stranger"][50:])["median_ms"]
+        }
+        pids = pids_of(owner, port)
+        before = cpu_ms(pids), cpu_ms(pids[:1])
+        for _ in range(200 * rounds):
+            asker.get(path, known)
+        found[name]["cpu_ms"] = round((cpu_ms(pids) - before[0]) / 200 / rounds, 3)
+        found[name]["cpu_web_ms"] = round((cpu_ms(pids[:1]) - before[1]) / 200 / rounds, 3)
         print(f"304 {name}: {found[name]}", flush=True)
     return found
+
+
+def http_way(port: int, headers: str, path: str) -> Callable[[int], Callable[[Tile], int]]:
+    """Askers of a server for tiles, each with a connection of its own: bytes of the answer."""
+
+    def make(_: int) -> Callable[[Tile], int]:
+        asker = Asker(port, headers)
+        return lambda tile: _whole(asker.get(path.format(*tile)))
+
+    return make
+
+
+def bare_way(url: str, layer: str) -> Callable[[int], Callable[[Tile], int]]:
+    """Askers of the tile's SQL as the owner, each with a connection of its own: bytes of the tile."""
+    query = f"SELECT tiles.{layer}(%s, %s, %s) AS tile".encode()
+
+    def make(_: int) -> Callable[[Tile], int]:
+        connection = connect(url, autocommit=True)
+        return lambda tile: len(
+            (connection.execute(query, tile, binary=True).fetchone() or {})["tile"] or b""
+        )
+
+    return make
 
 
 def uncached(
@@ -206,48 +265,17 @@ def uncached(
     """Ours, tipg and the bare SQL, in an order of its own each round."""
     result = []
     for layer, (table, columns) in LAYERS.items():
+        ways = {
+            "ours": http_way(port, cookie, f"/tiles/{layer}/{{}}/{{}}/{{}}.mvt"),
+            "bare": bare_way(url, layer),
+        }
+        if tipg is not None:
+            path = f"/collections/{table}/tiles/WebMercatorQuad/{{}}/{{}}/{{}}?geom-column=geom_3857&properties={columns}"
+            ways["tipg"] = http_way(tipg, "", path)
         for zoom in ZOOMS:
-            some = tiles[zoom]
-            paths: dict[str, Callable[[Tile], str]] = {
-                "ours": lambda t, n=layer: f"/tiles/{n}/{t[0]}/{t[1]}/{t[2]}.mvt",
-                "tipg": lambda t, n=table, c=columns: (
-                    f"/collections/{n}/tiles/WebMercatorQuad/{t[0]}/{t[1]}/{t[2]}?geom-column=geom_3857&properties={c}"
-                ),
-            }
-            ways: dict[str, Callable[[int], Callable[[Tile], Any]]] = {}
-
-            def http(way: str, at: int, headers: str, made: Any = paths) -> Callable[[int], Callable[[Tile], Any]]:
-                def make(_: int) -> Callable[[Tile], Any]:
-                    asker = Asker(at, headers)
-                    return lambda tile: _whole(asker.get(made[way](tile)))
-
-                return make
-
-            def bare(_: int, name: str = layer) -> Callable[[Tile], Any]:
-                connection = connect(url, autocommit=True)
-                query = f"SELECT tiles.{name}(%s, %s, %s) AS tile".encode()
-                return lambda tile: connection.execute(query, tile, binary=True).fetchone()
-
-            ways["ours"] = http("ours", port, cookie)
-            if tipg is not None:
-                ways["tipg"] = http("tipg", tipg, "")
-            ways["bare"] = bare
-            row: dict[str, Any] = {"layer": layer, "zoom": zoom, "tiles": len(some)}
-            askers = {way: make(0) for way, make in ways.items()}
-            for way, ask in askers.items():
-                size = ask(some[0])
-                row[f"{way}_bytes"] = size if isinstance(size, int) else len(size["tile"] or b"")
-            times: dict[str, list[float]] = {way: [] for way in ways}
-            rates: dict[str, list[float]] = {way: [] for way in ways}
-            for number in range(rounds):
-                order = list(ways)
-                random.Random(number).shuffle(order)
-                for way in order:
-                    times[way] += [timed(lambda a=askers[way], t=tile: a(t)) for tile in some]
-                    rates[way].append(many(8, some * max(1, 24 // len(some)), ways[way]))
-            for way in ways:
-                row[way] = spread(times[way]) | {"per_s_8": round(statistics.median(rates[way]), 1)}
+            row = raced(ways, tiles[zoom], rounds) | {"layer": layer, "zoom": zoom}
             row["of_bare"] = round(row["ours"]["median_ms"] / row["bare"]["median_ms"], 2)
+            row["of_bare_8"] = round(row["ours"]["per_s_8"] / row["bare"]["per_s_8"], 2)
             if tipg is not None:
                 row["times_tipg"] = round(row["tipg"]["median_ms"] / row["ours"]["median_ms"], 2)
                 row["times_tipg_8"] = round(row["ours"]["per_s_8"] / row["tipg"]["per_s_8"], 2)
@@ -256,19 +284,40 @@ def uncached(
     return result
 
 
+def raced(
+    ways: dict[str, Callable[[int], Callable[[Tile], int]]], tiles: list[Tile], rounds: int
+) -> dict[str, Any]:
+    """The same tiles by each way in turn: one client's times, eight clients' answers a second, bytes of the first tile."""
+    askers = {way: make(0) for way, make in ways.items()}
+    row: dict[str, Any] = {"tiles": len(tiles)} | {
+        f"{way}_bytes": ask(tiles[0]) for way, ask in askers.items()
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    rates: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(rounds):
+        order = list(ways)
+        random.Random(number).shuffle(order)
+        for way in order:
+            times[way] += [timed(lambda a=askers[way], t=tile: a(t)) for tile in tiles]
+            rates[way].append(many(8, tiles * max(1, 24 // len(tiles)), ways[way]))
+    return row | {
+        way: spread(times[way]) | {"per_s_8": round(statistics.median(rates[way]), 1)} for way in ways
+    }
+
+
 def _whole(answer: tuple[int, dict[str, str], int]) -> int:
     assert answer[0] in (200, 204), answer
     return answer[2]
 
 
-def heat(
-    url: str, port: int, cookie: str, tiles: dict[int, list[Tile]], rounds: int
-) -> dict[str, Any]:
+def heat(url: str, port: int, cookie: str, tiles: dict[int, list[Tile]], rounds: int) -> dict[str, Any]:
     """Windows at random, from hours to all time, ends at any second; and how soon a new event is counted."""
     rng = random.Random(10)
     asker = Asker(port, cookie)
     with connect(url, autocommit=True) as owner:
-        row = owner.execute("SELECT min(first_seen_at) AS a, max(first_seen_at) AS b, count(*) AS n FROM watch.incident").fetchone()
+        row = owner.execute(
+            "SELECT min(first_seen_at) AS a, max(first_seen_at) AS b, count(*) AS n FROM watch.incident"
+        ).fetchone()
         assert row is not None
         first, last = row["a"], row["b"]
         found: dict[str, Any] = {"events": row["n"], "zooms": {}}
@@ -281,21 +330,34 @@ def heat(
                 if kind == "all":
                     query, window = "", (None, None)
                 else:
-                    b = {"any": b, "days": a + timedelta(days=rng.randint(1, 60)), "hours": a + timedelta(hours=rng.uniform(1, 48))}[kind]
+                    b = {
+                        "any": b,
+                        "days": a + timedelta(days=rng.randint(1, 60)),
+                        "hours": a + timedelta(hours=rng.uniform(1, 48)),
+                    }[kind]
                     window = (a.astimezone(UTC), b.astimezone(UTC))
                     query = f"?from={window[0]:%Y-%m-%dT%H:%M:%S}Z&to={window[1]:%Y-%m-%dT%H:%M:%S}Z"
                 tile = rng.choice(tiles[zoom])
                 path = f"/tiles/event_heat/{'/'.join(map(str, tile))}.mvt{query}"
                 times.append(timed(lambda p=path: _whole(asker.get(p))))
                 sql_times.append(
-                    timed(lambda t=tile, w=window: owner.execute("SELECT tiles.event_heat(%s, %s, %s, %s, %s)", (*t, *w)).fetchone())
+                    timed(
+                        lambda t=tile, w=window: owner.execute(
+                            "SELECT tiles.event_heat(%s, %s, %s, %s, %s)", (*t, *w)
+                        ).fetchone()
+                    )
                 )
             everything += times
-            found["zooms"][zoom] = spread(times) | {"sql_median_ms": spread(sql_times)["median_ms"], "worst_ms": round(max(times), 1)}
+            found["zooms"][zoom] = spread(times) | {
+                "sql_median_ms": spread(sql_times)["median_ms"],
+                "worst_ms": round(max(times), 1),
+            }
             print(f"heat z{zoom}: {found['zooms'][zoom]}", flush=True)
         found["all"] = spread(everything) | {"worst_ms": round(max(everything), 1)}
         print(f"heat, all: {found['all']}", flush=True)
-        found["inserted_ms"] = spread([_until_counted(owner, asker, tiles[14][0]) for _ in range(10 * rounds)])
+        found["inserted_ms"] = spread(
+            [_until_counted(owner, asker, tiles[14][0]) for _ in range(10 * rounds)]
+        )
         print(f"insert to tile: {found['inserted_ms']}", flush=True)
     return found
 
@@ -337,7 +399,9 @@ def cookie_of(owner: psycopg.Connection[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Starts the servers, asks, prints, writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", required=True)
     parser.add_argument("--tipg", type=Path, help="a Python that has tipg and uvicorn")
     parser.add_argument("--rounds", type=int, default=5)
@@ -353,7 +417,7 @@ def main() -> None:
         ours = running.enter_context(server([sys.executable, "-c", OURS, web_url(given.url)], "/healthz"))
         result: dict[str, Any] = {"at": f"{datetime.now(UTC):%F %T}Z", "load": os.getloadavg()[0]}
         if "etag" in parts:
-            result["etag"] = etags(ours, cookie, tiles, given.rounds)
+            result["etag"] = etags(owner, ours, cookie, tiles, given.rounds)
         if "tiles" in parts:
             tipg = None
             if given.tipg is not None:

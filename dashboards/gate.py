@@ -32,8 +32,7 @@ from geoapp.settings import settings
 from layers.honest_route import VARY
 from layers.recent_answers import knows
 from layers.tiles import REVALIDATE
-from layers.unchanged import PREFIX as TILES
-from layers.unchanged import etag_of
+from layers.unchanged import etag_for_session, held_tile
 
 Found = TypeVar("Found")
 
@@ -103,6 +102,10 @@ class Gate:
             if not self._host_is_known(asked):
                 answer = self._refuse("host", 400, asked)
             elif not _answers_strangers(asked):
+                answer = await self._not_modified(asked)
+                if answer is not None:
+                    await answer(scope, receive, send)
+                    return
                 caller = await self._caller(asked)
                 body = b""
                 # A stranger's body is read on the sign-in's paths only, and there at most 8 KB.
@@ -110,8 +113,6 @@ class Gate:
                     receive, body = await whole_body(asked, receive, _longest_body(asked, caller))
                 if asked.path not in SIGN_IN_PATHS:
                     answer = await self._refusal(asked, caller, body)
-                if answer is None and caller is not None and _may_know(asked):
-                    answer = await self._not_modified(asked, caller)
         except TooLarge:
             answer = self._refuse("too_large", 413, asked)
         except TimeoutError:
@@ -251,15 +252,26 @@ class Gate:
         slides = not asked.by_itself and asked.path != SOCKET_PATH
         return await self._ask(lambda c: caller_of_session(c, session, datetime.now(UTC), slides=slides))
 
-    async def _not_modified(self, asked: Asked, caller: Caller) -> Response | None:
-        """304 where the browser's copy of a tile is what the caller would get now; None where the route must answer."""
+    async def _not_modified(self, asked: Asked) -> Response | None:
+        """304 where a browser asks whether its copy of a tile is still good and it is: most of what an open map asks.
+
+        None wherever anything else is to be said: then the usual way says it.
+        """
+        session = asked.session
+        if session is None or asked.method != "GET" or "if-none-match" not in asked.headers:
+            return None
+        if "authorization" in asked.headers or (held := held_tile(asked.path, asked.query)) is None:
+            return None
+        at, slides = datetime.now(UTC), not asked.by_itself
         try:
-            etag = await self._ask(lambda c: etag_of(c, asked.path, asked.query, caller))
+            found = await self._ask(lambda c: etag_for_session(c, held, session, at, slides=slides))
         except psycopg.ProgrammingError:
             return None  # another schema: the route says so
-        if etag is None or not knows(asked.headers, etag):
+        if found is None or (found[0].is_demo and not settings().demo) or not knows(asked.headers, found[1]):
             return None
-        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": REVALIDATE, "Vary": VARY})
+        return Response(
+            status_code=304, headers={"ETag": found[1], "Cache-Control": REVALIDATE, "Vary": VARY}
+        )
 
     async def _any_account(self) -> bool:
         # Accounts are disabled, never deleted: once there is one, there always is.
@@ -286,11 +298,6 @@ class Gate:
         if self._limiter is None:
             self._limiter = CapacityLimiter(self.pool.max_size)
         return self._limiter
-
-
-def _may_know(asked: Asked) -> bool:
-    """Whether the browser asks if its copy of a tile is still good: most of what an open map asks."""
-    return asked.method == "GET" and asked.path.startswith(TILES) and "if-none-match" in asked.headers
 
 
 def _answers_strangers(asked: Asked) -> bool:

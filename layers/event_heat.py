@@ -22,9 +22,10 @@ MAX_ZOOM = 14
 CLASSES = ("fire", "smoke", "welding_arc", "sparks")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 NAME = "event_heat"
+VERSIONS = ("event_bin",)
 
 
-class BadWindow(ValueError):
+class WindowError(ValueError):
     """A window or class that cannot be asked for; the text says why, in Chinese and English."""
 
 
@@ -43,17 +44,19 @@ class Window:
 
 
 def window_of(since: str, until: str, only_class: str, now: datetime) -> Window:
-    """The window that three texts of an address name ("" = not given); raises BadWindow.
+    """The window that three texts of an address name ("" = not given); raises WindowError.
 
     Times are ISO 8601 with a zone: a window that means another hour to each reader is refused.
     """
     start, end = _time("from", since), _time("to", until)
     if only_class and only_class not in CLASSES:
-        raise BadWindow(f"没有类别 {only_class[:40]} / no class {only_class[:40]!r}: {', '.join(CLASSES)}.")
+        raise WindowError(f"没有类别 {only_class[:40]} / no class {only_class[:40]!r}: {', '.join(CLASSES)}.")
     if start is not None and start > now:
-        raise BadWindow("from 在未来，那里还没有事件 / from lies in the future: nothing has happened there yet.")
+        raise WindowError(
+            "from 在未来，那里还没有事件 / from lies in the future: nothing has happened there yet."
+        )
     if start is not None and end is not None and start >= end:
-        raise BadWindow("from 必须早于 to / from must be earlier than to.")
+        raise WindowError("from 必须早于 to / from must be earlier than to.")
     return Window(start, end, only_class or None)
 
 
@@ -64,9 +67,9 @@ def _time(name: str, text: str) -> datetime | None:
         # A plus that nobody encoded arrives as a space.
         found = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
-        raise BadWindow(f"{name} 不是时间 / {name} is no time: 2026-11-22T00:00:00+08:00.") from None
+        raise WindowError(f"{name} 不是时间 / {name} is no time: 2026-11-22T00:00:00+08:00.") from None
     if found.tzinfo is None:
-        raise BadWindow(
+        raise WindowError(
             f"{name} 缺少时区 / {name} has no time zone: 2026-11-22T00:00:00+08:00, or Z at the end for UTC."
         )
     try:
@@ -74,14 +77,18 @@ def _time(name: str, text: str) -> datetime | None:
             return found.astimezone(UTC)
     except OverflowError:
         pass
-    raise BadWindow(f"{name} 超出 1970 至 2100 年 / {name} is outside 1970 to 2100.")
+    raise WindowError(f"{name} 超出 1970 至 2100 年 / {name} is outside 1970 to 2100.")
 
 
 def heat_version(connection: Connection, window: Window, caller: Caller) -> str:
     """Changes whenever tiles of the window may differ for the caller; of two scopes it is never the same."""
     areas = AREA_LAYERS if caller.scope != "district" else ()
-    held = (caller.scope_key, window, versions_of(connection, ["event_bin", *areas]))
-    return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
+    return version_text(window, caller, versions_of(connection, [*VERSIONS, *areas]))
+
+
+def version_text(window: Window, caller: Caller, versions: str) -> str:
+    """The version of a window for a caller, from territory.versions_of."""
+    return hashlib.sha256(repr((caller.scope_key, window, versions)).encode()).hexdigest()[:16]
 
 
 def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
@@ -103,7 +110,7 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
             )
         try:
             window = window_of(since, until, only, datetime.now(UTC))
-        except BadWindow as fault:
+        except WindowError as fault:
             return message(422, str(fault))
         with as_web(pool) as connection:
             version = heat_version(connection, window, caller)
@@ -135,7 +142,7 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         """TileJSON 3.0.0 of the window, with the scale at a zoom: from how many events of a bin on each colour is used."""
         try:
             window = window_of(since, until, only, datetime.now(UTC))
-        except BadWindow as fault:
+        except WindowError as fault:
             return message(422, str(fault))
         with acting(pool) as connection:
             bounds = answers.extent(connection)
@@ -151,6 +158,8 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
             "minzoom": 0,
             "maxzoom": MAX_ZOOM,
             "bounds": bounds or [-180.0, -85.05, 180.0, 85.05],
-            "vector_layers": [{"id": NAME, "fields": {"n": "事件数 / number of events"}, "minzoom": 0, "maxzoom": MAX_ZOOM}],
+            "vector_layers": [
+                {"id": NAME, "fields": {"n": "事件数 / number of events"}, "minzoom": 0, "maxzoom": MAX_ZOOM}
+            ],
             "scale": {"zoom": zoom, "bins": 64, "from_n": [row["from_n"] for row in steps]},
         }

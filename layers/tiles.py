@@ -60,8 +60,12 @@ def layer_version(
         names.update(AREA_LAYERS)
     row = connection.execute(_VERSION, {"layers": sorted(names), "clock_s": layer.clock_s}).fetchone()
     assert row is not None
-    held = (scope_of(layer, caller), span.key, sorted(row.items()))
-    return hashlib.sha256(repr(held).encode()).hexdigest()[:16]
+    return version_text(layer, caller, row["versions"], row["clock"], span)
+
+
+def version_text(layer: Layer, caller: Caller, versions: str, clock: int, span: Span = NOW) -> str:
+    """The version of a layer for a caller: from territory.versions_of and, where it depends on the time, the clock's step."""
+    return hashlib.sha256(repr((scope_of(layer, caller), span.key, versions, clock)).encode()).hexdigest()[:16]
 
 
 def versions_of(connection: psycopg.Connection[dict[str, Any]], layers: list[str]) -> str:

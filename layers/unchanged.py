@@ -1,22 +1,32 @@
 """Whether a browser's copy of a tile is still good: one question to the database, before anything else is done for it."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qs
 
 from geoapp.access.caller import Caller, Connection
+from geoapp.access.sessions import TOKEN_LENGTH, kept_open, token_hash
+from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 from layers import event_heat
-from layers.registry import layer
-from layers.tiles import layer_version, tile_address
+from layers.registry import LAYERS, layer
+from layers.tiles import AREA_LAYERS, tile_address, version_text
 
 PREFIX = "/tiles/"
 
 
-def etag_of(connection: Connection, path: str, query: str, caller: Caller) -> str | None:
-    """The ETag that the tile of an address has now for the caller; None where the route must answer: no tile, not theirs.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The tile that a browser says it holds: layer id, zoom, the address's query."""
 
-    `connection` is the web process's own: versions are nobody's rows. What may not be seen has no ETag here.
-    """
+    name: str
+    zoom: int
+    query: str
+
+
+def held_tile(path: str, query: str) -> Held | None:
+    """The tile of an address, None where it is none or where the route must read more of the query."""
     parts = path.removeprefix(PREFIX).removesuffix(".mvt").split("/")
     if not path.startswith(PREFIX) or not path.endswith(".mvt") or len(parts) != 4:
         return None
@@ -25,25 +35,55 @@ def etag_of(connection: Connection, path: str, query: str, caller: Caller) -> st
     if address is None:
         return None
     if name == event_heat.NAME:
-        return _heat_etag(connection, address[0], query, caller)
-    if query:
-        return None  # a moment or a window, which the route reads
-    try:
-        declared = layer(name, caller.roles)
-    except Refused:
+        return Held(name, address[0], query) if address[0] <= event_heat.MAX_ZOOM else None
+    # A query names a moment or a window, and some layers have one without being asked.
+    declared = LAYERS.get(name)
+    if query or declared is None or declared.kind != "tiles" or declared.since_field:
         return None
-    if declared.kind != "tiles" or declared.since_field:
-        return None
-    return f'W/"{layer_version(connection, declared, caller)}"'
+    return Held(name, address[0], "")
 
 
-def _heat_etag(connection: Connection, zoom: int, query: str, caller: Caller) -> str | None:
-    if zoom > event_heat.MAX_ZOOM:
+def etag_for_session(
+    connection: Connection, held: Held, token: str, at: datetime, *, slides: bool
+) -> tuple[Caller, str] | None:
+    """Whose session a cookie is and the ETag that the tile has for them at `at`; None where the usual way must answer.
+
+    `connection` is the web process's own, outside of transactions. The session is looked up each time: one that has ended,
+    or whose account may see another area by now, is told nothing. slides: as geoapp.access.sessions.caller_of_session.
+    """
+    if len(token) != TOKEN_LENGTH or not token.isascii():
         return None
+    declared = LAYERS.get(held.name)
+    row = connection.execute(
+        read_sql("access/session_tile").encode(),
+        {
+            "token_hash": token_hash(token),
+            "at": at,
+            "layers": sorted(declared.versions if declared is not None else event_heat.VERSIONS),
+            "area_layers": list(AREA_LAYERS),
+            "scoped": declared is None or declared.scoped,
+            "clock_s": declared.clock_s if declared is not None else 0,
+        },
+    ).fetchone()
+    if row is None:
+        return None
+    if slides:
+        kept_open(connection, row, at)
+    caller = Caller.from_row(row)
+    version = _version(held, caller, row, at)
+    return None if version is None else (caller, f'W/"{version}"')
+
+
+def _version(held: Held, caller: Caller, row: dict[str, Any], at: datetime) -> str | None:
+    if held.name != event_heat.NAME:
+        try:
+            return version_text(layer(held.name, caller.roles), caller, row["versions"], row["clock"])
+        except Refused:
+            return None
     try:
-        asked = parse_qs(query, keep_blank_values=True, max_num_fields=10)
-        texts = (asked.get(name, [""])[-1] for name in ("from", "to", "class"))
-        window = event_heat.window_of(*texts, now=datetime.now(UTC))
+        asked = parse_qs(held.query, keep_blank_values=True, max_num_fields=10)
+        since, until, only = (asked.get(name, [""])[-1] for name in ("from", "to", "class"))
+        window = event_heat.window_of(since, until, only, at)
     except ValueError:
         return None
-    return f'W/"{event_heat.heat_version(connection, window, caller)}"'
+    return event_heat.version_text(window, caller, row["versions"])

@@ -81,8 +81,10 @@ def seed(
 def recent_callers(pool: Pool) -> list[Caller]:
     """One caller of each scope in use, the latest first, SCOPES at most."""
     with pool.connection() as connection:
-        rows = connection.execute(read_sql("layers/recent_callers").encode(), {"limit": 10 * SCOPES}).fetchall()
-    callers = {}
+        rows = connection.execute(
+            read_sql("layers/recent_callers").encode(), {"limit": 10 * SCOPES}
+        ).fetchall()
+    callers: dict[str, Caller] = {}
     for row in rows:
         one = Caller.from_row(row)
         callers.setdefault(one.scope_key, one)

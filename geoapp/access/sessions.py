@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from geoapp.access.caller import Caller, Connection
 from geoapp.access.throttle import plain_ip
@@ -85,12 +86,18 @@ def caller_of_session(
     ).fetchone()
     if row is None:
         return None
-    if slides and at - row["last_used_at"] > SLIDE_EVERY:
+    if slides:
+        kept_open(connection, row, at)
+    return Caller.from_row(row)
+
+
+def kept_open(connection: Connection, row: dict[str, Any], at: datetime) -> None:
+    """Puts the idle end of a session off, where that was not done just now; row: session_id and last_used_at."""
+    if at - row["last_used_at"] > SLIDE_EVERY:
         connection.execute(
             "UPDATE access.session SET last_used_at = %(at)s, idle_until = %(until)s WHERE id = %(id)s",
             {"at": at, "until": at + idle(), "id": row["session_id"]},
         )
-    return Caller.from_row(row)
 
 
 def end_session(connection: Connection, session_id: str, why: str, at: datetime) -> None:

@@ -545,18 +545,22 @@ COMMENT ON FUNCTION registry.rebuild_site_bin IS 'Counts the sites of registry.s
 -- What a tile's content follows from, in one text: versions of layers, the views' definitions, the city; of counted events the
 -- fold and what waits for the next. It holds no row of anybody's area: the web process asks it before it takes a role.
 CREATE FUNCTION territory.versions_of(layers text[]) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT
-        coalesce((
+-- Not in SQL: planned once a connection, not at each call.
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_events text := '';
+BEGIN
+    IF 'event_bin' = ANY (layers) THEN
+        of_events := ',event_bin=' || (SELECT f.folded FROM watch.event_fold AS f) || '+' || (SELECT count(*) FROM watch.event_change);
+    END IF;
+    RETURN coalesce((
             SELECT string_agg(v.layer || '=' || v.version, ',' ORDER BY v.layer)
             FROM territory.layer_version AS v WHERE v.layer = ANY (layers)
         ), '')
-        || CASE WHEN 'event_bin' = ANY (layers)
-            THEN ',event_bin=' || (SELECT f.folded FROM watch.event_fold AS f) || '+' || (SELECT count(*) FROM watch.event_change)
-            ELSE '' END
+        || of_events
         || '|' || coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '')
-        || '|' || current_database() || coalesce((SELECT c.code || c.loaded_at FROM territory.city AS c), '')
-$$;
+        || '|' || current_database() || coalesce((SELECT c.code || c.loaded_at FROM territory.city AS c), '');
+END $$;
 COMMENT ON FUNCTION territory.versions_of IS '图层版本; what tiles of these layers follow from, as a text that changes with it.';
 
 SELECT watch.rebuild_events();

@@ -107,7 +107,11 @@ def test_a_session_that_was_ended_cannot_be_replayed(site: Site) -> None:
 def test_a_known_tile_is_answered_at_the_gate_and_only_to_who_may_have_it(site: Site) -> None:
     """304 comes before the route; it must not come for a session that has ended, nor for an area that has changed."""
     path = "/tiles/{}/0/0/0.mvt"
-    client, stranger, reader = site.client("duty_officer"), site.client(None), token(site, "duty_officer", ["metrics"])
+    client, stranger, reader = (
+        site.client("duty_officer"),
+        site.client(None),
+        token(site, "duty_officer", ["metrics"]),
+    )
     for name in ("base", "cell", "site", "event_heat"):
         first = client.get(path.format(name))
         assert first.status_code in (200, 204)
@@ -117,10 +121,17 @@ def test_a_known_tile_is_answered_at_the_gate_and_only_to_who_may_have_it(site: 
         for header in ("etag", "cache-control", "vary", "content-security-policy"):
             assert again.headers[header] == first.headers[header]
         assert stranger.get(path.format(name), headers=known).status_code == 401
-        refused = httpx.get(site.base + path.format(name), headers=known | {"Authorization": f"Bearer {reader}"})
+        refused = httpx.get(
+            site.base + path.format(name), headers=known | {"Authorization": f"Bearer {reader}"}
+        )
         assert refused.status_code == 403
     # What is no tile is the route's to refuse, whatever the browser says that it holds.
-    for wrong in ("/tiles/nope/0/0/0.mvt", "/tiles/cell/0/1/0.mvt", "/tiles/event_heat/15/0/0.mvt", "/tiles/incident/0/0/0.mvt"):
+    for wrong in (
+        "/tiles/nope/0/0/0.mvt",
+        "/tiles/cell/0/1/0.mvt",
+        "/tiles/event_heat/15/0/0.mvt",
+        "/tiles/incident/0/0/0.mvt",
+    ):
         assert client.get(wrong, headers={"If-None-Match": "*"}).status_code == 404
     assert client.get("/tiles/event_heat/0/0/0.mvt?from=x", headers={"If-None-Match": "*"}).status_code == 422
     with site.connect() as owner:
@@ -129,7 +140,8 @@ def test_a_known_tile_is_answered_at_the_gate_and_only_to_who_may_have_it(site: 
         assert client.get(path.format("cell"), headers=known).status_code in (200, 204)
         known = {"If-None-Match": client.get(path.format("cell")).headers["etag"]}
         area = owner.execute(
-            "DELETE FROM access.account_area WHERE account_id = %s RETURNING area_code", (site.people.ids["duty_officer"],)
+            "DELETE FROM access.account_area WHERE account_id = %s RETURNING area_code",
+            (site.people.ids["duty_officer"],),
         ).fetchone()
         assert area is not None
         other = owner.execute(
@@ -139,7 +151,10 @@ def test_a_known_tile_is_answered_at_the_gate_and_only_to_who_may_have_it(site: 
         ).fetchone()
         assert other is not None
         assert client.get(path.format("cell"), headers=known).status_code in (200, 204)
-        owner.execute("UPDATE access.account_area SET area_code = %s WHERE account_id = %s", (area["area_code"], site.people.ids["duty_officer"]))
+        owner.execute(
+            "UPDATE access.account_area SET area_code = %s WHERE account_id = %s",
+            (area["area_code"], site.people.ids["duty_officer"]),
+        )
         known = {"If-None-Match": client.get(path.format("cell")).headers["etag"]}
         owner.execute(
             "UPDATE access.session SET ended_at = now(), ended_why = 'by_admin' WHERE account_id = %s",

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from access.signed_in import caller
 from clones import AS_OF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from access.signed_in import caller
 from small_town import COMMUNITY_A, TOWN_A, TOWN_B, add_camera, add_incident, add_site, small_town
 
 from geoapp.access.caller import Caller
@@ -40,7 +40,9 @@ def city(cluster: PrivateCluster) -> Iterator[Connection]:
         for number in range(240):
             at = FIRST + (LAST - FIRST) * rng.random()
             if number % 4 == 0:  # at midnight in the city, a second before, a second after
-                at = at.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=rng.choice((-1, 0, 1)))
+                at = at.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(
+                    seconds=rng.choice((-1, 0, 1))
+                )
             # Of every tenth the site stands in the other town.
             x = rng.choice((100.0, 600.0, 1990.0, 2010.0, 2600.0)) + rng.random() * 5
             site = (site_b if x < 2000 else site_a) if number % 10 == 0 else None
@@ -92,11 +94,17 @@ def incidents(connection: Connection) -> list[dict[str, Any]]:
     ).fetchall()
 
 
-def truth(rows: list[dict[str, Any]], zoom: int, tile: tuple[int, int], window: Window) -> dict[tuple[int, int], int]:
+def truth(
+    rows: list[dict[str, Any]], zoom: int, tile: tuple[int, int], window: Window
+) -> dict[tuple[int, int], int]:
     since, until, only = window
     counted: Counter[tuple[int, int]] = Counter()
     for row in rows:
-        if (since and row["first_seen_at"] < since) or (until and row["first_seen_at"] >= until) or (only and row["class"] != only):
+        if (
+            (since and row["first_seen_at"] < since)
+            or (until and row["first_seen_at"] >= until)
+            or (only and row["class"] != only)
+        ):
             continue
         if tile_of(row["x"], row["y"], zoom) == tile:
             column, line = tile_of(row["x"], row["y"], zoom + 6)
@@ -104,7 +112,9 @@ def truth(rows: list[dict[str, Any]], zoom: int, tile: tuple[int, int], window: 
     return dict(counted)
 
 
-def bins(connection: Connection, zoom: int, tile: tuple[int, int], window: Window) -> dict[tuple[int, int], int]:
+def bins(
+    connection: Connection, zoom: int, tile: tuple[int, int], window: Window
+) -> dict[tuple[int, int], int]:
     rows = connection.execute(
         "SELECT bin_x, bin_y, n FROM analysis.event_bins(%s, %s, %s, %s, %s, %s)", (zoom, *tile, *window)
     ).fetchall()
@@ -115,11 +125,19 @@ def bins(connection: Connection, zoom: int, tile: tuple[int, int], window: Windo
 MOMENTS = st.one_of(
     st.none(),
     st.datetimes(FIRST.replace(tzinfo=None), LAST.replace(tzinfo=None), timezones=st.just(UTC)),
-    st.dates(date(2025, 11, 1), date(2027, 2, 10)).map(lambda d: datetime(d.year, d.month, d.day, tzinfo=ZONE)),
+    st.dates(date(2025, 11, 1), date(2027, 2, 10)).map(
+        lambda d: datetime(d.year, d.month, d.day, tzinfo=ZONE)
+    ),
 )
 
 
-@given(a=MOMENTS, b=MOMENTS, only=st.one_of(st.none(), st.sampled_from(CLASSES)), zoom=st.integers(0, 14), which=st.integers(0, 20))
+@given(
+    a=MOMENTS,
+    b=MOMENTS,
+    only=st.one_of(st.none(), st.sampled_from(CLASSES)),
+    zoom=st.integers(0, 14),
+    which=st.integers(0, 20),
+)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_window_is_exact(
     city: Connection, a: datetime | None, b: datetime | None, only: str | None, zoom: int, which: int
@@ -186,7 +204,10 @@ def test_each_reader_counts_what_the_reader_sees(town: Connection) -> None:
     }
     everything = incidents(town)
     tiles = {(zoom, tile_of(r["x"], r["y"], zoom)) for zoom in (7, 10, 13, 14) for r in everything}
-    windows: list[Window] = [(None, None, None), (datetime(2026, 1, 17, 3, tzinfo=UTC), datetime(2026, 9, 3, 5, tzinfo=UTC), "fire")]
+    windows: list[Window] = [
+        (None, None, None),
+        (datetime(2026, 1, 17, 3, tzinfo=UTC), datetime(2026, 9, 3, 5, tzinfo=UTC), "fire"),
+    ]
     totals = {}
     for _ in range(2):  # some of it waiting, then all of it folded
         for name, who in readers.items():
@@ -236,7 +257,9 @@ def test_versions_follow_changes_and_folds(town: Connection) -> None:
 
 def test_days_and_cells_add_up_and_a_part_is_left_out(town: Connection) -> None:
     rows = incidents(town)
-    days: Counter[tuple[date, str]] = Counter((r["first_seen_at"].astimezone(ZONE).date(), r["class"]) for r in rows)
+    days: Counter[tuple[date, str]] = Counter(
+        (r["first_seen_at"].astimezone(ZONE).date(), r["class"]) for r in rows
+    )
     found = town.execute("SELECT day, class, sum(n) AS n FROM analysis.event_day GROUP BY 1, 2").fetchall()
     assert {(r["day"], r["class"]): r["n"] for r in found} == days
     cells: Counter[str] = Counter(r["cell_code"] or "" for r in rows)
@@ -249,7 +272,9 @@ def test_days_and_cells_add_up_and_a_part_is_left_out(town: Connection) -> None:
 
 def test_days_are_the_citys(town: Connection) -> None:
     town.execute("UPDATE territory.city SET timezone = 'America/New_York'")
-    days = Counter(r["first_seen_at"].astimezone(ZoneInfo("America/New_York")).date() for r in incidents(town))
+    days = Counter(
+        r["first_seen_at"].astimezone(ZoneInfo("America/New_York")).date() for r in incidents(town)
+    )
     found = town.execute("SELECT day, sum(n) AS n FROM analysis.event_day GROUP BY 1").fetchall()
     assert {r["day"]: r["n"] for r in found} == days
     # Clocks go back on 1 November 2026: that day has 25 hours.
@@ -266,7 +291,9 @@ def test_no_bin_beyond_what_places_can_tell(town: Connection) -> None:
 @given(a=st.dates(date(1970, 1, 1), date(2100, 1, 1)), days=st.integers(-3, 2500))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_periods_cover_each_day_once(city: Connection, a: date, days: int) -> None:
-    rows = city.execute("SELECT * FROM analysis.event_periods(%s, %s)", (a, a + timedelta(days=days))).fetchall()
+    rows = city.execute(
+        "SELECT * FROM analysis.event_periods(%s, %s)", (a, a + timedelta(days=days))
+    ).fetchall()
     assert sum(r["period"] == "day" for r in rows) <= 31
     assert sum(r["period"] == "month" for r in rows) <= 12
     covered: Counter[int] = Counter()
@@ -279,4 +306,6 @@ def test_periods_cover_each_day_once(city: Connection, a: date, days: int) -> No
         }[row["period"]]
         for day in range(start.toordinal(), end.toordinal()):
             covered[day] += row["sign"]
-    assert {d: n for d, n in covered.items() if n} == dict.fromkeys(range(a.toordinal(), a.toordinal() + max(days, 0)), 1)
+    assert {d: n for d, n in covered.items() if n} == dict.fromkeys(
+        range(a.toordinal(), a.toordinal() + max(days, 0)), 1
+    )

@@ -18,7 +18,7 @@ from vector_tile import read_tile
 
 from geoapp.database.cluster import PrivateCluster
 from layers import http
-from layers.event_heat import BadWindow, Window, window_of
+from layers.event_heat import Window, WindowError, window_of
 
 Connection = psycopg.Connection[dict[str, Any]]
 NOW = datetime.now(UTC)
@@ -31,7 +31,9 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
         camera = add_camera(connection, 600, 100, None)
         for day in range(30):
             at = NOW - timedelta(days=day, minutes=1)
-            add_incident(connection, camera, None, at, class_="fire" if day % 10 == 0 else "smoke", x=600, y=100)
+            add_incident(
+                connection, camera, None, at, class_="fire" if day % 10 == 0 else "smoke", x=600, y=100
+            )
         add_incident(connection, camera, None, NOW, class_="smoke", x=2600, y=100)
         yield connection
 
@@ -67,16 +69,25 @@ def test_counts_of_a_window_and_class(client: TestClient, town: Connection) -> N
     assert counts(client.get(address(town), params={"to": week, "class": "smoke"})) == [21]
     nothing = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
     assert client.get(address(town), params=nothing).status_code == 204
-    [(x, y)] = [f.parts[0][0] for f in read_tile(client.get(address(town), params={"class": "fire"}).content)["event_heat"].features]
+    [(x, y)] = [
+        f.parts[0][0]
+        for f in read_tile(client.get(address(town), params={"class": "fire"}).content)["event_heat"].features
+    ]
     assert (x % 64, y % 64) == (32, 32)
 
 
 def test_each_town_its_own_events_and_its_own_etag(client: TestClient, town: Connection) -> None:
-    said = {who: client.get(address(town), headers={"x-test-caller": who}) for who in ("heat.all", "heat.a", "heat.b")}
+    said = {
+        who: client.get(address(town), headers={"x-test-caller": who})
+        for who in ("heat.all", "heat.a", "heat.b")
+    }
     assert [counts(one) for one in said.values()] == [[1, 30], [30], [1]]
     assert len({one.headers["etag"] for one in said.values()}) == 3
     theirs = said["heat.a"].headers["etag"]
-    assert client.get(address(town), headers={"x-test-caller": "heat.b", "If-None-Match": theirs}).status_code == 200
+    assert (
+        client.get(address(town), headers={"x-test-caller": "heat.b", "If-None-Match": theirs}).status_code
+        == 200
+    )
 
 
 def test_304_until_an_event_comes(client: TestClient, town: Connection) -> None:
@@ -84,7 +95,9 @@ def test_304_until_an_event_comes(client: TestClient, town: Connection) -> None:
     assert first.status_code == 204
     again = {"headers": {"If-None-Match": first.headers["etag"]}, "params": {"class": "sparks"}}
     assert client.get(address(town), **again).status_code == 304
-    assert client.get(address(town), headers=again["headers"]).status_code == 200  # another window is another answer
+    assert (
+        client.get(address(town), headers=again["headers"]).status_code == 200
+    )  # another window is another answer
     camera = town.execute("SELECT id FROM registry.camera").fetchone()
     assert camera is not None
     made = add_incident(town, camera["id"], None, NOW, class_="sparks", x=600, y=100)
@@ -109,7 +122,9 @@ def test_304_until_an_event_comes(client: TestClient, town: Connection) -> None:
         {"class": "fire'; --"},
     ],
 )
-def test_a_window_that_means_nothing_is_refused(client: TestClient, town: Connection, query: dict[str, str]) -> None:
+def test_a_window_that_means_nothing_is_refused(
+    client: TestClient, town: Connection, query: dict[str, str]
+) -> None:
     for path in (address(town), "/tiles/event_heat.json"):
         said = client.get(path, params=query)
         assert said.status_code == 422, said.text
@@ -117,14 +132,18 @@ def test_a_window_that_means_nothing_is_refused(client: TestClient, town: Connec
 
 
 def test_no_finer_than_places_are_known(client: TestClient) -> None:
-    for path in ("/tiles/event_heat/15/0/0.mvt", "/tiles/event_heat/3/8/0.mvt", "/tiles/event_heat/3/a/0.mvt"):
+    for path in (
+        "/tiles/event_heat/15/0/0.mvt",
+        "/tiles/event_heat/3/8/0.mvt",
+        "/tiles/event_heat/3/a/0.mvt",
+    ):
         assert client.get(path).status_code == 404
 
 
 def test_a_plus_that_nobody_encoded_is_understood() -> None:
     found = window_of("2026-01-01T00:00:00 08:00", "", "", NOW)
     assert found == Window(datetime(2025, 12, 31, 16, tzinfo=UTC))
-    with pytest.raises(BadWindow, match="time zone"):
+    with pytest.raises(WindowError, match="time zone"):
         window_of("2026-01-01T00:00", "", "", NOW)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from access.signed_in import caller
 from clones import AS_OF
 from psycopg import sql
-from access.signed_in import caller
 from small_town import COMMUNITY_A, TOWN_A, TOWN_B, add_site, small_town
 from test_event_bins import reading_as, tile_of
 from vector_tile import read_tile
@@ -31,7 +31,12 @@ def town(_city: Connection) -> Iterator[Connection]:
     """Eighty sites that were moved, graded anew, opened, closed and deleted in many ways."""
     rng = random.Random(7)
     with _city.transaction(force_rollback=True):
-        made = [add_site(_city, 3000 * rng.random(), 1000 * rng.random(), hazard=rng.choice(("red", "blue", None))) for _ in range(80)]
+        made = [
+            add_site(
+                _city, 3000 * rng.random(), 1000 * rng.random(), hazard=rng.choice(("red", "blue", None))
+            )
+            for _ in range(80)
+        ]
         for what, some in (
             ("geom = ST_Translate(geom, 700, 0)", made[:10]), ("hazard_level = 'orange'", made[5:20]), ("hazard_level = NULL", made[18:24]),
             ("active_to = current_date - 1", made[20:30]), ("active_to = current_date + 9", made[30:40]),
@@ -54,7 +59,9 @@ def drawn(connection: Connection, zoom: int) -> Counter[tuple[Any, ...]]:
             for feature in layer.features:
                 n = feature.properties["n"]
                 at = tuple(round(value / 41) for value in feature.parts[0][0])
-                found[x, y, n, feature.properties.get("hazard_level"), feature.id if n == 1 else None, at] += 1
+                found[
+                    x, y, n, feature.properties.get("hazard_level"), feature.id if n == 1 else None, at
+                ] += 1
     return found
 
 
@@ -69,7 +76,11 @@ def corners(_city: Connection) -> None:
         " FROM (SELECT ST_Extent(geom_3857) AS b FROM territory.unit) AS u"
     ).fetchone()
     assert row is not None
-    CORNERS[:] = [(row["w"] + (row["e"] - row["w"]) * i / 8, row["s"] + (row["n"] - row["s"]) * j / 4) for i in range(10) for j in range(6)]
+    CORNERS[:] = [
+        (row["w"] + (row["e"] - row["w"]) * i / 8, row["s"] + (row["n"] - row["s"]) * j / 4)
+        for i in range(10)
+        for j in range(6)
+    ]
 
 
 def drawn_live(connection: Connection, zoom: int) -> Counter[tuple[Any, ...]]:
@@ -89,7 +100,12 @@ def test_a_tile_from_counts_is_the_tile_from_the_sites(town: Connection) -> None
         caller(town, "sites.a", "duty_officer", areas=[TOWN_A]),
         caller(town, "sites.b", "duty_officer", areas=[TOWN_B]),
         caller(town, "sites.c", "inspector", areas=[COMMUNITY_A]),
-        caller(town, "sites.f", "enterprise", sites=[r["id"] for r in town.execute("SELECT id FROM registry.site ORDER BY id LIMIT 3")]),
+        caller(
+            town,
+            "sites.f",
+            "enterprise",
+            sites=[r["id"] for r in town.execute("SELECT id FROM registry.site ORDER BY id LIMIT 3")],
+        ),
     ]
     sizes = []
     for who in readers:
@@ -99,7 +115,10 @@ def test_a_tile_from_counts_is_the_tile_from_the_sites(town: Connection) -> None
                 live = drawn_live(town, zoom)
             assert sum(k[2] * n for k, n in kept.items()) == sum(k[2] * n for k, n in live.items())
             # Two ways to round a mean: a point on a line may fall on either side.
-            assert Counter(k[:5] for k in kept.elements()) == Counter(k[:5] for k in live.elements()), (who, zoom)
+            assert Counter(k[:5] for k in kept.elements()) == Counter(k[:5] for k in live.elements()), (
+                who,
+                zoom,
+            )
             assert sum((kept - live).values()) <= 2
         sizes.append(sum(k[2] * n for k, n in kept.items()))
     assert sizes[0] == sizes[1] > max(sizes[2:4]) > sizes[4] > sizes[5] == 3
@@ -124,7 +143,9 @@ def test_a_site_counts_from_its_first_day_to_its_last(town: Connection) -> None:
     town.execute("UPDATE registry.site SET active_from = %s WHERE id = %s", (today + timedelta(days=1), site))
     without = drawn(town, 11)
     # A day passes.
-    town.execute("UPDATE registry.site_bin SET since = %s WHERE since = %s", (today, today + timedelta(days=1)))
+    town.execute(
+        "UPDATE registry.site_bin SET since = %s WHERE since = %s", (today, today + timedelta(days=1))
+    )
     assert sum(drawn(town, 11).values()) >= sum(without.values())
     town.execute("SET LOCAL session_replication_role = replica")
     town.execute("UPDATE registry.site SET active_from = %s WHERE id = %s", (today, site))
@@ -147,7 +168,9 @@ def test_a_large_change_waits_for_a_rebuild(town: Connection) -> None:
     assert (town.execute("SELECT registry.rebuild_site_bin() AS did").fetchone() or {})["did"] is True
     assert town.execute(state).fetchone() == {"is_whole": True}
     for zoom, before in live.items():
-        assert Counter(k[:4] for k in drawn(town, zoom).elements()) == Counter(k[:4] for k in before.elements())
+        assert Counter(k[:4] for k in drawn(town, zoom).elements()) == Counter(
+            k[:4] for k in before.elements()
+        )
     # A crowded tile is counted up to zoom 13, and shows each site from there.
     crowded = {zoom: drawn(town, zoom) for zoom in (12, 13, 14)}
     assert max(k[2] for k in crowded[12]) > 100
