@@ -89,9 +89,13 @@ def build(cluster: PrivateCluster, size: Size) -> None:
             connection.execute(index.encode())
         print(f"indexes {time.perf_counter() - start:.0f} s", flush=True)
         # What triggers would have kept.
-        for made_by in ('registry.rebuild_sights()', 'watch.rebuild_events()', 'registry.rebuild_site_bin(true)'):
-            connection.execute(f'SELECT {made_by}'.encode())
-            print(f'{made_by} {time.perf_counter() - start:.0f} s', flush=True)
+        for made_by in (
+            "registry.rebuild_sights()",
+            "watch.rebuild_events()",
+            "registry.rebuild_site_bin(true)",
+        ):
+            connection.execute(f"SELECT {made_by}".encode())
+            print(f"{made_by} {time.perf_counter() - start:.0f} s", flush=True)
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")

@@ -65,7 +65,9 @@ def layer_version(
 
 def version_text(layer: Layer, caller: Caller, versions: str, clock: int, span: Span = NOW) -> str:
     """The version of a layer for a caller: from territory.versions_of and, where it depends on the time, the clock's step."""
-    return hashlib.sha256(repr((scope_of(layer, caller), span.key, versions, clock)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((scope_of(layer, caller), span.key, versions, clock)).encode()).hexdigest()[
+        :16
+    ]
 
 
 def versions_of(connection: psycopg.Connection[dict[str, Any]], layers: list[str]) -> str:

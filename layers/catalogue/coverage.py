@@ -47,7 +47,10 @@ SEEN = (
     LegendClass("seen", "#0B7F6B", "可见 60 % 以上", "60 % or more seen"),
 )
 
-_SEEN = ("seen", "CASE WHEN s.seen_fraction >= analysis.parameter_value('seen_fraction_min') THEN 'seen' ELSE 'under' END")
+_SEEN = (
+    "seen",
+    "CASE WHEN s.seen_fraction >= analysis.parameter_value('seen_fraction_min') THEN 'seen' ELSE 'under' END",
+)
 _STATE = ("state", "CASE WHEN s.observed THEN 'observed' ELSE 'unobserved' END")
 _HEALTH = ("health", "analysis.camera_health_class(s.observed, s.reason)")
 _LOOKS = (

@@ -180,7 +180,8 @@ def test_a_red_site_says_what_would_make_it_orange(site: Site) -> None:
         ).fetchone()
         assert found is not None
         measures = owner.execute(
-            "SELECT m.zh, m.score_then, m.target FROM analysis.risk_measures_at(now(), %s) AS m WHERE m.is_needed", (found["site_id"],)
+            "SELECT m.zh, m.score_then, m.target FROM analysis.risk_measures_at(now(), %s) AS m WHERE m.is_needed",
+            (found["site_id"],),
         ).fetchall()
         terms = owner.execute(
             "SELECT e.zh, e.points FROM analysis.risk_explained_at(now(), %s) AS e", (found["site_id"],)
