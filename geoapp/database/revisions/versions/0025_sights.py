@@ -3,7 +3,7 @@
 from geoapp.database.revisions.sql_revision import sql_revision
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
