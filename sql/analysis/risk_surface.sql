@@ -55,7 +55,11 @@ DECLARE
     all_of_it constant boolean := analysis.sees_all();
     whole constant text[] := ARRAY(SELECT w.code FROM analysis.whole_unit AS w);
     reach constant integer := ceil(b / (width * sqrt(0.75)) + 1)::integer;
-    ground constant geometry := (SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'county' AND u.valid_to IS NULL);
+    -- A district without an outline of its own is its towns.
+    ground constant geometry := coalesce(
+        (SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'county' AND u.valid_to IS NULL),
+        (SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'town' AND u.valid_to IS NULL)
+    );
     -- Where the reader sees every site.
     own constant geometry := CASE WHEN all_of_it THEN NULL ELSE (
         SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'town' AND u.valid_to IS NULL AND u.code = ANY (whole)
