@@ -86,6 +86,8 @@ SELECT
     ])), 4549),
     p.town9 || '000', bench.cell(p.code, p.dx, p.dy), 'http://camera.invalid/' || p.n, true
 FROM place AS p ORDER BY p.n;
+-- Triggers are off, and no building is known.
+UPDATE registry.camera SET ground = sector;
 
 -- Key risk areas of 20 m around sites.
 INSERT INTO registry.key_risk_area (code, site_id, name_zh, kind, level, geom, town_code, is_generated)
@@ -139,8 +141,9 @@ FROM placed AS p;
 INSERT INTO watch.observation (id, camera_id, captured_at, received_at, observed, model_hash)
 SELECT md5('observation' || i.incident_no)::uuid, i.camera_id, i.first_seen_at, i.first_seen_at, true, 'benchmark'
 FROM watch.incident AS i WHERE i.incident_no > :incidents - :frames;
-INSERT INTO watch.incident_observation (incident_id, observation_id, score)
-SELECT i.id, md5('observation' || i.incident_no)::uuid, i.peak_score FROM watch.incident AS i WHERE i.incident_no > :incidents - :frames;
+INSERT INTO watch.incident_observation (incident_id, observation_id, score, camera_id, captured_at)
+SELECT i.id, md5('observation' || i.incident_no)::uuid, i.peak_score, i.camera_id, i.first_seen_at
+FROM watch.incident AS i WHERE i.incident_no > :incidents - :frames;
 INSERT INTO watch.evidence (id, incident_id, observation_id, sha256, path, bytes, width_px, height_px, captured_at, received_at, boxes)
 SELECT
     md5('evidence' || i.incident_no)::uuid, i.id, md5('observation' || i.incident_no)::uuid, repeat('0', 64), 'none/' || i.incident_no, 1, 1280, 720,
