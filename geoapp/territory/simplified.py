@@ -57,7 +57,7 @@ def renew_simplified(connection: Connection) -> Renewed:
             _store_cells(connection, level, cells, wanted, cells.simplified(wanted, tolerance))
         units = _renew_units(connection)
         connection.execute(read_sql("grid/simplified_made").encode(), state)
-    return Renewed(int(wanted.sum()), units, whole)
+    return Renewed(int(wanted.sum()), units, bool(whole))
 
 
 @dataclass(frozen=True, slots=True)

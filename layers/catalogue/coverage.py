@@ -50,8 +50,6 @@ _LOOKS = (
 )
 _CAMERA_DRAWER = (
     "gb_id",
-    "name_zh",
-    "reason",
     "since",
     "last_observed_at",
     "is_connected",
