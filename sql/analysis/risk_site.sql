@@ -139,7 +139,9 @@ CREATE FUNCTION analysis.risk_state(
 DECLARE
     due bigint[];
 BEGIN
-    IF moment <> now() OR constants <> now() OR NOT analysis.risk_is_kept() THEN
+    -- A few are worked out sooner than it takes to ask what is due.
+    IF moment <> now() OR constants <> now() OR cardinality(only_sites) <= 200 OR cardinality(only_cells) <= 10
+        OR NOT analysis.risk_is_kept() THEN
         RETURN QUERY SELECT * FROM analysis.risk_site_of(
             moment,
             CASE
@@ -174,9 +176,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION analysis.risk_state IS '各场所风险分：当前时刻取保存的行，已过时的现算；其他时刻现算; scores of all sites, or of those of some cells, or of some (only_sites): for now() from kept rows, what is due worked out; for another moment, or other constants, all worked out.';
 
--- Score and colour of every active site (of one cell where it is named) with its reasons. `constants`: those in force at that
+-- Score and colour of every active site (of one cell, or of some sites, where they are named) with its reasons. `constants`: those in force at that
 -- moment instead of those at `moment` ("by today's constants").
-CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
+CREATE FUNCTION analysis.risk_site_at(
+    moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL, only_sites bigint[] DEFAULT NULL
+) RETURNS TABLE (
     site_id bigint, inherent double precision, raw double precision, dynamic double precision,
     control double precision, score double precision, level text,
     override_reason text, override_zh text, override_en text,
@@ -206,7 +210,7 @@ CREATE FUNCTION analysis.risk_site_at(moment timestamptz, only_cell text DEFAULT
             r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
             coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
         )
-    FROM analysis.risk_state(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants) AS r
+    FROM analysis.risk_state(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants, only_sites) AS r
     LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
 $$;
 CREATE VIEW analysis.risk_site AS SELECT * FROM analysis.risk_site_at(now());

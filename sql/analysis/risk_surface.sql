@@ -1,15 +1,15 @@
 -- needs: parameter, own_area, risk_site, unit
--- Middles of the hexagons of the surface. Pointy at the top, `width_m` from side to side; axial coordinates q, r from the
+-- Middles of the hexagons of the surface (RETURNS TABLE: so that it is written into the question and not called a million times). Pointy at the top, `width_m` from side to side; axial coordinates q, r from the
 -- metric zone's own origin, so that a hexagon keeps its name whatever the district's outline does.
-CREATE FUNCTION analysis.hex_middle(q integer, r integer, width_m double precision, OUT x double precision, OUT y double precision)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION analysis.hex_middle(q integer, r integer, width_m double precision) RETURNS TABLE (x double precision, y double precision)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
     SELECT width_m * (q + r / 2.0::float8), width_m * sqrt(0.75::float8) * r
 $$;
 COMMENT ON FUNCTION analysis.hex_middle IS '六边形中心（城市平面坐标，米）; middle of the hexagon q, r (pointy top, width_m from side to side), metres of the city''s zone.';
 
 -- The hexagon in which a point lies: axial coordinates rounded as a cube's.
-CREATE FUNCTION analysis.hex_of(x double precision, y double precision, width_m double precision, OUT q integer, OUT r integer)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION analysis.hex_of(x double precision, y double precision, width_m double precision) RETURNS TABLE (q integer, r integer)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
     SELECT
         CASE WHEN n.dq > n.dr AND n.dq > n.ds THEN -n.rr - n.rs ELSE n.rq END::integer,
         CASE WHEN NOT (n.dq > n.dr AND n.dq > n.ds) AND n.dr > n.ds THEN -n.rq - n.rs ELSE n.rr END::integer
@@ -46,7 +46,9 @@ COMMENT ON FUNCTION analysis.hex_shape IS '六边形; the hexagon q, r as a poly
 CREATE FUNCTION analysis.risk_surface_at(moment timestamptz, kernel_m double precision DEFAULT NULL) RETURNS TABLE (
     q integer, r integer, rate double precision, density double precision, weight double precision,
     inside_share double precision, town_codes text[], bandwidth_m double precision, as_of timestamptz, geom geometry(Polygon, :srid)
-) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET work_mem = '256MB' SET jit = off AS $$
+)
+-- Nobody can tell the planner how many hexagons there will be: it would look each of them up in all others.
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET work_mem = '256MB' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     b constant double precision := coalesce(kernel_m, analysis.parameter_value('risk_bandwidth_m'));
@@ -55,7 +57,11 @@ DECLARE
     all_of_it constant boolean := analysis.sees_all();
     whole constant text[] := ARRAY(SELECT w.code FROM analysis.whole_unit AS w);
     reach constant integer := ceil(b / (width * sqrt(0.75)) + 1)::integer;
-    ground constant geometry := (SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'county' AND u.valid_to IS NULL);
+    -- A district without an outline of its own is its towns.
+    ground constant geometry := coalesce(
+        (SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'county' AND u.valid_to IS NULL),
+        (SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'town' AND u.valid_to IS NULL)
+    );
     -- Where the reader sees every site.
     own constant geometry := CASE WHEN all_of_it THEN NULL ELSE (
         SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'town' AND u.valid_to IS NULL AND u.code = ANY (whole)
@@ -69,10 +75,7 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-    WITH piece AS MATERIALIZED (
-        SELECT p.geom FROM ST_Subdivide(ground, 128) AS p (geom)
-    ),
-    hex AS MATERIALIZED (
+    WITH hex AS MATERIALIZED (
         SELECT h.q, h.r, m.x, m.y, ST_SetSRID(ST_MakePoint(m.x, m.y), :srid) AS at
         FROM (
             SELECT a.q, a.r
@@ -84,8 +87,8 @@ BEGIN
             ) AS a
         ) AS h
         CROSS JOIN LATERAL analysis.hex_middle(h.q, h.r, width) AS m
-        WHERE EXISTS (SELECT FROM piece AS p WHERE p.geom && ST_SetSRID(ST_MakePoint(m.x, m.y), :srid)
-            AND ST_Intersects(p.geom, ST_SetSRID(ST_MakePoint(m.x, m.y), :srid)))
+        -- The district comes first and as one: PostGIS keeps its index from point to point.
+        WHERE ST_Intersects(ground, ST_SetSRID(ST_MakePoint(m.x, m.y), :srid))
     ),
     -- Hexagons around a site's own whose middle may lie within b of it.
     step AS MATERIALIZED (
@@ -117,9 +120,6 @@ BEGIN
         FROM near AS n GROUP BY n.q, n.r
     ),
     -- Whole where the district reaches as far as the kernel; worked out point by point near its border only.
-    border AS MATERIALIZED (
-        SELECT ST_Subdivide(ST_Boundary(ground), 64) AS geom
-    ),
     ring AS MATERIALIZED (
         SELECT b * sqrt(1 - (1 - (i.n - 0.5) / 16) ^ (1 / 3.0::float8)) AS d, 2 * pi() * (j.n + i.n / 16.0) / 24 AS angle
         FROM generate_series(1, 16) AS i (n) CROSS JOIN generate_series(1, 24) AS j (n)
@@ -128,12 +128,12 @@ BEGIN
         SELECT
             h.q, h.r,
             CASE
-                WHEN NOT EXISTS (SELECT FROM border AS l WHERE ST_DWithin(l.geom, h.at, b)) THEN 1
+                WHEN ST_Contains(ground, ST_Buffer(h.at, b)) THEN 1
                 ELSE (
-                    SELECT count(*) FILTER (WHERE EXISTS (SELECT FROM piece AS p WHERE p.geom && e.at AND ST_Intersects(p.geom, e.at)))
-                        / count(*)::double precision
+                    SELECT count(*) FILTER (
+                        WHERE ST_Intersects(ground, ST_SetSRID(ST_MakePoint(h.x + g.d * cos(g.angle), h.y + g.d * sin(g.angle)), :srid))
+                    ) / count(*)::double precision
                     FROM ring AS g
-                    CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(h.x + g.d * cos(g.angle), h.y + g.d * sin(g.angle)), :srid) AS at) AS e
                 )
             END AS share
         FROM hex AS h

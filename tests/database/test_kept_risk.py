@@ -72,6 +72,12 @@ def compared(connection: Connection, columns: str = "*") -> None:
         for name, value in row.items():
             assert held[name] == (pytest.approx(value, abs=0.06) if isinstance(value, float) else value), name
     assert not kept
+    one = connection.execute(
+        "SELECT * FROM analysis.risk_site_at(now(), only_sites => ARRAY[(SELECT min(id) FROM registry.site)])"
+    ).fetchall()
+    assert [r["site_id"] for r in one] == [
+        row["site_id"] for row in connection.execute(WORKED_OUT).fetchall()
+    ][: len(one)]
     cells = {
         r["cell_code"]: r
         for r in connection.execute(
