@@ -168,7 +168,7 @@
     classBy(id, classing) {
       const layer = this.declared.get(id);
       if (classing === layer.classings[0].id) delete this.state.by[id]; else this.state.by[id] = classing;
-      this.tiles[id].restyle();
+      this.tiles[id]?.restyle();
       this.legend();
       this.write();
     },
