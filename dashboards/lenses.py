@@ -18,7 +18,7 @@ OVERLAYS: dict[str, tuple[str, ...]] = {"risk": ("duty_gap", "stale", "unknown")
 _CALM = {"none", "clear", "0"}
 
 
-def _ink(colour: str) -> str:
+def ink_on(colour: str) -> str:
     """Dark or light writing on a colour, by relative luminance (WCAG 2)."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
@@ -31,7 +31,7 @@ def entry_of(one: LegendClass, lang: Language) -> dict[str, Any]:
     return {
         "value": one.id,
         "color": one.colour.lower(),
-        "ink": _ink(one.colour),
+        "ink": ink_on(one.colour),
         "numeral": one.numeral,
         "hatch": _HATCH.get(one.hatch) if one.hatch else None,
         "name": one.name_zh if lang == "zh" else one.name_en[:1].upper() + one.name_en[1:],
@@ -43,7 +43,7 @@ def _entry(one: LegendClass) -> dict[str, Any]:
     return {
         "value": one.id,
         "color": "" if calm else one.colour.lower(),
-        "ink": _ink(one.colour),
+        "ink": ink_on(one.colour),
         "numeral": "" if calm else one.numeral,
         "hatch": _HATCH.get(one.hatch) if one.hatch and not calm else None,
         "zh": one.name_zh,

@@ -7,13 +7,13 @@ import dash_leaflet as dl
 import dash_mantine_components as dmc
 from dash import html
 
-from dashboards import map_layers, shell
+from dashboards import heat, map_layers, shell
 from dashboards.board import Row
 from dashboards.day_bar import day_bar
 from dashboards.lenses import lens_classes
 from dashboards.past_day import PastDay, today
 from dashboards.state import LENSES, WINDOW_AT_FIRST, ViewState
-from dashboards.texts import group, t
+from dashboards.texts import Language, group, t
 from geoapp.access.caller import ROLES, caller_or_none
 from geoapp.settings import settings
 from layers.declaration import GROUPS, Layer
@@ -74,6 +74,14 @@ def on_map() -> list[Layer]:
     return list(layers_for(ROLES if caller is None else caller.roles).values())
 
 
+def _told(lang: Language) -> list[dict[str, Any]]:
+    """All layers as the script reads them, in drawing order."""
+    layers = on_map()
+    below = [map_layers.told(layer, lang) for layer in layers if layer.order < heat.ORDER]
+    above = [map_layers.told(layer, lang) for layer in layers if layer.order >= heat.ORDER]
+    return [*below, heat.told(lang), *above]
+
+
 def is_firm() -> bool:
     """Whether the caller sees sites of its own and no whole cell."""
     caller = caller_or_none()
@@ -84,6 +92,7 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
     """The map of a state; its layers are drawn in the browser (assets/40_map.js)."""
     lang = state.lang
     configured = settings()
+    told = _told(lang)
     config = {
         "lang": lang,
         "texts": group("map", lang)
@@ -92,7 +101,7 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
         | {f"window.{k}": v for k, v in group("window", lang).items()},
         "state": {
             "lens": state.lens,
-            "layers": [layer.id for layer in on_map() if layer.id in state.layers],
+            "layers": [one["id"] for one in told if one["id"] in state.layers],
             "by": dict(state.by),
             "window": state.window,
             "day": past.day,
@@ -104,7 +113,7 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
         "past": past.told(),
         "today": today(datetime.now(UTC), city["timezone"]).isoformat(),
         "window": WINDOW_AT_FIRST,
-        "layers": [map_layers.told(layer, lang) for layer in on_map()],
+        "layers": told,
         "lenses": {lens: [entry | {"name": entry[lang]} for entry in lens_classes(lens)] for lens in LENSES},
         "bounds": [[city["south"], city["west"]], [city["north"], city["east"]]],
     }
@@ -158,45 +167,38 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
 
 
 def _layers_panel(state: ViewState) -> html.Div:
-    """A switch for each declared layer, by group; what a past day cannot show is marked so by app.css."""
+    """A switch for each layer, by group; what a past day cannot show is marked so by map.css."""
     lang = state.lang
     switched = [layer for layer in on_map() if layer.switched]
-    groups = [
-        html.Fieldset(
-            [
-                html.Legend(names[0] if lang == "zh" else names[1]),
-                *[
-                    dmc.Checkbox(
-                        label=html.Span(
-                            [
-                                map_layers.swatch(layer),
-                                html.Span(map_layers.named(layer, lang)),
-                                *(
-                                    []
-                                    if layer.past
-                                    else [html.Small(t("layers.today_only", lang), className="today-only")]
-                                ),
-                            ]
-                        ),
-                        value=layer.id,
-                        size="xs",
-                    )
-                    for layer in switched
-                    if layer.group == name
-                ],
-            ]
+    boxes: dict[str, list[dmc.Checkbox]] = {}
+    for layer in switched:
+        box = _switch(
+            layer.id,
+            map_layers.swatch(layer),
+            map_layers.named(layer, lang),
+            "" if map_layers.goes_back(layer) else t("layers.today_only", lang),
         )
+        boxes.setdefault(layer.group, []).append(box)
+    boxes.setdefault(heat.GROUP, []).append(_switch(heat.ID, heat.swatch(), t("heat.name", lang), ""))
+    groups = [
+        html.Fieldset([html.Legend(names[0] if lang == "zh" else names[1]), *boxes[name]])
         for name, names in GROUPS.items()
-        if any(layer.group == name for layer in switched)
+        if name in boxes
     ]
     return html.Div(
         [
             html.H2(t("layers.title", lang)),
             dmc.CheckboxGroup(
                 id="layers",
-                value=[layer.id for layer in switched if layer.id in state.layers],
+                value=[one for one in (*(layer.id for layer in switched), heat.ID) if one in state.layers],
                 children=groups,
             ),
         ],
         className="layers-panel panel",
     )
+
+
+def _switch(name: str, sample: html.I, words: str, mark: str) -> dmc.Checkbox:
+    """One layer's switch with its sample; mark: shown on a past day."""
+    marked = [html.Small(mark, className="today-only")] if mark else []
+    return dmc.Checkbox(label=html.Span([sample, html.Span(words), *marked]), value=name, size="xs")

@@ -33,7 +33,7 @@ def told(layer: Layer, lang: Language) -> dict[str, Any]:
         "classings": [_classing(one, lang) for one in layer.classings],
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
-        "past": layer.past,
+        "past": goes_back(layer),
         "window": bool(layer.since_field),
         "lens": bool(layer.lenses),
         "fixed": not layer.switched,
@@ -46,6 +46,11 @@ def told(layer: Layer, lang: Language) -> dict[str, Any]:
 def named(thing: Any, lang: Language) -> str:
     """name_zh or name_en of a declaration, the English one with a capital."""
     return thing.name_zh if lang == "zh" else thing.name_en[:1].upper() + thing.name_en[1:]
+
+
+def goes_back(layer: Layer) -> bool:
+    """Whether a past day can be shown: as it stood, or the window that ended then."""
+    return layer.past or bool(layer.since_field)
 
 
 def _is_names(layer: Layer) -> bool:
@@ -67,10 +72,15 @@ def _classing(classing: Classing, lang: Language) -> dict[str, Any]:
 def swatch(layer: Layer) -> html.I:
     """A small sample of a layer for the panel: its first classes side by side, round for points, a bar for lines."""
     colours = [one.colour for one in layer.classes[:4]] or ["var(--faint)"]
+    kind = "spot" if layer.geometry == "point" else "stroke" if layer.style.paint == "line" else "area"
+    gap = " gap" if layer.classes and all(one.hatch for one in layer.classes[:4]) else ""
+    return sample(colours, f"{kind}{gap}")
+
+
+def sample(colours: list[str], kind: str) -> html.I:
+    """Colours side by side. kind: area, spot or stroke, with "gap" where it is hatched."""
     stops = ", ".join(
         f"{colour} {i * 100 / len(colours):.0f}% {(i + 1) * 100 / len(colours):.0f}%"
         for i, colour in enumerate(colours)
     )
-    kind = "spot" if layer.geometry == "point" else "stroke" if layer.style.paint == "line" else "area"
-    gap = " gap" if layer.classes and all(one.hatch for one in layer.classes[:4]) else ""
-    return html.I(className=f"swatch {kind}{gap}", style={"--sample": f"linear-gradient(90deg, {stops})"})
+    return html.I(className=f"swatch {kind}", style={"--sample": f"linear-gradient(90deg, {stops})"})

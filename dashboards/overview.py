@@ -14,6 +14,7 @@ from dashboards.board import Board, Row, clock, number
 from dashboards.day_bar import chosen_day, day_banner
 from dashboards.legends import firm_legend, legend
 from dashboards.map_area import map_area
+from dashboards.past_day import PastDay
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
 from geoapp.access.caller import caller_or_none
@@ -449,7 +450,9 @@ def register(app: Dash, board: Board) -> None:
         try:
             past = chosen_day(day, board, page["zone"])
         except _AWAY:
-            return no_update, no_update, no_update, no_update
+            # The map stays where it is; that the other day was not reached is said.
+            banner = day_banner(PastDay(refused="day.away"), page["lang"])
+            return no_update, banner.children, banner.className, banner.hidden
         banner = day_banner(past, page["lang"])
         return page | past.told(), banner.children, banner.className, banner.hidden
 

@@ -5,19 +5,20 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode
 
+from dashboards import heat
 from dashboards.texts import Language
 from layers.registry import LAYERS
 from layers.registry import LENSES as DECLARED_LENSES
 
 LENSES = tuple(lens.id for lens in DECLARED_LENSES)
 # Layers that are switched on and off, in drawing order; the others are always drawn.
-TOGGLES = tuple(name for name, layer in LAYERS.items() if layer.switched)
-SHOWN_AT_FIRST = tuple(name for name in TOGGLES if LAYERS[name].visible_by_default)
+TOGGLES = (*(name for name, layer in LAYERS.items() if layer.switched), heat.ID)
+SHOWN_AT_FIRST = tuple(name for name, layer in LAYERS.items() if layer.switched and layer.visible_by_default)
 # A firm's map is of its own sites; what is in no cell is not its business.
 SHOWN_TO_FIRM = tuple(
     name
-    for name in TOGGLES
-    if LAYERS[name].source == "analysis.site" or (name in SHOWN_AT_FIRST and name != "no_cell")
+    for name, layer in LAYERS.items()
+    if layer.source == "analysis.site" or (name in SHOWN_AT_FIRST and name != "no_cell")
 )
 # Windows of event layers; else YYYY-MM-DD_YYYY-MM-DD, both days whole.
 WINDOWS = ("24h", "7d", "30d", "1y")

@@ -226,7 +226,7 @@
               context.save();
               context.translate(x * scale + offsetX, y * scale + offsetY);
               context.scale(k, k);
-              style.symbol(context, 0, 0, feature, zoom);
+              style.symbol(context, 0, 0, feature, zoom, scale / k);
               context.restore();
             }
           }

@@ -25,6 +25,7 @@
      other colour is lit. Done once: map, legend and chips show the same. */
   g.themed = function (layer) {
     if (!DARK || layer.lens) return layer;
+    if (layer.scale) layer.scale = [...layer.scale].reverse().map(({ color }) => { const made = lit(color, .04); return { color: made, ink: luminance(made) > .18 ? "#1d1405" : "#ffffff" }; });
     for (const classing of layer.classings) {
       const plain = classing.classes.filter((entry) => !entry.hatch), colours = plain.map((entry) => entry.color).reverse();
       if (classing.ramp) plain.forEach((entry, i) => { entry.color = colours[i]; });

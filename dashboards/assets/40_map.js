@@ -62,6 +62,7 @@
       map.on("moveend", () => {
         const middle = map.getCenter();
         this.state.lat = middle.lat.toFixed(5); this.state.lon = middle.lng.toFixed(5); this.state.z = map.getZoom();
+        this.heats();
         this.write();
       });
       setInterval(() => g.byItself(() => this.refreshIncidents(false)), 60000);
@@ -77,6 +78,7 @@
         ? (f, zoom) => (this.covered ? g.symbols.lensStyle(Grid.lens, null, zoom, this.isChosen(layer, f), "")
           : g.symbols.lensStyle(Grid.lens, this.classOf(f.id) || this.unknown(), zoom, this.isChosen(layer, f), Grid.unsure.get(f.id) || ""))
         : layer.paint === "name" ? () => null
+        : layer.paint === "bins" ? g.heatStyle(layer)
         : g.styleOf(layer, () => this.classing(layer), (f) => this.isChosen(layer, f));
       return new L.CanvasTiles({
         url: `/tiles/${layer.id}/{z}/{x}/{y}.mvt`, query: this.question(layer), layerName: layer.id, style,
@@ -135,7 +137,7 @@
     isFaint(layer) { return Boolean(this.past.day) && !layer.past && !layer.fixed; },
     showAll() {
       // Under a surface the colours of the cells would mix with its own: only their borders stay.
-      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && this.classing(layer)?.ramp);
+      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && (layer.scale || this.classing(layer)?.ramp));
       if (covered !== this.covered) {
         this.covered = covered;
         document.body.classList.toggle("covered", covered);
@@ -151,6 +153,7 @@
         if (!on && this.map.hasLayer(tiles)) tiles.remove();
       }
       if (this.tiles.land) this.tiles.land.ask(this.question([...this.declared.values()].find((layer) => layer.style.symbol === "border")));
+      this.heats();
       this.labels.drawSoon();
       this.legend();
     },
@@ -165,7 +168,7 @@
     classBy(id, classing) {
       const layer = this.declared.get(id);
       if (classing === layer.classings[0].id) delete this.state.by[id]; else this.state.by[id] = classing;
-      this.tiles[id].restyle();
+      this.tiles[id]?.restyle();
       this.legend();
       this.write();
     },

@@ -58,7 +58,8 @@
     },
     isChosen(layer, feature) {
       const chosen = this.state.selected;
-      return chosen !== "" && chosen === `${layer.id}:${this.idOf(layer, feature)}`;
+      // Asked of every feature that is drawn: mostly nothing of this layer is chosen.
+      return chosen !== "" && chosen.startsWith(layer.id) && chosen === `${layer.id}:${this.idOf(layer, feature)}`;
     },
     select(kind, id, { fly = true, also = [] } = {}) {
       const before = this.state.selected.split(":")[0];

@@ -36,7 +36,7 @@
     legendNow() {
       const box = $("layer-legends");
       if (!box) return;
-      const shown = this.config.layers.filter((layer) => !layer.fixed && layer.classings.length && this.isShown(layer));
+      const shown = this.config.layers.filter((layer) => !layer.fixed && (layer.classings.length || layer.scale) && this.isShown(layer));
       const kept = new Map([...box.children].map((part) => [part.dataset.layer, part]));
       const parts = shown.reverse().map((layer) => this.legendOf(layer, kept.get(layer.id)));
       if (parts.some((part, i) => box.children[i] !== part) || box.children.length !== parts.length) box.replaceChildren(...parts);
@@ -46,10 +46,14 @@
     countOpen() {
       const box = $("layer-legends");
       if (!box || box.closest(".legend")?.open === false) return;
-      for (const part of box.children) if (part.open) this.count(this.declared.get(part.dataset.layer));
+      for (const part of box.children) {
+        const layer = this.declared.get(part.dataset.layer);
+        if (part.open && !layer.scale) this.count(layer);
+      }
     },
     legendOf(layer, old) {
-      const classing = this.classing(layer), key = `${classing.id}|${this.question(layer)}`;
+      const classing = this.classing(layer), rows = layer.scale ? this.heatRows(layer) : classing.classes;
+      const key = layer.scale ? JSON.stringify([rows, this.state.window, this.past.as_of]) : `${classing.id}|${this.question(layer)}`;
       if (old && old.dataset.key === key) return old;
       const part = make("details", "layer-legend");
       part.dataset.layer = layer.id; part.dataset.key = key;
@@ -63,13 +67,15 @@
       }
       if (layer.window) part.append(g.windowChoice(this));
       const list = make("ul");
-      for (const entry of classing.classes) {
+      for (const entry of rows || []) {
         const row = make("li", "layer-row");
         row.dataset.class = entry.value;
-        row.append(g.chip(layer, entry), make("span", "", entry.name), make("b", "", "?"));
+        row.append(g.chip(layer, entry), make("span", "", entry.name), make("b", "", layer.scale ? "" : "?"));
         list.append(row);
       }
-      part.append(list, make("p", "legend-note"));
+      // Of counts by place the numbers are the classes themselves; no step at all is no event on record.
+      const note = !layer.scale ? "" : !rows ? this.texts.not_counted : rows.length ? layer.note : this.texts.no_event;
+      part.append(list, make("p", "legend-note", note));
       if (this.isFaint(layer)) part.append(make("p", "legend-note today-only", this.texts.today_only));
       return part;
     },

@@ -29,7 +29,7 @@
       query.set("theme", theme);
       location.search = query.toString();
     } else if (data.close) { if (g.city) g.city.select(null); }
-    else if (data.layers) document.body.classList.toggle("layers-open");
+    else if (data.layers) target.setAttribute("aria-expanded", String(document.body.classList.toggle("layers-open")));
     else if (data.dayStep) g.stepDay(Number(data.dayStep));
     else if (data.rail) document.body.classList.toggle("rail-open");
   });

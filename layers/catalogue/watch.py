@@ -21,7 +21,7 @@ LAYERS = (
     ),
     Layer(
         id="incident", name_zh="事件", name_en="Incidents", group="watch", source="analysis.event", kind="features",
-        key="incident_no", geometry="point", fields=_FIELDS, versions=("incident",), order=90, classings=_CLASSINGS, drawer=_DRAWER,
+        key="incident_no", geometry="point", fields=_FIELDS, versions=("incident",), order=90, classings=_CLASSINGS[::-1], drawer=_DRAWER,
         style=Style("symbol", symbol="incident"), personal=("reviewed_by",),
         where="s.state <> 'closed' OR s.last_seen_at >= {moment} - interval '24 hours'", clock_s=60,
     ),

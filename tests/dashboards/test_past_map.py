@@ -198,3 +198,27 @@ def test_a_red_site_says_what_would_make_it_orange(site: Site) -> None:
     whole = drawer(client, "cell", found["cell_code"])
     assert f'"data-select": "site:{found["site_id"]}"' in whole
     assert t("why.cell_lower", "zh") in whole
+
+
+def test_without_the_database_a_day_is_not_chosen_and_that_is_said(site: Site) -> None:
+    client = site.client("committee")
+    # Whoever has just been let in asks; the gate itself is tried elsewhere (test_gate.py).
+    assert client.get("/headline.json").status_code == 200
+    body = {
+        "output": "..page-state.data...day-banner.children...day-banner.className...day-banner.hidden..",
+        "outputs": [
+            {"id": i, "property": p}
+            for i, p in (("page-state", "data"), ("day-banner", "children"), ("day-banner", "className"), ("day-banner", "hidden"))
+        ],
+        "inputs": [{"id": "day", "property": "value", "value": "2024-01-01"}],
+        "changedPropIds": ["day.value"],
+        "state": [{"id": "page-state", "property": "data", "value": PAGE["page-state.data"]}],
+    }
+    with site.database_away():
+        sent = client.post("/_dash-update-component", json=body)
+    if sent.status_code == 200:
+        told = sent.json()["response"]
+        assert "page-state" not in told
+        assert t("day.away", "zh") in json.dumps(told["day-banner"]["children"], ensure_ascii=False)
+    else:
+        assert sent.status_code == 503, "the gate cannot ask either, and says so"
