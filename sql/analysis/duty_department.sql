@@ -31,11 +31,12 @@ CREATE FUNCTION analysis.duty_tally(moment timestamptz, level text, within text 
         -- Only units of which the reader sees everything: all sites of the town, or all that stand in the community.
         AND (
             (SELECT analysis.sees_all())
-            OR CASE level WHEN 'district' THEN false ELSE s.town_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)) END
+            OR CASE level WHEN 'district' THEN false ELSE s.town_code = ANY ((SELECT analysis.whole_units())::text[]) END
             OR CASE WHEN level IN ('cell', 'community')
-                THEN left(s.cell_code, 12) = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)) ELSE false END
+                THEN left(s.cell_code, 12) = ANY ((SELECT analysis.whole_units())::text[]) ELSE false END
         )
-    GROUP BY 1, 2, 3
+    -- In the order of registry.site_duty_idx, which then gives each group as it comes.
+    GROUP BY 2, 1, 3
 $$;
 COMMENT ON FUNCTION analysis.duty_tally IS '各单元各类型在营场所数; active sites of each place type by unit (level district, town, community, cell). unit_code NULL = in no cell (or no town); rule_code NULL = no place type.';
 
@@ -80,7 +81,7 @@ CREATE FUNCTION analysis.duty_ground_at(moment timestamptz, level text DEFAULT '
     FULL JOIN unit AS u ON u.code = c.unit_code
     WHERE (SELECT analysis.sees_all())
         OR CASE level WHEN 'cell' THEN left(c.unit_code, 12) ELSE coalesce(c.unit_code, u.code) END
-            = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
+            = ANY ((SELECT analysis.whole_units())::text[])
 $$;
 CREATE VIEW analysis.duty_ground AS SELECT * FROM analysis.duty_ground_at(now());
 COMMENT ON VIEW analysis.duty_ground IS '各乡镇的网格数与无网格员网格数; towns (in the function any level) with their cells and those without a grid worker.';
@@ -89,7 +90,10 @@ CREATE FUNCTION analysis.duty_unit_at(moment timestamptz, level text DEFAULT 'to
     unit_code text, town_code text, name_zh text, name_en text, site_count bigint, gap_count bigint,
     missing_count bigint, no_rule_count bigint, two_leads_count bigint, disputed_count bigint, proposed_count bigint,
     no_person_count bigint, cell_count bigint, no_grid_worker_count bigint, state text
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE plpgsql STABLE
+SET enable_mergejoin = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    RETURN QUERY
     WITH counted AS (
         SELECT
             t.unit_code, t.town_code, sum(t.site_count) AS sites,
@@ -127,8 +131,8 @@ CREATE FUNCTION analysis.duty_unit_at(moment timestamptz, level text DEFAULT 'to
         END
     FROM placed AS p
     FULL JOIN analysis.duty_ground_at(moment, level, within) AS g
-        ON g.unit_code = p.unit_code AND coalesce(g.town_code, '') = coalesce(p.town_code, '')
-$$;
+        ON g.unit_code = p.unit_code AND coalesce(g.town_code, '') = coalesce(p.town_code, '');
+END $$;
 CREATE VIEW analysis.duty_unit AS SELECT * FROM analysis.duty_unit_at(now());
 COMMENT ON VIEW analysis.duty_unit IS '各乡镇按责任状态的场所数; sites of each town (in the function any level) by the standing of their lead, cells without a worker.';
 COMMENT ON COLUMN analysis.duty_unit.unit_code IS 'NULL = sites in no cell (levels cell, community) or in no town (level town).';
@@ -139,9 +143,13 @@ COMMENT ON COLUMN analysis.duty_unit.state IS 'The gravest state (analysis.duty_
 CREATE FUNCTION analysis.duty_department_at(moment timestamptz, level text DEFAULT 'town', within text DEFAULT NULL) RETURNS TABLE (
     unit_code text, town_code text, department_code text, department_zh text, department_en text,
     lead_count bigint, no_person_count bigint, two_leads_count bigint, disputed_count bigint, proposed_count bigint, missing_count bigint
-) LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
+) LANGUAGE plpgsql STABLE
+-- Standings are few and in a million sites' way: hashed, and never sorted into their order; sums of every cell in memory.
+SET enable_mergejoin = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    RETURN QUERY
     -- Each department that a town's standing for a place type is about.
-    WITH named AS MATERIALIZED (
+    WITH named AS (
         SELECT d.unit_code, d.rule_code, d.status, n.department_code
         FROM analysis.duty_lead_at(moment) AS d LEFT JOIN LATERAL unnest(d.department_codes) AS n (department_code) ON true
     ),
@@ -165,8 +173,8 @@ CREATE FUNCTION analysis.duty_department_at(moment timestamptz, level text DEFAU
         c.unit_code, c.town_code, c.department_code, d.name_zh, d.name_en,
         coalesce(c.leads, 0), coalesce(c.no_person, 0), coalesce(c.two_leads, 0), coalesce(c.disputed, 0), coalesce(c.proposed, 0),
         coalesce(c.missing, 0)
-    FROM counted AS c LEFT JOIN duty.department AS d ON d.code = c.department_code
-$$;
+    FROM counted AS c LEFT JOIN duty.department AS d ON d.code = c.department_code;
+END $$;
 CREATE VIEW analysis.duty_department AS SELECT * FROM analysis.duty_department_at(now());
 COMMENT ON VIEW analysis.duty_department IS '责任矩阵：乡镇 × 部门; duty matrix, towns (in the function any level) by department.';
 COMMENT ON COLUMN analysis.duty_department.department_code IS 'NULL = no department is known: sites of no place type, or whose rule names nobody.';
