@@ -64,13 +64,23 @@ class Asker:
     """One kept-alive connection to a server of this machine."""
 
     def __init__(self, port: int, headers: str = "") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.port = port
+        self.headers = f"Host: 127.0.0.1:{port}\r\nAccept-Encoding: gzip\r\n{headers}"
+        self._connect()
+
+    def _connect(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.held = b""
-        self.headers = f"Host: 127.0.0.1:{port}\r\nAccept-Encoding: gzip\r\n{headers}"
+        self.used_at = time.monotonic()
 
     def get(self, path: str, more: str = "") -> tuple[int, dict[str, str], int]:
         """Status, headers in lower case, bytes of the body."""
+        # Servers close what was not used for some seconds, while another had its turn.
+        if time.monotonic() - self.used_at > 2:
+            self.socket.close()
+            self._connect()
+        self.used_at = time.monotonic()
         self.socket.sendall(f"GET {path} HTTP/1.1\r\n{self.headers}{more}\r\n".encode())
         while b"\r\n\r\n" not in self.held:
             self._more()

@@ -124,6 +124,7 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
                 row = connection.execute(
                     "SELECT tiles.event_heat(%(z)s, %(x)s, %(y)s, %(since)s, %(until)s, %(only_class)s) AS tile",
                     dict(zip("zxy", address, strict=True)) | window.values,
+                    binary=True,
                 ).fetchone()
             assert row is not None
             made = copies.put(key, bytes(row["tile"] or b""))
