@@ -24,7 +24,7 @@ CHI2_95 = 5.991
 SQUARE_M = 100.0
 # Places whose error is one of bearing and range from a known camera, or of several.
 RAYS = ("pose_ray", "triangulated")
-# Rays that cross: together known to this share of the better one's long axis, or better.
+# Worth it from here on: together known to this share of the better one's long axis.
 SHARPER = 0.8
 
 
@@ -92,10 +92,11 @@ def find_across(
 
 def crossed(fix: GroundFix, other: Elsewhere) -> GroundFix | None:
     """The place of one spot from a hit and from an incident that only other cameras have seen so far; None where it is not
-    clearly sharper than the better of the two (the cameras stand in one line with it, or one knows all that both do).
+    clearly sharper than the better of the two.
 
     Each weighs with the inverse of its error (the minimum-variance mean of two independent Gaussian estimates): a camera
-    knows the bearing well and the range badly, so that two from different sides know both. Independent: errors of two
+    knows the bearing well and the range badly, so that two from different sides know both (in one line with it they only
+    average two ranges). Independent: errors of two
     cameras' poses are; those of two looks of one camera are not, so this is for a camera's first look only. Ground that is
     not flat moves both and is in neither's error.
     """

@@ -32,6 +32,8 @@ Opener = Callable[[], Scanning]
 
 CONNECT_LIMIT_S = 10
 BATCH_LIMIT_S = 60.0
+# It is there when this is asked; only the way of it may be slow.
+RESULT_LIMIT_S = 10.0
 # Cameras a task: enough that the cluster's own work does not count, few enough that a lost one is soon done again.
 TASK_CAMERAS = 16
 
@@ -71,7 +73,7 @@ class ClusterScanning:
         def landed(over: Future) -> None:
             looks: list[Observation | None]
             try:
-                looks = over.result(timeout=1)
+                looks = over.result(timeout=RESULT_LIMIT_S)
             except Exception as fault:  # the workers that tried it are lost, or the cluster is
                 log.error("batch_lost", cameras=len(claims), fault=f"{type(fault).__name__}: {fault}"[:200])
                 looks = [None] * len(claims)

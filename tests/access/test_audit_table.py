@@ -451,10 +451,13 @@ def test_what_is_set_for_a_camera_or_an_incident_is_on_record_in_its_town(
         camera = owner.execute(
             "SELECT id FROM registry.camera WHERE town_code = %s ORDER BY id LIMIT 1", (towns[0],)
         ).fetchone()
-        incident = owner.execute(
-            "SELECT id FROM watch.incident WHERE town_code = %s ORDER BY id LIMIT 1", (towns[0],)
-        ).fetchone()
         assert camera is not None
+        incident = owner.execute(
+            "INSERT INTO watch.incident (class, camera_id, state, first_seen_at, last_seen_at, opened_at, peak_score,"
+            " model_hash, box, geom, placing_method, town_code) SELECT 'smoke', c.id, 'open', now(), now(), now(), 0.6,"
+            " %s, '{0,0,1,1}', c.geom, 'camera_point', c.town_code FROM registry.camera AS c WHERE c.id = %s RETURNING id",
+            ("0" * 64, camera["id"]),
+        ).fetchone()
         assert incident is not None
         owner.execute(
             "INSERT INTO watch.camera_mode (camera_id, class, mode, reason, set_at, set_by)"
