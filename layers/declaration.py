@@ -153,7 +153,17 @@ class Layer:
     def as_declared(self) -> dict[str, Any]:
         """The declaration as JSON tells it to a screen: without what only the database is asked by."""
         told = asdict(self)
-        for inner in ("ground", "shape", "where", "computed", "versions", "scoped", "personal", "note", "by_key"):
+        for inner in (
+            "ground",
+            "shape",
+            "where",
+            "computed",
+            "versions",
+            "scoped",
+            "personal",
+            "note",
+            "by_key",
+        ):
             del told[inner]
         computed = {"classes": [asdict(one) for one in self.classes], "class_field": self.class_field}
         return told | computed | {"group_zh": GROUPS[self.group][0], "group_en": GROUPS[self.group][1]}

@@ -53,7 +53,11 @@ def test_symbols_that_are_declared_are_drawn() -> None:
 def test_no_script_names_a_layer() -> None:
     for stem in SCRIPTS:
         script = (ASSETS / f"{stem}.js").read_text(encoding="utf-8")
-        named = {name for name in (*LAYERS, heat.ID) if f'"{name}"' in script or re.search(rf"tiles\.{name}\b", script)}
+        named = {
+            name
+            for name in (*LAYERS, heat.ID)
+            if f'"{name}"' in script or re.search(rf"tiles\.{name}\b", script)
+        }
         # Levels and kinds of the base map are values in the data, not layers.
         assert not named, stem
 

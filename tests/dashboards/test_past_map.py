@@ -208,7 +208,12 @@ def test_without_the_database_a_day_is_not_chosen_and_that_is_said(site: Site) -
         "output": "..page-state.data...day-banner.children...day-banner.className...day-banner.hidden..",
         "outputs": [
             {"id": i, "property": p}
-            for i, p in (("page-state", "data"), ("day-banner", "children"), ("day-banner", "className"), ("day-banner", "hidden"))
+            for i, p in (
+                ("page-state", "data"),
+                ("day-banner", "children"),
+                ("day-banner", "className"),
+                ("day-banner", "hidden"),
+            )
         ],
         "inputs": [{"id": "day", "property": "value", "value": "2024-01-01"}],
         "changedPropIds": ["day.value"],
