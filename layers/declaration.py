@@ -94,6 +94,7 @@ class Layer:
     is none: tiles transform what they draw). past: whether a past day can be shown (`?as_of=`). since_field: the time by which a window
     (`?from=&to=`) takes rows; "" = it has no window. ground: where the geometry is, if not in the source. where: which rows of
     the source it draws, a condition on `s`. computed: fields that are an expression on `s` (and %(moment)s), not a column.
+    by_key: whether a row of the source is found by its key without the others: a page is then read key by key.
     grouped_below: zoom below which points are drawn as one for each 32nd of a tile, with their number `n` and worst class.
     versions: rows of territory.layer_version that change its content. clock_s: seconds after which a content that depends on
     the time of day is asked for again; 0 = it does not. export: whether it is handed over as a file. Zooms are tile zooms
@@ -123,6 +124,7 @@ class Layer:
     ground: Ground | None = None
     where: str = ""
     computed: tuple[tuple[str, str], ...] = ()
+    by_key: bool = False
     grouped_below: int = 0
     min_zoom: int = 0
     max_zoom: int = 14
@@ -146,7 +148,7 @@ class Layer:
     def as_declared(self) -> dict[str, Any]:
         """The declaration as JSON tells it to a screen: without what only the database is asked by."""
         told = asdict(self)
-        for inner in ("ground", "shape", "where", "computed", "versions", "scoped", "personal"):
+        for inner in ("ground", "shape", "where", "computed", "versions", "scoped", "personal", "by_key"):
             del told[inner]
         computed = {"classes": [asdict(one) for one in self.classes], "class_field": self.class_field}
         return told | computed | {"group_zh": GROUPS[self.group][0], "group_en": GROUPS[self.group][1]}

@@ -1,7 +1,5 @@
 """The SQL of one tile, composed from a layer's declaration: for layers that have no function of their own in sql/tiles."""
 
-from collections.abc import Sequence
-
 from psycopg import sql
 
 from layers.declaration import Classing, Ground, Layer
@@ -114,7 +112,8 @@ def _grouped(layer: Layer, z: int, x: int, y: int) -> sql.Composed:
     group = [
         sql.SQL("{} AS {}").format(worst.get(name, sql.SQL("NULL")), sql.Identifier(name)) for name in fields
     ]
-    own: Sequence[sql.Composable] = [sql.Identifier("n", name) for name in fields]
+    # Far out a shape carries its class alone; what else it says is asked for by its id.
+    own = [sql.Identifier("n", name) if name in worst else sql.SQL("NULL") for name in fields]
     step = WORLD_M / 2**z / 32
     pixel = WORLD_M / 2**z / 512
     return sql.SQL(

@@ -220,6 +220,7 @@ class CellSimplified(Base):
             for n in (1, 2, 3)
         ),
         Index("cell_simplified_cell_no_idx", "cell_no"),
+        Index("cell_simplified_town_idx", "town_code"),
         {
             "schema": "territory",
             "comment": "小比例尺网格（共同边界一致）; derived: outlines of cells for small scales (level 1 to zoom 10, 2 at 11, 3 at 12), common borders the same on both sides.",
@@ -251,19 +252,20 @@ class UnitSimplified(Base):
 
 
 class SimplifiedMadeFrom(Base):
-    """Version of the cells, and versions of cells, declared ground and units, that the simplified outlines were made from."""
+    """Version of the cells, versions of cells, declared ground and units, and of the last two alone (ground), that the simplified outlines were made from."""
 
     __tablename__ = "simplified_made_from"
     __table_args__ = (
         {
             "schema": "territory",
-            "comment": "Version of the cells, and versions of cells, declared ground and units, that the simplified outlines were made from.",
+            "comment": "Version of the cells, versions of cells, declared ground and units, and of the last two alone (ground), that the simplified outlines were made from.",
         },
     )
 
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=TRUE)
     cell_version: Mapped[Big]
     versions: Mapped[str]
+    ground: Mapped[str | None]
     made_at: Mapped[datetime]
 
 

@@ -28,7 +28,7 @@ LAYERS = (
         id="site", name_zh="场所", name_en="Sites", group="risk", source="analysis.site", kind="tiles", key="id", geometry="point",
         fields={"hazard_level": "固有等级 / inherent grade", "n": "场所数 / number of sites", "name_zh": "名称 / name, from zoom 14",
                 "category": "大类 / category of its type, from zoom 12"},
-        versions=("site",), order=60, style=Style("symbol", radius_px=3.2, symbol="site"), past=True,
+        versions=("site",), order=60, by_key=True, style=Style("symbol", radius_px=3.2, symbol="site"), past=True,
         classings=(
             Classing("hazard_level", "固有等级", "Inherent grade", "hazard_level", (*RISK, UNGRADED), empty="unknown"),
             Classing("category", "场所大类", "Category", "category", CATEGORY, empty="no_type", from_zoom=12),

@@ -15,6 +15,7 @@ CREATE INDEX cell_simplified_geom_3857_1_idx ON territory.cell_simplified USING 
 CREATE INDEX cell_simplified_geom_3857_2_idx ON territory.cell_simplified USING gist (geom_3857) WHERE level = 2;
 CREATE INDEX cell_simplified_geom_3857_3_idx ON territory.cell_simplified USING gist (geom_3857) WHERE level = 3;
 CREATE INDEX cell_simplified_cell_no_idx ON territory.cell_simplified (cell_no);
+CREATE INDEX cell_simplified_town_idx ON territory.cell_simplified (town_code);
 COMMENT ON TABLE territory.cell_simplified IS '小比例尺网格（共同边界一致）; derived: outlines of cells for small scales (level 1 to zoom 10, 2 at 11, 3 at 12), common borders the same on both sides.';
 
 CREATE TABLE territory.unit_simplified (
@@ -29,9 +30,10 @@ CREATE TABLE territory.simplified_made_from (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     cell_version bigint NOT NULL,
     versions text NOT NULL,
+    ground text,
     made_at timestamptz NOT NULL
 );
-COMMENT ON TABLE territory.simplified_made_from IS 'Version of the cells, and versions of cells, declared ground and units, that the simplified outlines were made from.';
+COMMENT ON TABLE territory.simplified_made_from IS 'Version of the cells, versions of cells, declared ground and units, and of the last two alone (ground), that the simplified outlines were made from.';
 
 -- Rows of cells that are not what they were: by statement, and for a load of many nothing but one comparison of versions.
 CREATE FUNCTION territory.forget_simplified() RETURNS trigger

@@ -161,6 +161,7 @@ def test_after_an_edit_only_what_touches_it_is_made_again(grid: Connection) -> N
     done = renew_simplified(grid)
     assert not done.whole
     assert done.cells == 10, "two new ones and their eight neighbours"
+    assert done.units == 3, "both towns that they are in, and the county"
     for level in TOLERANCE_M:
         after = stored(grid, level)
         assert fits(after)
@@ -278,7 +279,7 @@ def test_single_cells_islands_and_holes() -> None:
             assert shapely.is_valid(found).all()
             assert shapely.coverage_is_valid(found)
             assert shapely.area(found).sum() == pytest.approx(
-                shapely.area(given_).sum(), rel=0.02, abs=2 * tolerance**2
+                shapely.area(given_).sum(), rel=0.02, abs=4 * tolerance**2
             )
     assert len(simplified_coverage(np.array([], dtype=object), 60.0)) == 0
 
