@@ -3,16 +3,19 @@
     .venv/bin/python -m benchmarks.risk --url postgresql://… [--json FILE]
 
 The database is changed (scores are kept, hazards come and go): give it a copy of its own, as `CREATE DATABASE risk TEMPLATE …`
-of the city of benchmarks/access_city. Numbers are seconds on the clock; medians, with the worst. `--peer REVISION` also times
+of the city of benchmarks/access_city. Numbers are seconds on the clock, with the server process's own processor seconds beside the long ones (other work on the machine
+stretches the clock); medians, with the worst. `--peer REVISION` also times
 the whole city with the analysis.risk_site_at of an older revision of this repository, in the same run.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +25,31 @@ from geoapp.database.connection import connect
 from geoapp.database.migrations import migrate, stored_srid
 from geoapp.database.sql_files import read_sql
 
+Connection = psycopg.Connection[dict[str, Any]]
 ROUNDS = 30
 
 
-def seconds(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+def processor_s(connection: Connection) -> float:
+    """Processor seconds of the server process behind a connection (Linux, the same machine)."""
+    fields = Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def timed(connection: Connection, query: str, rounds: Sequence[Sequence[Any]]) -> dict[str, float]:
+    """Seconds of one query, asked once for each of the values: on the clock (median, worst), of the processor (mean)."""
+    clocks, began = [], processor_s(connection)
+    for values in rounds:
+        start = time.perf_counter()
+        done = connection.execute(query.encode(), values or None)
+        if done.description:
+            done.fetchall()
+        clocks.append(time.perf_counter() - start)
     return {
-        "median": round(statistics.median(values), 4),
-        "worst": round(max(values), 4),
-        "rounds": len(values),
+        "median_s": round(statistics.median(clocks), 4),
+        "worst_s": round(max(clocks), 4),
+        "processor_s": round((processor_s(connection) - began) / len(clocks), 4),
+        "rounds": len(clocks),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
@@ -50,6 +64,7 @@ def main() -> None:
     given = asked.parse_args()
     migrate(given.url, srid=stored_srid(given.url) or 4549)
     with connect(given.url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
         found = measured(connection, given.rounds, given.peer)
     text = json.dumps(found, indent=1, ensure_ascii=False)
     print(text)
@@ -57,71 +72,73 @@ def main() -> None:
         given.json.write_text(text + "\n", encoding="utf-8")
 
 
-def measured(connection: psycopg.Connection[dict[str, Any]], rounds: int, peer: str) -> dict[str, Any]:
-    def run(query: str, *values: Any) -> list[dict[str, Any]]:
-        done = connection.execute(query.encode(), values or None)
-        return done.fetchall() if done.description else []
+def measured(connection: Connection, rounds: int, peer: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
 
-    run("ANALYZE")
-    connection.execute("SET statement_timeout = 0")
-    found: dict[str, Any] = {
-        "rows": run(
+    def note(name: str, value: Any) -> None:
+        found[name] = value
+        print(f"{name}: {value}", file=sys.stderr, flush=True)
+
+    def ask(name: str, query: str, values: Sequence[Sequence[Any]] = ((),)) -> None:
+        note(name, timed(connection, query, values))
+
+    def look() -> None:
+        # Cameras as a running watch leaves them: all looked through just now.
+        connection.execute(
+            "UPDATE watch.camera_health SET last_observed_at = now(), since = now(), last_try_at = now()"
+        )
+
+    note(
+        "rows",
+        connection.execute(
             "SELECT (SELECT count(*) FROM registry.site) AS sites, (SELECT count(*) FROM territory.grid_cell) AS cells,"
             " (SELECT count(*) FROM registry.camera) AS cameras, (SELECT count(*) FROM watch.incident) AS incidents,"
-            " (SELECT count(*) FROM inspection.visit) AS visits, (SELECT count(*) FROM inspection.hazard) AS hazards"
-        )[0],
-        "fsync": run("SHOW fsync")[0]["fsync"],
-    }
-
-    # Cameras as a running watch leaves them: all looked through just now.
-    run("UPDATE watch.camera_health SET last_observed_at = now(), since = now(), last_try_at = now()")
+            " (SELECT count(*) FROM inspection.visit) AS visits, (SELECT count(*) FROM inspection.hazard) AS hazards,"
+            " current_setting('fsync') AS fsync"
+        ).fetchone(),
+    )
+    look()
     every = (
         "SELECT count(*), sum(r.score), max(r.exact_until) FROM analysis.risk_site_of(clock_timestamp()) AS r"
     )
-    found["all_sites_worked_out"] = spread([seconds(lambda: run(every)) for _ in range(3)])
+    ask("all_sites_worked_out", every, [()] * 2)
     if peer:
-        found[f"all_sites_of_{peer}"] = former(connection, peer)
-    sites = [r["id"] for r in run("SELECT id FROM registry.site ORDER BY hashint8(id) LIMIT %s", rounds)]
-    one = "SELECT * FROM analysis.risk_site_of(clock_timestamp(), ARRAY[%s]::bigint[])"
-    found["one_site"] = spread([seconds(lambda s=site: run(one, s)) for site in sites])  # type: ignore[misc]
-    explain = "SELECT * FROM analysis.risk_explained_at(clock_timestamp(), %s)"
-    found["one_site_explained"] = spread([seconds(lambda s=site: run(explain, s)) for site in sites])  # type: ignore[misc]
-    measures = "SELECT * FROM analysis.risk_measures_at(clock_timestamp(), %s)"
-    found["one_site_measures"] = spread([seconds(lambda s=site: run(measures, s)) for site in sites])  # type: ignore[misc]
-
-    found["keep_all"] = round(
-        seconds(lambda: found.__setitem__("kept", run("SELECT * FROM analysis.keep_risk(1000000000)")[0])), 3
+        note(f"all_sites_of_{peer}", former(connection, peer))
+    some = [
+        (r["id"],)
+        for r in connection.execute(
+            "SELECT id FROM registry.site ORDER BY hashint8(id) LIMIT %s", (rounds,)
+        ).fetchall()
+    ]
+    ask("one_site", "SELECT * FROM analysis.risk_site_of(clock_timestamp(), ARRAY[%s]::bigint[])", some)
+    ask("one_site_explained", "SELECT * FROM analysis.risk_explained_at(clock_timestamp(), %s)", some)
+    ask("one_site_measures", "SELECT * FROM analysis.risk_measures_at(clock_timestamp(), %s)", some)
+    look()
+    ask("keep_all", "SELECT * FROM analysis.keep_risk(1000000000)")
+    connection.execute("VACUUM ANALYZE registry.site_risk, registry.cell_risk, registry.risk_due")
+    look()
+    ask("keep_what_is_due", "SELECT * FROM analysis.keep_risk()")
+    ask("keep_nothing_due", "SELECT * FROM analysis.keep_risk()", [()] * 5)
+    lens = read_sql("layers/lens_risk").replace("%(as_of)s", "NULL")
+    ask("lens", lens, [()] * 7)
+    ask(
+        "hazard_written",
+        "INSERT INTO inspection.hazard (site_id, class, title_zh, found_at, found_by, state)"
+        " VALUES (%s, 'major', '隐患', now(), 'patrol', 'found')",
+        some,
     )
-    run("VACUUM ANALYZE registry.site_risk, registry.cell_risk, registry.risk_due")
-    found["nothing_due"] = spread(
-        [seconds(lambda: run("SELECT * FROM analysis.keep_risk()")) for _ in range(5)]
+    ask(
+        "one_site_after_it",
+        "SELECT * FROM analysis.risk_site_at(now(), only_sites => ARRAY[%s]::bigint[])",
+        some,
     )
-    lens = read_sql("layers/lens_risk")
-    found["lens_from_kept"] = spread(
-        [seconds(lambda: connection.execute(lens.encode(), {"as_of": None}).fetchall()) for _ in range(7)]
-    )
-
-    changed, seen, kept = [], [], []
-    for site in sites:
-        insert = "INSERT INTO inspection.hazard (site_id, class, title_zh, found_at, found_by, state) VALUES (%s, 'major', '隐患', now(), 'patrol', 'found')"
-        changed.append(seconds(lambda i=insert, s=site: run(i, s)))  # type: ignore[misc]
-        seen.append(seconds(lambda s=site: run("SELECT level FROM analysis.risk_site WHERE site_id = %s", s)))  # type: ignore[misc]
-        kept.append(seconds(lambda: run("SELECT * FROM analysis.keep_risk()")))
-    found["a_hazard_written"], found["the_site_read_after_it"], found["kept_after_it"] = (
-        spread(changed),
-        spread(seen),
-        spread(kept),
-    )
-    found["lens_after_changes"] = spread(
-        [seconds(lambda: connection.execute(lens.encode(), {"as_of": None}).fetchall()) for _ in range(5)]
-    )
-    found["surfaces_300_m"] = round(
-        seconds(lambda: run("SELECT count(*) FROM analysis.risk_surface_at(now())")), 3
-    )
+    ask("lens_after_changes", lens, [()] * 5)
+    ask("keep_changes", "SELECT * FROM analysis.keep_risk()")
+    ask("surfaces_300_m", "SELECT count(*) FROM analysis.risk_surface_at(now())")
     return found
 
 
-def former(connection: psycopg.Connection[dict[str, Any]], revision: str) -> float:
+def former(connection: Connection, revision: str) -> dict[str, float]:
     """Seconds for every site by the risk_site_at of an older revision, in a transaction that is undone."""
     text = subprocess.run(
         ["git", "show", f"{revision}:sql/analysis/risk_site.sql"], capture_output=True, text=True, check=True
@@ -131,13 +148,8 @@ def former(connection: psycopg.Connection[dict[str, Any]], revision: str) -> flo
     body = text[begin:end].replace("analysis.risk_site_at", "analysis.risk_site_before_at")
     with connection.transaction(force_rollback=True):
         connection.execute(body.encode())
-        return round(
-            seconds(
-                lambda: connection.execute(
-                    "SELECT count(*), sum(r.score) FROM analysis.risk_site_before_at(now()) AS r"
-                ).fetchall()
-            ),
-            2,
+        return timed(
+            connection, "SELECT count(*), sum(r.score) FROM analysis.risk_site_before_at(now()) AS r", [()]
         )
 
 

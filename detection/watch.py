@@ -52,7 +52,7 @@ STOP_LIMIT_S = 8.0
 EXIT_STALLED = 75
 # Messages forgotten in one go: an hour later it goes on.
 FORGET_DELIVERIES = 20_000
-# Sites whose score is worked out in one transaction of the watch, well below the limit of a statement.
+# Sites whose score is worked out in one transaction of the watch: a second or two.
 KEPT_AT_ONCE = 5_000
 KEEP_SCORES_S = 5.0
 DEFAULT_ZONE = "Asia/Shanghai"
@@ -264,8 +264,14 @@ class Watch:
 
         def keep(connection: Connection) -> None:
             try:
-                connection.execute("SELECT analysis.keep_risk(%s::integer)", (KEPT_AT_ONCE,))
-                connection.execute("SELECT analysis.keep_risk_surface('15 minutes')")
+                for step, values in (
+                    (b"SELECT analysis.keep_risk(%s::integer)", (KEPT_AT_ONCE,)),
+                    (b"SELECT analysis.keep_risk_surface('15 minutes')", ()),
+                ):
+                    with connection.transaction():
+                        # After a new formula every site of a city is noted at once, which takes longer than a look may.
+                        connection.execute("SET LOCAL statement_timeout = '120s'")
+                        connection.execute(step, values)
             except (psycopg.errors.QueryCanceled, psycopg.errors.RaiseException) as fault:
                 log.warning("scores_not_kept", fault=str(fault)[:200], what="geoapp layers refresh does it")
 

@@ -188,6 +188,20 @@ def test_nothing_due_is_nothing_done(town: Connection) -> None:
     assert (done.sites, done.cells, done.still_due, done.was_all) == (0, 0, 0, False)
 
 
+def test_the_watch_keeps_them_with_its_own_rights(town: Connection) -> None:
+    add_hazard(town, first(town), "major", NOW)
+    town.execute("SET LOCAL ROLE geoapp_watch")
+    row = town.execute("SELECT * FROM analysis.keep_risk(5000)").fetchone()
+    hexagons = town.execute("SELECT analysis.keep_risk_surface('15 minutes') AS n").fetchone()
+    again = town.execute("SELECT analysis.keep_risk_surface('15 minutes') AS n").fetchone()
+    town.execute("RESET ROLE")
+    assert row is not None
+    assert (row["sites"], row["still_due"]) == (1, 0)
+    assert hexagons is not None
+    assert hexagons["n"] > 40
+    assert again == {"n": None}, "young enough"
+
+
 def test_many_changes_in_one_statement_are_one_note(town: Connection) -> None:
     site = first(town)
     town.execute(

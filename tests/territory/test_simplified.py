@@ -321,7 +321,7 @@ def test_refresh_says_what_it_did(grid: Connection, monkeypatch: pytest.MonkeyPa
             return (lambda: None) if name == "commit" else getattr(grid, name)
 
     @contextmanager
-    def held() -> Iterator[Any]:
+    def held(**_: Any) -> Iterator[Any]:
         yield Held()
 
     monkeypatch.setattr(commands, "connect", held)
