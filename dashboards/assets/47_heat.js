@@ -4,8 +4,12 @@
 
   const g = window.geoapp;
 
-  /* Which colour a count has: the last step that it reaches. Few steps take colours from the whole scale. */
-  const colourOf = (layer, step) => layer.scale[Math.round(step * (layer.scale.length - 1) / Math.max(1, layer.from_n.length - 1))];
+  /* The colour of a step. Few steps take colours from the whole scale but its first, which hardly stands out from the ground. */
+  function colourOf(layer, step) {
+    const steps = layer.from_n.length, last = layer.scale.length - 1;
+    if (steps > last) return layer.scale[Math.min(step, last)];
+    return layer.scale[steps === 1 ? Math.ceil(last / 2) : 1 + Math.round(step * (last - 1) / (steps - 1))];
+  }
 
   g.heatStyle = function (layer) {
     const kept = new Map();

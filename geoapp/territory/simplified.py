@@ -139,7 +139,11 @@ def unit_outline(unit: Mapping[str, Any], parts: Shapes, tolerance: float) -> sh
     own = shapely.from_wkb(bytes(unit["shape"]))
     if not len(parts):
         return shapely.simplify(own, tolerance)
-    ground = shapely.coverage_union_all(parts)
+    try:
+        ground = shapely.coverage_union_all(parts)
+    except shapely.GEOSException:
+        # Neighbours that were put together with bare ground need not share every vertex any more.
+        ground = shapely.union_all(parts)
     if unit["bare"] is not None:
         bare = shapely.from_wkb(bytes(unit["bare"]))
         # Where a simplified border has moved off the bare ground, a chink would show as a hole.
