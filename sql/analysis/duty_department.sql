@@ -145,7 +145,7 @@ CREATE FUNCTION analysis.duty_department_at(moment timestamptz, level text DEFAU
     lead_count bigint, no_person_count bigint, two_leads_count bigint, disputed_count bigint, proposed_count bigint, missing_count bigint
 ) LANGUAGE plpgsql STABLE
 -- Standings are few and in a million sites' way: hashed, and never sorted into their order; sums of every cell in memory.
-SET enable_mergejoin = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan AS $$
+SET enable_mergejoin = off SET work_mem = '128MB' SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
     -- Each department that a town's standing for a place type is about.
