@@ -9,26 +9,29 @@ from geoapp.access.caller import caller_or_none
 from layers.export_route import REASON_MAX
 
 
-def form(name: str, path: str, lang: Language, query: str = "") -> html.Form | None:
+def form(
+    name: str, path: str, lang: Language, *, query: str = "", words: str = "exports.csv"
+) -> html.Form | None:
     """The button as a form with the id `name` for the file at `path`; None for a role that may not export.
 
-    query: what the file is asked for by. A callback may set the form's data-query to what the page's filters ask for; assets/75_exports.js sends it along.
+    query: what the file is asked for with; words: key of the button's text. A callback may set the form's data-query to what
+    the page's filters ask for; assets/75_exports.js sends it along.
     """
     if not may_open("/exports", caller_or_none()):
         return None
-    words = t("exports.reason_hint", lang)
+    hint = t("exports.reason_hint", lang)
     box = dmc.TextInput(
         name="reason",
         size="xs",
-        placeholder=words,
+        placeholder=hint,
         autoComplete="off",
-        attributes={"input": {"maxLength": REASON_MAX, "aria-label": words}},
+        attributes={"input": {"maxLength": REASON_MAX, "aria-label": hint}},
     )
     return html.Form(
         [
             html.Div(box, hidden=True, className="why", **data(why="1")),
             html.Button(
-                t("exports.csv", lang),
+                t(words, lang),
                 type="submit",
                 className="plain",
                 title=t("exports.note_record", lang),

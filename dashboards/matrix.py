@@ -168,7 +168,7 @@ def _matrix(
 ) -> list[Any]:
     in_all = units[0]["in_all"] if units else 0
     file = csv_download.form(
-        "matrix-file", "/export/duty.csv", lang, asked.plain().link({}).partition("?")[2]
+        "matrix-file", "/export/duty.csv", lang, query=asked.plain().link({}).partition("?")[2]
     )
     tools = html.Div(
         [
@@ -243,7 +243,7 @@ def _listed(
         drawn = matrix_list.sites(found, asked, held, lang)
     in_all = found[0]["in_all"] if found else 0
     query = asked.link({}, site=None, text="").partition("?")[2]
-    file = csv_download.form("list-file", "/export/duty.csv", lang, query)
+    file = csv_download.form("list-file", "/export/duty.csv", lang, query=query)
     head = html.Div(
         [
             html.H2(
