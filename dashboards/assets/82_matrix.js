@@ -9,7 +9,9 @@
     const place = document.getElementById(name);
     if (!place) return;
     shown = location.href;
-    place.scrollIntoView({ block: "start" });
+    // The page's own box, not scrollIntoView: that would push the bars of the screen out of sight as well.
+    const box = place.closest(".table-page");
+    box.scrollTop += place.getBoundingClientRect().top - box.getBoundingClientRect().top - 8;
   };
   new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -43,7 +43,7 @@ COMMENT ON FUNCTION analysis.duty_tally IS '各单元各类型在营场所数; a
 -- The county, its towns, communities or cells, with what they are called; cells and those without a grid worker.
 CREATE FUNCTION analysis.duty_ground_at(moment timestamptz, level text DEFAULT 'town', within text DEFAULT NULL) RETURNS TABLE (
     unit_code text, town_code text, name_zh text, name_en text, cell_count bigint, no_grid_worker_count bigint
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
     WITH cell AS (
         SELECT
             CASE level
@@ -145,12 +145,15 @@ CREATE FUNCTION analysis.duty_department_at(moment timestamptz, level text DEFAU
     lead_count bigint, no_person_count bigint, two_leads_count bigint, disputed_count bigint, proposed_count bigint, missing_count bigint
 ) LANGUAGE plpgsql STABLE
 -- Standings are few and in a million sites' way: hashed, and never sorted into their order; sums of every cell in memory.
-SET enable_mergejoin = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan AS $$
+SET enable_mergejoin = off SET work_mem = '128MB' SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
     -- Each department that a town's standing for a place type is about.
     WITH named AS (
-        SELECT d.unit_code, d.rule_code, d.status, n.department_code
+        SELECT
+            d.unit_code, d.rule_code, n.department_code,
+            d.status IN ('confirmed', 'no_person') AS leads, d.status = 'no_person' AS no_person, d.status = 'two_leads' AS two_leads,
+            d.status = 'disputed' AS disputed, d.status = 'proposed' AS proposed, d.status = 'missing' AS missing
         FROM analysis.duty_lead_at(moment) AS d LEFT JOIN LATERAL unnest(d.department_codes) AS n (department_code) ON true
     ),
     counted AS (
@@ -158,12 +161,12 @@ BEGIN
             CASE WHEN level = 'district' THEN (SELECT c.code FROM territory.city AS c) || '000000' ELSE t.unit_code END AS unit_code,
             CASE WHEN level <> 'district' THEN t.town_code END AS town_code,
             n.department_code,
-            sum(t.site_count) FILTER (WHERE n.status IN ('confirmed', 'no_person')) AS leads,
-            sum(t.site_count) FILTER (WHERE n.status = 'no_person') AS no_person,
-            sum(t.site_count) FILTER (WHERE n.status = 'two_leads') AS two_leads,
-            sum(t.site_count) FILTER (WHERE n.status = 'disputed') AS disputed,
-            sum(t.site_count) FILTER (WHERE n.status = 'proposed') AS proposed,
-            sum(t.site_count) FILTER (WHERE n.status IS NULL OR n.status = 'missing') AS missing
+            sum(t.site_count) FILTER (WHERE n.leads) AS leads,
+            sum(t.site_count) FILTER (WHERE n.no_person) AS no_person,
+            sum(t.site_count) FILTER (WHERE n.two_leads) AS two_leads,
+            sum(t.site_count) FILTER (WHERE n.disputed) AS disputed,
+            sum(t.site_count) FILTER (WHERE n.proposed) AS proposed,
+            sum(t.site_count) FILTER (WHERE n.missing IS NOT FALSE) AS missing
         FROM analysis.duty_tally(moment, CASE level WHEN 'district' THEN 'town' ELSE level END, within) AS t
         LEFT JOIN named AS n ON n.unit_code = t.town_code AND n.rule_code = t.rule_code
         WHERE level <> 'district' OR (SELECT analysis.sees_all())

@@ -4,7 +4,7 @@
 CREATE FUNCTION analysis.duty_lead_at(moment timestamptz) RETURNS TABLE (
     unit_code text, rule_code text, lead_count bigint, lead_code text, lead_zh text, lead_en text,
     person_name text, person_phone text, status text, department_codes text[], from_code text
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
     -- Lead assignments in force on that day.
     WITH lead AS (
         SELECT a.rule_code, a.unit_code, a.department_code, a.status, a.person_id
