@@ -39,6 +39,7 @@ from geoapp.access.redaction import redact
 from geoapp.database.connection import connect
 from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
+from geoapp.territory.simplified import renew_simplified
 
 __all__ = ["LOAD_LOCK", "SectionResult", "load", "open_store"]
 
@@ -103,7 +104,21 @@ def load(
             accept(connection, results)
         if dry_run:
             connection.rollback()
+    if not dry_run and any(r.section in ("units", "grid") for r in results):
+        _renew_outlines(url, say)
     return results
+
+
+def _renew_outlines(url: str, say: Say) -> None:
+    """The outlines of small scales follow the ground. A fault here undoes no load: maps then draw the full outlines."""
+    say("小比例尺边界 / outlines for small scales …")
+    try:
+        with connect(url) as connection:
+            renew_simplified(connection)
+    except psycopg.Error as fault:
+        say(
+            f"小比例尺边界没有更新，稍后运行 geoapp layers refresh / not renewed, run geoapp layers refresh: {redact(str(fault))}"
+        )
 
 
 class _Job:

@@ -13,6 +13,7 @@ from shapely import Geometry
 
 from geoapp.database.connection import connect
 from geoapp.errors import Refused
+from geoapp.territory.simplified import renew_simplified
 from layers.camera_places import as_geojson, in_words, next_places, town_code
 from layers.event_surface import CELL_M
 from layers.export import FORMATS, ending_of, export_all, export_layer, registers_for
@@ -40,6 +41,8 @@ def refresh(as_json: bool = JSON) -> None:
             "SELECT analysis.refresh_no_cell() AS renewed, watch.fold_events(1000000) AS folded,"
             " registry.rebuild_site_bin() AS sites_counted"
         ).fetchone()
+        connection.commit()
+        renewed = renew_simplified(connection)
         counted = connection.execute(
             "SELECT count(*) AS pieces, coalesce(sum(area_m2), 0) / 1e6 AS km2 FROM territory.no_cell_piece"
         ).fetchone()
@@ -51,6 +54,8 @@ def refresh(as_json: bool = JSON) -> None:
         "no_cell_km2": round(counted["km2"], 6),
         "events_folded": row["folded"],
         "sites_counted": row["sites_counted"],
+        "simplified_cells": renewed.cells,
+        "simplified_units": renewed.units,
         "seconds": round(time.perf_counter() - start, 3),
     }
     if as_json:
@@ -58,7 +63,8 @@ def refresh(as_json: bool = JSON) -> None:
         return
     did = "已更新 / renewed" if row["renewed"] else "已是最新，未改动 / was current, nothing changed"
     typer.echo(
-        f"无网格地块 / ground in no cell: {did} ({counted['pieces']} pieces, {counted['km2']:.3f} km²). "
+        f"无网格地块 / ground in no cell: {did} ({counted['pieces']} pieces, {counted['km2']:.3f} km²).\n"
+        f"小比例尺边界 / outlines for small scales: {renewed.cells} 个网格、{renewed.units} 个单元已更新 / cells and units renewed. "
         f"事件计数 / counts of events: {row['folded']} 项并入 / changes folded. "
         "瓦片随版本更新，无需清理 / tiles follow their versions, nothing to clear."
     )
@@ -75,6 +81,13 @@ def export(
     encoding: str = typer.Option("", help="utf-8 or gbk, for .shp.zip and .csv."),
     format_: str = typer.Option("gpkg", "--format", help="Format of the files of `all` in a folder."),
     login: str = typer.Option("", "--as", help="Only what this account may see."),
+    as_of: datetime | None = typer.Option(
+        None, "--as-of", help="A map layer as it was at this moment (UTC)."
+    ),
+    since: datetime | None = typer.Option(
+        None, "--from", help="Window of a map layer that has one: from (UTC)."
+    ),
+    until: datetime | None = typer.Option(None, "--to", help="… and to."),
     listed: bool = typer.Option(False, "--list", help="What can be exported."),
     as_json: bool = JSON,
 ) -> None:
@@ -83,6 +96,8 @@ def export(
         _list(as_json)
         return
     target = out or file
+    if name == "all" and (as_of or since or until):
+        raise typer.BadParameter("as-of, from, to: 只用于单个图层 / for one map layer only.")
     if not name or target is None:
         raise typer.BadParameter("geoapp layers export NAME -o FILE (NAME: geoapp layers export --list)")
     with connect() as connection, Progress(console=_console, transient=True) as bars:
@@ -106,7 +121,16 @@ def export(
             )
         else:
             count = export_layer(
-                connection, name, target, frame=frame, encoding=encoding, login=login, progress=progress
+                connection,
+                name,
+                target,
+                frame=frame,
+                encoding=encoding,
+                login=login,
+                as_of=as_of,
+                since=since,
+                until=until,
+                progress=progress,
             )
     if name == "all":
         _say_all(found, target, as_json)

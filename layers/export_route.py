@@ -6,8 +6,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import psycopg
 from fastapi import APIRouter, Query, Request, Response
@@ -16,7 +17,16 @@ from psycopg.types.json import Jsonb
 
 from geoapp.access.caller import NO_RIGHT, Caller, Forbidden, Pool, acting, current_caller
 from geoapp.errors import Refused
-from layers.export import Register, content_of, ending_of, metric_srid, order_of, register, write_file
+from layers.export import (
+    Register,
+    content_of,
+    ending_of,
+    metric_srid,
+    order_of,
+    register,
+    span_for,
+    write_file,
+)
 from layers.honest_route import client_ip, message
 
 # More rows than this, or any column about a person, leave the house only with a reason.
@@ -53,9 +63,13 @@ def add_export(routes: APIRouter, pool: Pool) -> None:
         reason: str = Query(default="", max_length=REASON_MAX),
         frame: str = Query(default="", max_length=20),
         encoding: str = Query(default="", max_length=20),
+        as_of: datetime | None = None,
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
     ) -> Response:
         """A register or layer as a file (`{name}.gpkg`, `.parquet`, `.geojson`, `.shp.zip`, `.xlsx`, `.csv`, `.fgb`): the rows
-        in the caller's area, on record before it leaves. frame, encoding: as in layers.export.order."""
+        in the caller's area, on record before it leaves. frame, encoding: as in layers.export.order. as_of, from, to: of a map
+        layer, as it was."""
         caller = current_caller()
         ending = ending_of(file)
         asked = register(file[: -len(ending)], caller.roles)
@@ -66,7 +80,8 @@ def add_export(routes: APIRouter, pool: Pool) -> None:
                 return message(
                     429, "上一次导出还没有完成 / Your last export is still being made: wait for it."
                 )
-            return _file(request, pool, caller, asked, ending, frame, encoding, reason.strip())
+            when = (as_of, since, until)
+            return _file(request, pool, caller, asked, ending, frame, encoding, reason.strip(), when)
 
 
 def _file(
@@ -78,13 +93,16 @@ def _file(
     frame: str,
     encoding: str,
     reason: str,
+    when: tuple[datetime | None, datetime | None, datetime | None],
 ) -> Response:
     with acting(pool, caller) as connection, tempfile.TemporaryDirectory(prefix="geoapp-export-") as folder:
         # The rows that are counted, told and written are the same ones.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _refuse_who_may_not_export(connection)
         try:
-            wanted = order_of(asked, ending, metric_srid(connection), frame, encoding)
+            wanted = order_of(
+                asked, ending, metric_srid(connection), frame, encoding, span_for(connection, asked, *when)
+            )
         except Refused as refusal:
             return message(422, str(refusal))
         made = content_of(connection, wanted)
@@ -96,6 +114,7 @@ def _file(
             "personal": made.personal,
             "frame": wanted.frame.name if made.family else None,
             "encoding": wanted.encoding,
+            "span": wanted.span.key or None,
         }
         connection.execute(
             "SELECT access.record_export(%s, %s, %s, %s, %s::inet, %s)",

@@ -19,6 +19,7 @@ from geoapp.access.per_minute import PerMinute
 from geoapp.access.refusals import REFUSALS, record_refusal
 from geoapp.access.throttle import plain_ip
 from geoapp.errors import Refused
+from layers.asked import WrongValue
 
 # What is answered follows from who asks: no cache may give it to anybody else.
 VARY = "Accept-Encoding, Cookie, Authorization"
@@ -34,7 +35,16 @@ OLD_SCHEMA = "数据库结构与程序不符，请运行 geoapp db up / The data
 TOO_MANY_MISSES = "一分钟内查找了太多不存在的编号，请稍后再试 / Too many things asked for that are not there: try again in a minute."
 
 # Where the last part of the address is a thing's id, which somebody may guess.
-ID_PATHS = ("/evidence/", "/incidents/", "/cell/", "/hazards/", "/changesets/", "/sites/", "/review/lead/")
+ID_PATHS = (
+    "/evidence/",
+    "/incidents/",
+    "/cell/",
+    "/hazards/",
+    "/changesets/",
+    "/sites/",
+    "/review/lead/",
+    "/identify/",
+)
 MISSES_A_MINUTE = 30
 NOT_FOUND = Counter("geoapp_not_found", "Ids asked for that are not there for whoever asked", registry=None)
 _misses = PerMinute(MISSES_A_MINUTE)
@@ -69,6 +79,7 @@ def honest_route(pool: Pool) -> type[APIRoute]:
 _FAULTS: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
     ((NotSignedIn,), 401, None),
     ((Forbidden,), 403, None),
+    ((WrongValue,), 422, None),
     ((Refused,), 404, None),
     ((psycopg.errors.InsufficientPrivilege,), 403, NO_RIGHT),
     ((psycopg.DataError,), 400, BAD_VALUE),

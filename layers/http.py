@@ -4,25 +4,22 @@ No caller, no row: 401. No database answer, no picture: 503.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.encoders import jsonable_encoder
-from fastapi.responses import JSONResponse
 
 from geoapp.access.caller import Caller, Pool, acting, as_web, current_caller
 from geoapp.errors import Refused
 from layers import answers
+from layers.asked import aware, check_moment, span_of
+from layers.catalogue_routes import add_catalogue
 from layers.event_heat import add_event_heat
 from layers.export_route import add_export
 from layers.honest_route import honest_route
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
 from layers.registry import Layer, layer, layers_for, lens
 from layers.tiles import MVT, REVALIDATE, TileCopies, layer_version, make_tile, scope_of, tile_address
-
-INCIDENTS_SINCE = timedelta(hours=24)
 
 
 def router(pool: Pool, copies: TileCopies | None = None) -> APIRouter:
@@ -36,22 +33,35 @@ def router(pool: Pool, copies: TileCopies | None = None) -> APIRouter:
     _add_tiles(routes, pool, copies)
     _add_city_answers(routes, pool)
     _add_places(routes, pool)
+    add_catalogue(routes, pool)
     add_export(routes, pool)
     return routes
 
 
 def _add_tiles(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
     @routes.get("/tiles/{name}/{z}/{x}/{y}.mvt")
-    def tile(request: Request, name: str, z: str, x: str, y: str) -> Response:
-        """A vector tile; 304 by version before any tile is made, 204 where nothing is drawn."""
+    def tile(
+        request: Request,
+        name: str,
+        z: str,
+        x: str,
+        y: str,
+        as_of: datetime | None = None,
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
+    ) -> Response:
+        """A vector tile; 304 by version before any tile is made, 204 where nothing is drawn. as_of: a past moment, of a layer
+        that has a past; from, to: a window, of one that has windows."""
         caller = current_caller()
         declared = _tiled(name, caller)
         address = tile_address(z, x, y)
         if address is None:
             raise Refused(f"没有瓦片 {z}/{x}/{y} / no tile {z}/{x}/{y}: 0 <= x, y < 2^z, z <= 22.")
-        # Older than what is made next, never newer: what it names is at most asked for once more.
-        with as_web(pool) as connection:
-            version = layer_version(connection, declared, caller)
+        # Only a past moment is checked against rows. The version is older than what is made next, never newer: what it names is
+        # at most asked for once more.
+        with acting(pool, caller) if as_of is not None else as_web(pool) as connection:
+            span = span_of(connection, declared, as_of, since, until)
+            version = layer_version(connection, declared, caller, span)
         headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
         if knows(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
@@ -59,7 +69,7 @@ def _add_tiles(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         made = copies.get(key)
         if made is None:
             with acting(pool, caller) as connection:
-                tile_bytes = make_tile(connection, declared, *address)
+                tile_bytes = make_tile(connection, declared, *address, span=span)
             made = copies.put(key, tile_bytes)
         if not made:
             return Response(status_code=204, headers=headers)
@@ -92,12 +102,12 @@ def _add_tiles(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
     @routes.get("/layers.json")
     def layer_list() -> dict[str, Any]:
         """The declarations of the layers that the caller may see, in drawing order."""
-        return {"layers": [asdict(one) for one in layers_for(current_caller().roles).values()]}
+        return {"layers": [one.as_declared() for one in layers_for(current_caller().roles).values()]}
 
     @routes.get("/layers/{name}.json")
     def declaration(name: str) -> dict[str, Any]:
-        """One declaration: names, legend, fields, lenses."""
-        return asdict(layer(name, current_caller().roles))
+        """One declaration: names, classes, style, fields, lenses."""
+        return layer(name, current_caller().roles).as_declared()
 
 
 def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
@@ -113,7 +123,10 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
 
         def compute() -> dict[str, Any]:
             with acting(pool, caller) as connection:
-                return ask(connection, _aware(as_of))
+                moment = aware(as_of)
+                if moment is not None:
+                    check_moment(connection, moment)
+                return ask(connection, moment)
 
         # Only the present is asked for by many; a past moment is computed for the one who asks.
         if as_of is None:
@@ -148,18 +161,6 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
 
 
 def _add_places(routes: APIRouter, pool: Pool) -> None:
-    @routes.get("/features/incident.geojson")
-    def incidents(since: datetime | None = None) -> Response:
-        """Live and recent incidents (EPSG:4326); since = the last 24 hours where not given."""
-        after = _aware(since) or datetime.now(UTC) - INCIDENTS_SINCE
-        with acting(pool) as connection:
-            found = answers.incident_features(connection, after)
-        return JSONResponse(
-            jsonable_encoder(found),
-            media_type="application/geo+json",
-            headers={"Cache-Control": "private, no-store"},
-        )
-
     @routes.get("/identify")
     def identify(lon: float = Query(ge=-180, le=180), lat: float = Query(ge=-85, le=85)) -> dict[str, Any]:
         """What stands at a point (EPSG:4326)."""
@@ -170,7 +171,7 @@ def _add_places(routes: APIRouter, pool: Pool) -> None:
     def cell(code: str, as_of: datetime | None = None) -> dict[str, Any]:
         """One cell: score with reasons, sites, cameras, who answers, open incidents, gaps."""
         with acting(pool) as connection:
-            found = answers.cell_details(connection, code.replace("-", ""), _aware(as_of))
+            found = answers.cell_details(connection, code.replace("-", ""), aware(as_of))
         if found is None:
             raise Refused(f"没有网格 {code} / no cell {code}.")
         return found
@@ -181,8 +182,3 @@ def _tiled(name: str, caller: Caller) -> Layer:
     if declared.kind != "tiles":
         raise Refused(f"图层 {name} 没有瓦片 / layer {name!r} has no tiles: see /features/{name}.geojson.")
     return declared
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """A time without a zone is taken as UTC."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -7,13 +7,17 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from geoapp.access.caller import Caller
+from geoapp.settings import SQL_ROOT
 from layers.registry import Layer
+from layers.rows_query import NOW, Span
+from layers.tile_query import tile_query
 
 MAX_ZOOM = 22
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
@@ -44,8 +48,10 @@ def tile_address(z: str, x: str, y: str) -> tuple[int, int, int] | None:
 AREA_LAYERS = ("unit", "cell", "site", "key_risk_area", "camera")
 
 
-def layer_version(connection: psycopg.Connection[dict[str, Any]], layer: Layer, caller: Caller) -> str:
-    """A short text that changes whenever tiles of the layer may differ for the caller; no tile is made for it.
+def layer_version(
+    connection: psycopg.Connection[dict[str, Any]], layer: Layer, caller: Caller, span: Span = NOW
+) -> str:
+    """A short text that changes whenever tiles of the layer of a span may differ for the caller; no tile is made for it.
 
     Callers who may not see the same never have the same version, except of a layer that is the same for all.
     """
@@ -54,12 +60,14 @@ def layer_version(connection: psycopg.Connection[dict[str, Any]], layer: Layer, 
         names.update(AREA_LAYERS)
     row = connection.execute(_VERSION, {"layers": sorted(names), "clock_s": layer.clock_s}).fetchone()
     assert row is not None
-    return version_text(layer, caller, row["versions"], row["clock"])
+    return version_text(layer, caller, row["versions"], row["clock"], span)
 
 
-def version_text(layer: Layer, caller: Caller, versions: str, clock: int) -> str:
+def version_text(layer: Layer, caller: Caller, versions: str, clock: int, span: Span = NOW) -> str:
     """The version of a layer for a caller: from territory.versions_of and, where it depends on the time, the clock's step."""
-    return hashlib.sha256(repr((scope_of(layer, caller), versions, clock)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((scope_of(layer, caller), span.key, versions, clock)).encode()).hexdigest()[
+        :16
+    ]
 
 
 def versions_of(connection: psycopg.Connection[dict[str, Any]], layers: list[str]) -> str:
@@ -89,17 +97,43 @@ def scope_of(layer: Layer, caller: Caller) -> str:
     return caller.scope_key if layer.scoped else ""
 
 
-def make_tile(connection: psycopg.Connection[dict[str, Any]], layer: Layer, z: int, x: int, y: int) -> bytes:
-    """The tile's bytes (MVT, layer name = layer id, extent 4096); empty where nothing is drawn there."""
+_OWN_FUNCTION = re.compile(r"CREATE FUNCTION tiles\.(\w+)\(z integer, x integer, y integer\) RETURNS bytea")
+
+
+@cache
+def own_functions() -> frozenset[str]:
+    """Layers whose tiles have a function written by hand in sql/tiles, because it is faster than the composed query."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(SQL_ROOT.glob("tiles/*.sql")))
+    return frozenset(name for text in texts for name in _OWN_FUNCTION.findall(text))
+
+
+def make_tile(
+    connection: psycopg.Connection[dict[str, Any]], layer: Layer, z: int, x: int, y: int, span: Span = NOW
+) -> bytes:
+    """The tile's bytes (MVT, layer name = layer id, extent 4096); empty where nothing is drawn there.
+
+    Of the present by the layer's own function where it has one, else by the query that its declaration composes.
+    """
     if not layer.min_zoom <= z <= MAX_ZOOM:
         return b""
-    row = connection.execute(
-        sql.SQL("SELECT tiles.{}(%s, %s, %s) AS tile").format(sql.Identifier(layer.id)),
-        (z, x, y),
-        binary=True,  # else the server writes each byte as two
-    ).fetchone()
+    if span == NOW and layer.id in own_functions():
+        own = sql.SQL("SELECT tiles.{}(%s, %s, %s) AS tile").format(sql.Identifier(layer.id))
+        row = connection.execute(
+            own, (z, x, y), binary=True
+        ).fetchone()  # else the server writes each byte as two
+    else:
+        row = connection.execute(tile_query(layer, z, x, y, _zone(connection), span), binary=True).fetchone()
     assert row is not None
     return bytes(row["tile"] or b"")
+
+
+def _zone(connection: psycopg.Connection[dict[str, Any]]) -> int:
+    """EPSG code of the city's zone; of a database without a city, which has no rows either, that of its columns."""
+    row = connection.execute(
+        "SELECT coalesce((SELECT c.metric_srid FROM territory.city AS c), Find_SRID('territory', 'unit', 'seat')) AS srid"
+    ).fetchone()
+    assert row is not None
+    return int(row["srid"])
 
 
 TileKey = tuple[str, str, str, int, int, int]

@@ -14,6 +14,7 @@ from etl.sample_city.facts import SRID
 from geoapp.database import migrations
 from geoapp.database.connection import connect, database_url
 from geoapp.errors import Refused
+from geoapp.territory.simplified import renew_simplified
 
 _STEPS = {
     "terrain": "地形与边界 / terrain",
@@ -89,6 +90,8 @@ def sample_city(
                 farm_url=farm_url,
                 progress=lambda step, share: bar.update(task, completed=share, description=_STEPS[step]),
             )
+        with connect(url) as connection:
+            renew_simplified(connection)
     if as_json:
         typer.echo(
             json.dumps({"seed": seed, "as_of": moment.isoformat(), "is_generated": True, "rows": counts})

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import Computed, ForeignKey, Identity, Index, String, text
+from sqlalchemy import Computed, ForeignKey, Identity, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from geoapp.database.base import EMPTY, FALSE, NOW, ONE, TRUE, Base, Big, gist, mercator, metric, projected
@@ -202,6 +202,70 @@ class NoCellMadeFrom(Base):
 
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=TRUE)
     versions: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class CellSimplified(Base):
+    """A grid cell for small scales; a row is true of its cell as it is."""
+
+    __tablename__ = "cell_simplified"
+    __table_args__ = (
+        *(
+            Index(
+                f"cell_simplified_geom_3857_{n}_idx",
+                "geom_3857",
+                postgresql_using="gist",
+                postgresql_where=text(f"level = {n}"),
+            )
+            for n in (1, 2, 3)
+        ),
+        Index("cell_simplified_cell_no_idx", "cell_no"),
+        Index("cell_simplified_town_idx", "town_code"),
+        {
+            "schema": "territory",
+            "comment": "小比例尺网格（共同边界一致）; derived: outlines of cells for small scales (level 1 to zoom 10, 2 at 11, 3 at 12), common borders the same on both sides.",
+        },
+    )
+
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    cell_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    code: Mapped[str]
+    community_code: Mapped[str]
+    town_code: Mapped[str | None] = mapped_column(town_of_community())
+    geom_3857: Mapped[WKBElement] = mapped_column(mercator("GEOMETRY"))
+
+
+class UnitSimplified(Base):
+    """A unit's outline for small scales; true while simplified_made_from holds the present versions."""
+
+    __tablename__ = "unit_simplified"
+    __table_args__ = (
+        {
+            "schema": "territory",
+            "comment": "小比例尺行政边界，由简化网格合并而成; derived: outlines of units for small scales, from the simplified cells where the unit has any; true while simplified_made_from holds the present versions.",
+        },
+    )
+
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    geom_3857: Mapped[WKBElement] = mapped_column(mercator("GEOMETRY"))
+
+
+class SimplifiedMadeFrom(Base):
+    """Version of the cells, versions of cells, declared ground and units, and of the last two alone (ground), that the simplified outlines were made from."""
+
+    __tablename__ = "simplified_made_from"
+    __table_args__ = (
+        {
+            "schema": "territory",
+            "comment": "Version of the cells, versions of cells, declared ground and units, and of the last two alone (ground), that the simplified outlines were made from.",
+        },
+    )
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=TRUE)
+    cell_version: Mapped[Big]
+    versions: Mapped[str]
+    ground: Mapped[str | None]
     made_at: Mapped[datetime]
 
 

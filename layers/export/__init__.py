@@ -1,18 +1,21 @@
 """Registers and map layers as files, in the frame asked for, with the rows that the connection's role may see."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from geoapp.errors import Refused
+from layers.asked import WrongValue, span_of
 from layers.export.content import Content, content_of, metric_srid
 from layers.export.gdal_file import write_gdal_file
 from layers.export.order import FORMATS, Order, ending_of, order_of
 from layers.export.registers import REGISTERS, Register, exportable, register, registers_for
 from layers.export.whose import in_name_of, on_record
 from layers.export.writing import in_one_move, write_file
+from layers.rows_query import NOW, Span
 
 __all__ = [
     "FORMATS",
@@ -29,6 +32,7 @@ __all__ = [
     "order_of",
     "register",
     "registers_for",
+    "span_for",
     "write_file",
 ]
 
@@ -41,6 +45,23 @@ def _silent(_: str, __: int, ___: int) -> None:
     return None
 
 
+def span_for(
+    connection: Connection,
+    asked: Register,
+    as_of: datetime | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Span:
+    """The moment or window of a file. Raises WrongValue for a register, which is handed out as it is, and as layers.asked.span_of."""
+    if not (as_of or since or until):
+        return NOW  # a file without a window holds every row
+    if asked.layer is not None:
+        return span_of(connection, asked.layer, as_of, since, until)
+    raise WrongValue(
+        f"登记册 {asked.id} 只有现状 / register {asked.id!r} is handed out as it is now: leave as_of, from and to out."
+    )
+
+
 def export_layer(
     connection: Connection,
     name: str,
@@ -49,6 +70,9 @@ def export_layer(
     frame: str = "",
     encoding: str = "",
     login: str = "",
+    as_of: datetime | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     progress: Progress = _silent,
 ) -> int:
     """Writes a register or map layer to `target` and returns the number of rows; the file's ending decides the format.
@@ -56,7 +80,8 @@ def export_layer(
     Rows and columns are those that the account `login` may see, "" = the connection's own role. frame: as in
     geoapp.territory.frames.parse_frame, or "metric" for the city's zone (the default of .gpkg, .parquet, .shp.zip and .fgb;
     .geojson, .xlsx and .csv are WGS 84). encoding: utf-8 or gbk, for .shp.zip and .csv. `cell` carries the classes of the
-    three lenses. An existing file is replaced only after the new one is complete; the export is on record.
+    three lenses. as_of, since, until: of a map layer, as it was (layers.asked.span_of). An existing file is replaced only after the
+    new one is complete; the export is on record.
 
     Raises Refused for an unknown name, ending, frame, encoding or account, and where the folder is missing;
     geoapp.access.caller.Forbidden where the role may not read it.
@@ -66,7 +91,9 @@ def export_layer(
         raise Refused(f"没有文件夹 {target.parent} / no folder {target.parent}: make it first.")
     with connection.transaction():
         with in_name_of(connection, login) as roles:
-            wanted = order_of(register(name, roles), ending, metric_srid(connection), frame, encoding)
+            asked = register(name, roles)
+            span = span_for(connection, asked, as_of, since, until)
+            wanted = order_of(asked, ending, metric_srid(connection), frame, encoding, span)
             made = content_of(connection, wanted)
             made.progress = lambda read: progress(name, read, made.rows)
             write_file(made, target)

@@ -37,13 +37,20 @@ def about(content: Content) -> dict[str, str]:
     """Title, frame, date, scope, rows and precision, in the order in which they are shown."""
     wanted = content.order
     register = wanted.register
-    moment = content.at.astimezone(ZoneInfo(content.city["timezone"]))
+    zone = ZoneInfo(content.city["timezone"])
+    moment = content.at.astimezone(zone)
+    span = {"as_of": wanted.span.moment, "from": wanted.span.since, "to": wanted.span.until}
     return {
         "register": f"{register.id}: {register.name_zh} / {register.name_en}",
         "city": f"{content.city['name_zh']} / {content.city['name_en']} ({content.city['code']})",
         "frame": frame_words(wanted) if content.family else "无图形 / no geometry",
         "frame_name": wanted.frame.name if content.family else "",
         "exported_at": moment.isoformat(timespec="seconds"),
+        **{
+            name: at.astimezone(zone).isoformat(timespec="seconds")
+            for name, at in span.items()
+            if at is not None
+        },
         "scope": content.scope,
         "rows": str(content.rows),
         "personal": ", ".join(content.personal) or "—",

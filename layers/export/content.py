@@ -23,6 +23,7 @@ from layers.answers import lens_classes
 from layers.export.meanings import meaning
 from layers.export.order import Order
 from layers.export.registers import NEVER, Register
+from layers.rows_query import Span, all_of, column_of, conditions, source_of
 
 Connection = psycopg.Connection[dict[str, Any]]
 Kind = Literal["text", "integer", "real", "boolean", "date", "moment"]
@@ -168,16 +169,22 @@ def content_of(connection: Connection, wanted: Order) -> Content:
     register = wanted.register
     columns = _readable(connection, register.source)
     fields, joins = _fields(connection, register, columns)
-    geometry = register.geometry if register.geometry in columns else None
-    source = sql.Identifier(*register.source.split("."))
-    where = sql.SQL("WHERE " + register.where if register.where else "")  # a declaration's own text
-    base = sql.SQL("FROM {} AS s {}").format(source, sql.SQL(" ").join(joins))
-    shape = sql.SQL("s.{}").format(sql.Identifier(geometry)) if geometry else sql.SQL("NULL")
-    family, gdal_type = _shapes(connection, register, columns[geometry], where) if geometry else (None, None)
+    fields += _computed(register, wanted.span, columns)
+    # Text of declarations, and values as literals: nothing that somebody wrote into an address.
+    source = sql.SQL("{} AS s").format(sql.Identifier(*register.source.split(".")))
+    where: sql.Composable = sql.SQL("WHERE " + register.where if register.where else "")
+    if register.layer is not None:
+        source = source_of(register.layer, wanted.span)
+        where = sql.SQL("WHERE {}").format(all_of(conditions(register.layer, wanted.span)))
+    shape, type_ = _geometry(connection, register, columns)
+    ground = _ground_join(register)
+    base = sql.SQL("FROM {} {} {}").format(source, ground, sql.SQL(" ").join(joins))
+    geometry = type_ is not None
+    family, gdal_type = _shapes(connection, register, type_, shape, base, where) if type_ else (None, None)
     counted = connection.execute(
         sql.SQL(
-            "SELECT count(*) AS rows, count(*) - count({}) AS shapeless, now() AS at FROM {} AS s {}"
-        ).format(shape, source, where)
+            "SELECT count(*) AS rows, count(*) - count({}) AS shapeless, now() AS at FROM {} {} {}"
+        ).format(shape, source, ground, where)
     ).fetchone()
     assert counted is not None
     wanted_columns = [one.source for one in fields] + (
@@ -186,7 +193,7 @@ def content_of(connection: Connection, wanted: Order) -> Content:
     query = sql.SQL("SELECT {} {} {} ORDER BY s.{}").format(
         sql.SQL(", ").join(wanted_columns), base, where, sql.Identifier(register.key)
     )
-    lenses = _lens_classes(connection, register)
+    lenses = _lens_classes(connection, register, wanted.span)
     fields += [Field(name, "text", sql.SQL("")) for name in lenses]
     city = connection.execute("SELECT name_zh, name_en, code, timezone FROM territory.city").fetchone()
     return Content(
@@ -273,8 +280,44 @@ def _kind(type_: str) -> Kind:
     return next((kind for start, kind in _KINDS if type_.startswith(start)), "text")
 
 
+def _computed(register: Register, span: Span, columns: dict[str, str]) -> list[Field]:
+    """What a layer classes its rows by and its source has no column for."""
+    layer = register.layer
+    if layer is None:
+        return []
+    return [
+        Field(name, "text", column_of(layer, name, span)) for name, _ in layer.computed if name not in columns
+    ]
+
+
+def _ground_join(register: Register) -> sql.Composed:
+    """The table that holds the shapes of a source without any."""
+    ground = register.layer.ground if register.layer else None
+    if ground is None:
+        return sql.Composed([])
+    return sql.SQL("JOIN {} AS g ON g.{} = s.{}").format(
+        sql.Identifier(*ground.table.split(".")), sql.Identifier(ground.key), sql.Identifier(ground.column)
+    )
+
+
+def _geometry(
+    connection: Connection, register: Register, columns: dict[str, str]
+) -> tuple[sql.Composable, str | None]:
+    """The geometry as an expression, and its column's type; NULL and None where there is none."""
+    ground = register.layer.ground if register.layer else None
+    alias, known = ("s", columns) if ground is None else ("g", _readable(connection, ground.table))
+    if register.geometry is None or register.geometry not in known:
+        return sql.SQL("NULL"), None
+    return sql.Identifier(alias, register.geometry), known[register.geometry]
+
+
 def _shapes(
-    connection: Connection, register: Register, type_: str, where: sql.Composable
+    connection: Connection,
+    register: Register,
+    type_: str,
+    shape: sql.Composable,
+    base: sql.Composable,
+    where: sql.Composable,
 ) -> tuple[Family, str]:
     """Family and GDAL type of the geometry, from the column's type `geometry(MultiPolygon,4549)`, else from what is there."""
     declared = re.fullmatch(r"geometry\((\w+?)(,\d+)?\)", type_)
@@ -283,9 +326,7 @@ def _shapes(
     if register.layer is not None and register.layer.geometry == "point":
         return "point", "Point"
     row = connection.execute(
-        sql.SQL("SELECT array_agg(DISTINCT GeometryType(s.{})) AS types FROM {} AS s {}").format(
-            sql.Identifier(str(register.geometry)), sql.Identifier(*register.source.split(".")), where
-        )
+        sql.SQL("SELECT array_agg(DISTINCT GeometryType({})) AS types {} {}").format(shape, base, where)
     ).fetchone()
     found = {one for one in (row["types"] or [] if row else []) if one}
     if not found:
@@ -303,9 +344,9 @@ def _family(types: set[str]) -> Family:
     return "polygon" if all(one.endswith("POLYGON") for one in ends) else "mixed"
 
 
-def _lens_classes(connection: Connection, register: Register) -> dict[str, dict[Any, str]]:
+def _lens_classes(connection: Connection, register: Register, span: Span) -> dict[str, dict[Any, str]]:
     lenses = register.layer.lenses if register.layer else ()
-    return {f"{lens.id}_class": lens_classes(connection, lens)["classes"] for lens in lenses}
+    return {f"{lens.id}_class": lens_classes(connection, lens, span.moment)["classes"] for lens in lenses}
 
 
 def _scope(connection: Connection) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from geoapp.errors import Refused
 from geoapp.territory.frames import FRAMES, Frame, parse_frame
 from layers.export.registers import Register
+from layers.rows_query import NOW, Span
 
 # Endings, and the frame of each where none is asked for: maps in the city's metres, tables and web maps in degrees.
 FORMATS = {
@@ -24,13 +25,15 @@ FRAME_CHOICES = ("metric", *FRAMES)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One file. frame: of its coordinates; srid: EPSG code of the city's zone; encoding: of texts in .shp.zip and .csv."""
+    """One file. frame: of its coordinates; srid: EPSG code of the city's zone; encoding: of texts in .shp.zip and .csv; span: the
+    moment or window whose rows a map layer's file holds."""
 
     register: Register
     ending: str
     frame: Frame
     srid: int
     encoding: str = "utf-8"
+    span: Span = NOW
 
     @property
     def has_no_crs(self) -> bool:
@@ -55,8 +58,11 @@ def ending_of(file_name: str) -> str:
     raise Refused(f"不认识的格式 {shown!r} / unknown ending {shown!r}: use {', '.join(FORMATS)}.")
 
 
-def order_of(register: Register, ending: str, srid: int, frame: str = "", encoding: str = "") -> Order:
-    """The order, checked. frame: as people write it, "" = the format's own, "metric" = EPSG:`srid`.
+def order_of(
+    register: Register, ending: str, srid: int, frame: str = "", encoding: str = "", span: Span = NOW
+) -> Order:
+    """The order, checked. frame: as people write it, "" = the format's own, "metric" = EPSG:`srid`. span: as layers.asked.span_of has
+    checked it.
 
     Raises Refused for an unknown frame or encoding, for GeoJSON in metres, and for a format that needs geometry where the
     register has none.
@@ -80,4 +86,4 @@ def order_of(register: Register, ending: str, srid: int, frame: str = "", encodi
         raise Refused(
             f"{register.id} 没有图形，不能写成 {ending} / {register.id} has no geometry for {ending}: use .xlsx, .csv, .gpkg or .parquet."
         )
-    return Order(register, ending, found, srid, code)
+    return Order(register, ending, found, srid, code, span)

@@ -109,7 +109,7 @@ def _of_layer(one: Layer) -> Register:
         one.name_en,
         one.source,
         one.key,
-        "geom",
+        one.shape[0],
         personal=one.personal,
         roles=one.roles,
         layer=one,

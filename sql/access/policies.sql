@@ -46,6 +46,7 @@ BEGIN
             ('territory.building', 'true', 'true', 'true'),
             ('territory.layer_version', 'true', 'true', 'true'),
             ('territory.no_cell_made_from', 'true', 'true', 'true'),
+            ('territory.simplified_made_from', 'true', 'true', 'true'),
             ('duty.department', 'true', 'true', 'true'),
             ('duty.rule', 'true', 'true', 'true'),
             ('analysis.parameter', 'true', 'true', 'true'),
@@ -56,6 +57,9 @@ BEGIN
             ('territory.grid_cell_history', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})', 'false'),
             ('territory.no_cell_ground', 'town_code = ANY ({areas}) OR id = ANY (ARRAY(SELECT p.declared_id FROM territory.no_cell_piece AS p))',
                 'false', 'false'),
+            ('territory.cell_simplified', 'town_code = ANY ({areas})', 'community_code = ANY ({areas})',
+                'code = ANY (ARRAY(SELECT s.cell_code FROM registry.site AS s))'),
+            ('territory.unit_simplified', 'code = ANY ({units})', 'code = ANY ({units})', 'code = ANY ({units})'),
             ('territory.no_cell_piece', 'town_code = ANY ({areas})', 'false', 'false'),
             ('territory.changeset', 'town_code = ANY ({areas})', 'false', 'false'),
             -- Who answers: for the own units and for those above them. Staff of the offices are known to each other; a firm

@@ -2,7 +2,7 @@
 -- Active sites, everywhere or in one cell: for one cell only its own visits and hazards are added up, by their indexes.
 CREATE FUNCTION analysis.site_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
     id bigint, uscc text, local_id text, name_zh text, address text,
-    rule_code text, place_type_zh text, place_type_en text, nine_small text,
+    rule_code text, place_type_zh text, place_type_en text, category text, nine_small text,
     hazard_level text, people integer, vulnerability text,
     cell_code text, town_code text, town_zh text, town_en text,
     lead_code text, lead_zh text, lead_en text, duty_status text,
@@ -33,7 +33,7 @@ CREATE FUNCTION analysis.site_at(moment timestamptz, only_cell text DEFAULT NULL
     )
     SELECT
         s.id, s.uscc, s.local_id, s.name_zh, s.address,
-        s.rule_code, r.place_type_zh, r.place_type_en, s.nine_small,
+        s.rule_code, r.place_type_zh, r.place_type_en, r.category, s.nine_small,
         s.hazard_level, s.people, s.vulnerability,
         s.cell_code, s.town_code, t.name_zh, t.name_en,
         d.lead_code, d.lead_zh, d.lead_en, coalesce(d.status, 'missing'),
@@ -56,3 +56,4 @@ COMMENT ON VIEW analysis.site IS '在营场所（一企一档）：牵头部门�
 COMMENT ON COLUMN analysis.site.lead_code IS 'The one confirmed or designated lead department; NULL = none, or two (see duty_status).';
 COMMENT ON COLUMN analysis.site.last_check_at IS 'Newest patrol, remote check or administrative inspection with a known outcome.';
 COMMENT ON COLUMN analysis.site.last_visit_at IS 'As last_check_at, self-checks included.';
+COMMENT ON COLUMN analysis.site.category IS 'Category of its type (duty.rule); NULL = the type is not known, or no rule covers it.';

@@ -1,4 +1,4 @@
--- needs: extent
+-- needs: extent, cell_ground
 -- Grid cells, geometry and codes only: the colour of a lens comes by id and is painted by the client.
 CREATE FUNCTION tiles.cell(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET plan_cache_mode = force_custom_plan AS $$
@@ -7,10 +7,9 @@ BEGIN
     RETURN (
     WITH feature AS (
         SELECT
-            c.cell_no AS id, c.code, left(c.community_code, 9) || '000' AS town_code,
+            c.cell_no AS id, c.code, c.town_code,
             ST_AsMVTGeom(c.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
-        FROM territory.grid_cell AS c
-        WHERE c.geom_3857 && tiles.search_box(z, x, y)
+        FROM tiles.cell_ground(z, x, y) AS c
         ORDER BY c.cell_no
     )
     SELECT ST_AsMVT(f, 'cell', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL

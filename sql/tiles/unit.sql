@@ -1,16 +1,26 @@
--- needs: extent
+-- needs: extent, cell_ground, analysis/no_cell
 -- Outlines of the county and its towns; communities from zoom 12. The id is the code's last six digits after the county's.
 CREATE FUNCTION tiles.unit(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH feature AS (
+    -- From far away from the simplified cells, so that towns meet and lie on their cells; where these are not of today, each by itself.
+    WITH made AS MATERIALIZED (
+        SELECT EXISTS (
+            SELECT FROM territory.simplified_made_from AS m WHERE m.versions = analysis.no_cell_versions()
+        ) AS is_current
+    ),
+    feature AS (
         SELECT
             right(u.code, 6)::integer AS id, u.level, u.code, u.name_zh, u.name_en,
             ST_AsMVTGeom(
                 CASE WHEN z >= 13 THEN u.geom_3857
-                ELSE ST_SimplifyPreserveTopology(u.geom_3857, 40075016.68 / power(2, z) / 4096 * 2) END,
+                ELSE coalesce(
+                    s.geom_3857, ST_SimplifyPreserveTopology(u.geom_3857, 40075016.68 / power(2, z) / 4096 * 2)
+                ) END,
                 ST_TileEnvelope(z, x, y), 4096, 64, true
             ) AS geom
         FROM territory.unit AS u
+        LEFT JOIN territory.unit_simplified AS s
+            ON s.code = u.code AND s.level = tiles.simple_level(z) AND (SELECT m.is_current FROM made AS m)
         WHERE u.geom_3857 && tiles.search_box(z, x, y) AND u.valid_to IS NULL
             AND u.level = ANY (CASE WHEN z >= 12 THEN ARRAY['county', 'town', 'community'] ELSE ARRAY['county', 'town'] END)
         ORDER BY array_position(ARRAY['community', 'town', 'county'], u.level), u.code

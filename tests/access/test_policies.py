@@ -53,6 +53,7 @@ DEFINERS = {
     "registry.keep_sites_apart": "admin",
     "territory.bump_layer": "",
     "territory.keep_cell_version": "",
+    "territory.forget_simplified": "",
     "watch.tell_live": "",
     "watch.is_held": "",
     "watch.keep_held": "",

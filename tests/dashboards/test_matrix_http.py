@@ -40,6 +40,7 @@ from geoapp.access.sessions import open_session
 from geoapp.access.tokens import make_token
 from layers.export import exportable
 from layers.registry import LAYERS, LENSES
+from layers.tiles import own_functions
 
 Connection = psycopg.Connection[dict[str, Any]]
 HTML = {"Accept": "text/html"}
@@ -133,6 +134,8 @@ class Desk:
             for kind in ("camera", "site", "town")
         )
         yield from (f"/lens/{lens.id}.json" for lens in LENSES)
+        yield from (f"/features/{name}.geojson?limit=5000" for name in ("site", "camera", "incident_past"))
+        yield from (f"/legend/{name}.json" for name in ("cell", "site", "camera"))
         yield from (f"/cell/{self.cells[place]}.json" for place in self.one_a_town())
         yield from (f"/layers/{name}.json" for name in LAYERS)
         yield from (f"/tiles/{name}.json" for name in LAYERS)
@@ -144,7 +147,12 @@ class Desk:
             yield from (f"/review/lead/{place.incident}{part}.json" for part in ("", "/recipients"))
             x, y = (lon + 180) / 360, (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
             for name, layer in LAYERS.items():
-                if layer.kind == "tiles" and name != "base":
+                # What is worked out for the whole area at once is asked for as a file, above: the same rows.
+                if (
+                    layer.kind == "tiles"
+                    and name != "base"
+                    and (name in own_functions() or layer.since_field)
+                ):
                     yield f"/tiles/{name}/15/{int(x * 2**15)}/{int(y * 2**15)}.mvt"
 
     def _callbacks(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

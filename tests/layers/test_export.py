@@ -98,6 +98,11 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
             "INSERT INTO watch.reported_event (local_id, kind, happened_at, geom, town_code)"
             f" VALUES ('E1', 'fire', '2025-01-01T00:00Z', {at}, '{TOWN_A}')".encode()
         )
+        run(
+            "INSERT INTO territory.changeset (title, town_code, proposal) SELECT '改', %s,"
+            " ST_AsGeoJSON(ST_Transform(geom, 4326))::jsonb FROM territory.grid_cell ORDER BY code LIMIT 1",
+            (TOWN_A,),
+        )
         run("SELECT analysis.refresh_no_cell()")
         caller(connection, "planner.a", "planner", areas=[TOWN_A])
         caller(connection, "officer.a", "duty_officer", areas=[TOWN_A])

@@ -3,7 +3,7 @@
 from geoapp.database.revisions.sql_revision import sql_revision
 
 revision = "0027"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
