@@ -39,19 +39,11 @@ _ENDINGS, _FRAMES = ", ".join(FORMATS), ", ".join(FRAME_CHOICES)
 def refresh(as_json: bool = JSON) -> None:
     """更新派生表；没有变化就说没有 / Renew the derived rows where their sources have changed; say so where they have not."""
     start = time.perf_counter()
-<<<<<<< HEAD
     with _console.status("no_cell …"), connect(autocommit=True) as connection:
-=======
-    with _console.status("no_cell …"), connect() as connection:
->>>>>>> tiles
         row = connection.execute(
             "SELECT analysis.refresh_no_cell() AS renewed, watch.fold_events(1000000) AS folded,"
             " registry.rebuild_site_bin() AS sites_counted"
         ).fetchone()
-<<<<<<< HEAD
-=======
-        connection.commit()
->>>>>>> tiles
         renewed = renew_simplified(connection)
         counted = connection.execute(
             "SELECT count(*) AS pieces, coalesce(sum(area_m2), 0) / 1e6 AS km2 FROM territory.no_cell_piece"
@@ -68,7 +60,6 @@ def refresh(as_json: bool = JSON) -> None:
         "no_cell_renewed": row["renewed"],
         "no_cell_pieces": counted["pieces"],
         "no_cell_km2": round(counted["km2"], 6),
-<<<<<<< HEAD
         "risk_sites": scores.sites,
         "risk_cells": scores.cells,
         "risk_all_anew": scores.was_all,
@@ -81,12 +72,6 @@ def refresh(as_json: bool = JSON) -> None:
         "simplified_units": renewed.units,
         "events_folded": row["folded"],
         "sites_counted": row["sites_counted"],
-=======
-        "events_folded": row["folded"],
-        "sites_counted": row["sites_counted"],
-        "simplified_cells": renewed.cells,
-        "simplified_units": renewed.units,
->>>>>>> tiles
         "seconds": round(time.perf_counter() - start, 3),
     }
     if as_json:

@@ -19,7 +19,6 @@ from layers.export_route import add_export
 from layers.honest_route import honest_route
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
 from layers.registry import Layer, layer, layers_for, lens
-from layers.rows_query import NOW
 from layers.tiles import MVT, REVALIDATE, TileCopies, layer_version, make_tile, scope_of, tile_address
 
 
@@ -58,19 +57,10 @@ def _add_tiles(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         address = tile_address(z, x, y)
         if address is None:
             raise Refused(f"没有瓦片 {z}/{x}/{y} / no tile {z}/{x}/{y}: 0 <= x, y < 2^z, z <= 22.")
-<<<<<<< HEAD
-        span = NOW
-        if as_of or since or until or declared.since_field:
-            with acting(pool, caller) as connection:
-                span = span_of(connection, declared, as_of, since, until)
-        # Older than what is made next, never newer: what it names is at most asked for once more.
-        with as_web(pool) as connection:
-=======
         # Only a past moment is checked against rows. The version is older than what is made next, never newer: what it names is
         # at most asked for once more.
         with acting(pool, caller) if as_of is not None else as_web(pool) as connection:
             span = span_of(connection, declared, as_of, since, until)
->>>>>>> tiles
             version = layer_version(connection, declared, caller, span)
         headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
         if knows(request.headers, headers["ETag"]):

@@ -116,18 +116,10 @@ def make_tile(
     """
     if not layer.min_zoom <= z <= MAX_ZOOM:
         return b""
-<<<<<<< HEAD
     # Binary: else the server writes each byte as two.
     if span == NOW and layer.id in own_functions():
         own = sql.SQL("SELECT tiles.{}(%s, %s, %s) AS tile").format(sql.Identifier(layer.id))
         row = connection.execute(own, (z, x, y), binary=True).fetchone()
-=======
-    if span == NOW and layer.id in own_functions():
-        own = sql.SQL("SELECT tiles.{}(%s, %s, %s) AS tile").format(sql.Identifier(layer.id))
-        row = connection.execute(
-            own, (z, x, y), binary=True
-        ).fetchone()  # else the server writes each byte as two
->>>>>>> tiles
     else:
         row = connection.execute(tile_query(layer, z, x, y, _zone(connection), span), binary=True).fetchone()
     assert row is not None

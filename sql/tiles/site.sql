@@ -74,12 +74,8 @@ BEGIN
         GROUP BY territory.bin_column(ST_X(n.geom_3857)) >> (15 - z), territory.bin_row(ST_Y(n.geom_3857)) >> (15 - z)
     ),
     single AS (
-<<<<<<< HEAD
-        SELECT n.id, 1 AS n, n.hazard_level, CASE WHEN z >= 14 THEN n.name_zh END AS name_zh, r.category, n.geom_3857 AS at
-=======
         SELECT
             n.id, 1 AS n, n.hazard_level, CASE WHEN z >= 14 THEN n.name_zh END AS name_zh, r.category, n.geom_3857 AS at
->>>>>>> tiles
         FROM near AS n LEFT JOIN duty.rule AS r ON r.code = n.rule_code WHERE z >= 12
         ORDER BY n.id
     ),

@@ -3,11 +3,7 @@
 from geoapp.database.revisions.sql_revision import sql_revision
 
 revision = "0027"
-<<<<<<< HEAD
 down_revision = "0026"
-=======
-down_revision = "0023"
->>>>>>> tiles
 branch_labels = None
 depends_on = None
 
