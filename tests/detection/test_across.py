@@ -323,9 +323,26 @@ def check_simultaneous(found: list[dict[str, Any]], rounds: int) -> None:
 def test_two_writers_at_one_instant_make_one_incident(
     yard: Connection, watch_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Between an incident's row and its commit the first of the two waits until the other stands at the lock of the ground;
+    were there none, until the other has begun an incident too."""
+    frames, guard = [0], threading.Lock()
+    somebody_waits = (
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) AS is_so"
+    )
+
     def keep_slowly(*arguments: Any, **named: Any) -> Any:
-        """Between an incident's row and its commit: the other writer has all the time to begin one too."""
-        time.sleep(0.2)
+        with guard:
+            frames[0] += 1
+            mine = frames[0]
+        if mine % 2:  # a frame of each writer in a round
+            with connect(watch_url, autocommit=True) as looking:
+                ends = time.monotonic() + 30
+                while time.monotonic() < ends and frames[0] == mine:
+                    if looking.execute(somebody_waits).fetchone() == {"is_so": True}:
+                        break
+                    time.sleep(0.005)
+                else:
+                    assert frames[0] > mine, "the other writer came to neither"
         return keep_frame(*arguments, **named)
 
     monkeypatch.setattr("detection.looks.keep_frame", keep_slowly)
