@@ -22,6 +22,8 @@ from geoapp.access.caller import current_caller
 # A page that a browser lays out at once.
 UNITS_A_PAGE, LIST_A_PAGE, PROPOSALS_SHOWN, DECISIONS_SHOWN, PLANNED_SHOWN = 50, 50, 12, 20, 8
 
+_BY = {"department": "matrix.by_department", "type": "matrix.by_type"}
+
 
 def layout(state: ViewState, board: Board) -> html.Div:
     """The page: its content follows the address (callback `show`)."""
@@ -130,7 +132,7 @@ def _filters(asked: Asked, towns: list[Row], held: dict[str, str], lang: Languag
     return html.Form(
         [
             choice("level", [{"value": v, "label": t(f"level_name.{v}", lang)} for v in levels], asked.level),
-            choice("by", [{"value": v, "label": t(f"matrix.by_{v}", lang)} for v in BY], asked.by),
+            choice("by", [{"value": v, "label": t(_BY[v], lang)} for v in BY], asked.by),
             choice("within", within, asked.within),
             choice(
                 "state",

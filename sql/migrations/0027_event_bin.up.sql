@@ -149,7 +149,7 @@ END $$;
 CREATE TRIGGER event_moved AFTER UPDATE ON watch.incident
 FOR EACH ROW WHEN (
     (OLD.opened_at IS NULL) <> (NEW.opened_at IS NULL)
-    OR OLD.state <> NEW.state AND ('candidate' IN (OLD.state, NEW.state) OR NEW.opened_at IS NULL)
+    OR (OLD.state <> NEW.state AND (OLD.state = 'candidate' OR NEW.state = 'candidate' OR NEW.opened_at IS NULL))
     OR OLD.mode <> NEW.mode
     OR (OLD.review = 'false') <> (NEW.review = 'false')
     OR OLD.class <> NEW.class
