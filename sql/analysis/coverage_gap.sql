@@ -112,7 +112,8 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         kind, subject, subject_id, name_zh, name_en, cell_code, cell_no, town_code, area_m2, seen_fraction, since,
         colour, detail_zh, detail_en, geom
     )
-    WHERE only_cell IS NULL OR g.cell_code = only_cell
+    -- Whoever may not read the constants gets no empty answer, but a fault.
+    WHERE (only_cell IS NULL OR g.cell_code = only_cell) AND (SELECT analysis.parameter_value('seen_fraction_min')) IS NOT NULL
 $$;
 CREATE VIEW analysis.coverage_gap AS SELECT * FROM analysis.coverage_gap_at(now());
 COMMENT ON VIEW analysis.coverage_gap IS '监管盲区，按类别：no_cell 无网格、no_grid_worker 无网格员、no_camera 无在线摄像机、not_observed 未查看、not_checked 未检查; coverage gaps by kind.';
