@@ -1,4 +1,4 @@
--- needs: parameter, own_area, coverage_gap, sight
+-- needs: parameter, own_area, coverage_gap, site_check, sight
 CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, area_m2 double precision, seen_m2 double precision,
     seen_fraction double precision, camera_count bigint, online_camera_count bigint, key_risk_area_count bigint,
@@ -22,28 +22,33 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
         JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
         GROUP BY g.code
     ),
+    checked AS MATERIALIZED (
+        SELECT
+            k.cell_code, bool_or(k.is_overdue) AS is_overdue,
+            (ARRAY['red', 'orange', 'yellow', 'blue'])[min(array_position(ARRAY['red', 'orange', 'yellow', 'blue'], k.level))] AS level
+        FROM analysis.site_check_at(moment) AS k GROUP BY k.cell_code
+    ),
     gap AS MATERIALIZED (
         SELECT g.cell_code, array_agg(DISTINCT g.kind ORDER BY g.kind) AS kinds
-        FROM analysis.coverage_gap_at(moment) AS g WHERE g.cell_code IS NOT NULL GROUP BY g.cell_code
-    ),
-    worst AS (
-        SELECT
-            r.cell_code,
-            (ARRAY['red', 'orange', 'yellow', 'blue'])[min(array_position(ARRAY['red', 'orange', 'yellow', 'blue'], r.level))] AS level
-        FROM analysis.risk_site_at(moment) AS r GROUP BY r.cell_code
+        FROM (
+            SELECT g.cell_code, g.kind FROM analysis.coverage_gap_at(moment, NULL, false) AS g
+            UNION ALL
+            SELECT k.cell_code, 'not_checked' FROM checked AS k WHERE k.is_overdue
+        ) AS g
+        WHERE g.cell_code IS NOT NULL GROUP BY g.cell_code
     )
     SELECT
         c.code, c.cell_no, u.parent_code, ST_Area(c.geom), coalesce(s.seen_m2, 0),
         coalesce(s.seen_m2, 0) / nullif(ST_Area(c.geom), 0),
         coalesce(t.cameras, 0), coalesce(t.online, 0), coalesce(a.areas, 0),
-        w.level, coalesce(g.kinds, '{}'), moment
+        k.level, coalesce(g.kinds, '{}'), moment
     FROM territory.grid_cell AS c
     LEFT JOIN territory.unit AS u ON u.code = c.community_code
     LEFT JOIN seen AS s ON s.code = c.code
     LEFT JOIN standing AS t ON t.cell_code = c.code
     LEFT JOIN area AS a ON a.code = c.code
     LEFT JOIN gap AS g ON g.cell_code = c.code
-    LEFT JOIN worst AS w ON w.cell_code = c.code
+    LEFT JOIN checked AS k ON k.cell_code = c.code
     WHERE (SELECT analysis.sees_all()) OR c.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w))
 $$;
 CREATE VIEW analysis.coverage_cell AS SELECT * FROM analysis.coverage_cell_at(now());

@@ -1,6 +1,7 @@
--- needs: parameter, own_area, unit, grid_cell, site, camera, key_risk_area, risk_site, no_cell
--- What nobody watches, by kind (one row a gap), everywhere or in one cell. Farmland without a camera is no gap.
-CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (
+-- needs: parameter, own_area, unit, grid_cell, site, camera, key_risk_area, risk_site, site_check, no_cell
+-- What nobody watches, by kind (one row a gap), everywhere or in one cell. Farmland without a camera is no gap. with_sites: also
+-- the sites that are not checked, which are many.
+CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFAULT NULL, with_sites boolean DEFAULT true) RETURNS TABLE (
     kind text, subject text, subject_id text, name_zh text, name_en text, cell_code text, cell_no integer,
     town_code text, area_m2 double precision, seen_fraction double precision, since timestamptz,
     colour text, detail_zh text, detail_en text, geom geometry(Geometry, :srid), as_of timestamptz
@@ -14,7 +15,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         WHERE only_cell IS NULL OR g.code = only_cell
     ),
     risk AS MATERIALIZED (
-        SELECT r.site_id, r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment, only_cell) AS r
+        SELECT r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment, only_cell) AS r
     ),
     -- Cameras that stand in the reader's area; a neighbour's camera that looks in is the neighbour's gap.
     camera AS MATERIALIZED (
@@ -23,10 +24,6 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
     ),
     area AS MATERIALIZED (
         SELECT a.* FROM analysis.key_risk_area_at(moment) AS a
-    ),
-    due (colour, span) AS MATERIALIZED (
-        SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
-        FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     ),
     -- Ground in no cell, declared or not.
     no_cell AS (
@@ -90,29 +87,19 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             m.last_observed_at < moment - make_interval(secs => 3600 * (SELECT analysis.parameter_value('not_observed_hours'))), true
         )
     ),
-    -- A visit that could not look (unknown) is no check.
-    last_visit AS (
-        SELECT v.site_id, max(v.done_at) AS at
-        FROM inspection.visit AS v
-        WHERE v.done_at <= moment AND v.outcome <> 'unknown'
-            AND (only_cell IS NULL OR v.site_id = ANY (ARRAY(SELECT c.id FROM registry.site AS c WHERE c.cell_code = only_cell)))
-        GROUP BY v.site_id
-    ),
     -- A site without a visit, remote check or self-check in the period that its colour makes due; never visited is overdue.
     not_checked AS (
         SELECT
             'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, s.cell_code, c.cell_no, s.town_code,
-            NULL::double precision, NULL::double precision, v.at, r.level,
-            CASE WHEN v.at IS NULL THEN '从未检查' ELSE '上次 ' || (t.today - analysis.city_date(v.at)) || ' 天前' END,
-            CASE WHEN v.at IS NULL THEN 'never checked' ELSE 'last check ' || (t.today - analysis.city_date(v.at)) || ' days ago' END,
+            NULL::double precision, NULL::double precision, k.last_visit_at, k.level,
+            CASE WHEN k.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (t.today - analysis.city_date(k.last_visit_at)) || ' 天前' END,
+            CASE WHEN k.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (t.today - analysis.city_date(k.last_visit_at)) || ' days ago' END,
             s.geom
-        FROM risk AS r
-        JOIN registry.site AS s ON s.id = r.site_id
-        JOIN due AS d ON d.colour = r.level
+        FROM analysis.site_check_at(moment, only_cell) AS k
+        JOIN registry.site AS s ON s.id = k.site_id
         CROSS JOIN (SELECT analysis.city_date(moment) AS today) AS t
-        LEFT JOIN last_visit AS v ON v.site_id = r.site_id
         LEFT JOIN cell AS c ON c.code = s.cell_code
-        WHERE coalesce(v.at <= moment - d.span, true)
+        WHERE with_sites AND k.is_overdue
     )
     SELECT g.*, moment FROM (
         SELECT * FROM no_cell
@@ -125,7 +112,8 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         kind, subject, subject_id, name_zh, name_en, cell_code, cell_no, town_code, area_m2, seen_fraction, since,
         colour, detail_zh, detail_en, geom
     )
-    WHERE only_cell IS NULL OR g.cell_code = only_cell
+    -- Whoever may not read the constants gets no empty answer, but a fault.
+    WHERE (only_cell IS NULL OR g.cell_code = only_cell) AND (SELECT analysis.parameter_value('seen_fraction_min')) IS NOT NULL
 $$;
 CREATE VIEW analysis.coverage_gap AS SELECT * FROM analysis.coverage_gap_at(now());
 COMMENT ON VIEW analysis.coverage_gap IS '监管盲区，按类别：no_cell 无网格、no_grid_worker 无网格员、no_camera 无在线摄像机、not_observed 未查看、not_checked 未检查; coverage gaps by kind.';

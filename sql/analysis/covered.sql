@@ -15,17 +15,28 @@ COMMENT ON FUNCTION analysis.cells_under IS '摄像机视域触及的网格; cod
 CREATE FUNCTION analysis.drawn_cell_on(day date, only_cells text[] DEFAULT NULL) RETURNS TABLE (
     cell_code text, area_m2 double precision, drawn_m2 double precision, drawn_fraction double precision, camera_count bigint
 ) LANGUAGE sql STABLE AS $$
-    WITH installed AS (
-        SELECT array_agg(c.id) AS ids FROM registry.camera AS c
-        WHERE c.sector IS NOT NULL AND coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
+    WITH pair AS MATERIALIZED (
+        SELECT s.sight_id, s.cell_code, s.m2, c.id AS camera_id
+        FROM analysis.cell_sights(only_cells) AS s
+        CROSS JOIN LATERAL unnest(s.camera_ids) AS k (id)
+        JOIN registry.camera AS c ON c.id = k.id
+        WHERE coalesce(c.installed_on <= day, true) AND coalesce(c.retired_on > day, true)
     ),
-    drawn AS MATERIALIZED (
-        SELECT d.* FROM installed AS i CROSS JOIN LATERAL analysis.cells_seen_by(i.ids, only_cells) AS d
+    drawn AS (
+        SELECT p.cell_code, sum(p.m2) AS m2
+        FROM (SELECT p.cell_code, max(p.m2) AS m2 FROM pair AS p GROUP BY p.cell_code, p.sight_id) AS p
+        GROUP BY p.cell_code
+    ),
+    standing AS (
+        SELECT p.cell_code, count(*) AS cameras
+        FROM (SELECT DISTINCT p.cell_code, p.camera_id FROM pair AS p) AS p
+        GROUP BY p.cell_code
     )
-    SELECT g.code, k.area_m2, coalesce(d.m2, 0), coalesce(d.m2, 0) / nullif(k.area_m2, 0), coalesce(d.camera_count, 0)
+    SELECT g.code, k.area_m2, coalesce(d.m2, 0), coalesce(d.m2, 0) / nullif(k.area_m2, 0), coalesce(t.cameras, 0)
     FROM territory.grid_cell AS g
     CROSS JOIN LATERAL (SELECT ST_Area(g.geom) AS area_m2 OFFSET 0) AS k
     LEFT JOIN drawn AS d ON d.cell_code = g.code
+    LEFT JOIN standing AS t ON t.cell_code = g.code
     WHERE (only_cells IS NULL OR g.code = ANY (only_cells))
         AND ((SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)))
 $$;

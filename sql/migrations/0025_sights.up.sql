@@ -31,33 +31,51 @@ CREATE TABLE registry.sight_due (
 );
 COMMENT ON TABLE registry.sight_due IS '可见地面待重算的网格与区域; cells and key risk areas whose kept sights are old, until the commit of what made them so.';
 
--- The ground under several sectors, cut where their edges cross; each piece belongs to the cameras whose sector holds it.
--- One that meets no other stays whole. All on the metric zone.
+-- The ground under several sectors, by who sees it, on the metric zone. One that meets no other stays whole, of two that meet
+-- only each other what they share is taken off each; where three meet, all edges are cut where they cross, and each piece belongs
+-- to the cameras whose ground holds it.
 CREATE FUNCTION registry.sights_apart(ids bigint[], clips geometry[]) RETURNS TABLE (camera_ids bigint[], m2 double precision)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH clip AS MATERIALIZED (
         SELECT c.id, c.geom FROM unnest(ids, clips) AS c (id, geom)
     ),
-    told AS MATERIALIZED (
-        SELECT c.id, c.geom, EXISTS (
-            SELECT FROM clip AS o WHERE o.id <> c.id AND o.geom && c.geom AND ST_Intersects(o.geom, c.geom)
-        ) AS is_shared
+    met AS MATERIALIZED (
+        SELECT c.id, c.geom, o.n, o.other
         FROM clip AS c
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS n, min(o.id) AS other
+            FROM clip AS o WHERE o.id <> c.id AND o.geom && c.geom AND ST_Intersects(o.geom, c.geom)
+        ) AS o
     ),
-    edge AS (
-        SELECT ST_UnaryUnion(ST_Collect(ST_Boundary(s.geom))) AS geom FROM told AS s WHERE s.is_shared
+    couple AS (
+        SELECT a.id AS a, b.id AS b, ST_Area(a.geom) AS a_m2, ST_Area(b.geom) AS b_m2, ST_Area(ST_Intersection(a.geom, b.geom)) AS both_m2
+        FROM met AS a JOIN met AS b ON b.id = a.other
+        WHERE a.n = 1 AND b.n = 1 AND a.id < b.id
     ),
-    face AS (
+    crowd AS MATERIALIZED (
+        SELECT m.id, m.geom FROM met AS m
+        WHERE m.n > 1 OR (m.n = 1 AND EXISTS (SELECT FROM met AS o WHERE o.id = m.other AND o.n > 1))
+    ),
+    edge AS MATERIALIZED (
+        SELECT ST_UnaryUnion(ST_Collect(ST_Boundary(c.geom))) AS geom FROM crowd AS c
+    ),
+    face AS MATERIALIZED (
         SELECT d.geom, ST_PointOnSurface(d.geom) AS at
         FROM (SELECT ST_Polygonize(e.geom) AS geom FROM edge AS e WHERE e.geom IS NOT NULL) AS p
         CROSS JOIN LATERAL ST_Dump(p.geom) AS d
     )
-    SELECT ARRAY[s.id], ST_Area(s.geom) FROM told AS s WHERE NOT s.is_shared
+    SELECT ARRAY[m.id], ST_Area(m.geom) FROM met AS m WHERE m.n = 0
+    UNION ALL
+    SELECT k.ids, k.m2
+    FROM couple AS c
+    CROSS JOIN LATERAL (
+        VALUES (ARRAY[c.a], c.a_m2 - c.both_m2), (ARRAY[c.b], c.b_m2 - c.both_m2), (ARRAY[c.a, c.b], c.both_m2)
+    ) AS k (ids, m2)
     UNION ALL
     SELECT k.ids, sum(ST_Area(f.geom))
     FROM face AS f
     CROSS JOIN LATERAL (
-        SELECT array_agg(s.id ORDER BY s.id) AS ids FROM told AS s WHERE s.is_shared AND s.geom && f.at AND ST_Intersects(s.geom, f.at)
+        SELECT array_agg(c.id ORDER BY c.id) AS ids FROM crowd AS c WHERE c.geom && f.at AND ST_Intersects(c.geom, f.at)
     ) AS k
     WHERE k.ids IS NOT NULL
     GROUP BY k.ids
