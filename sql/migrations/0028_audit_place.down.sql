@@ -43,3 +43,10 @@ BEGIN
     );
     RETURN NULL;
 END $$;
+
+DROP TRIGGER camera_health_event_removed ON watch.camera_health_event;
+DROP TRIGGER camera_health_event_written ON watch.camera_health_event;
+DROP TRIGGER camera_health_event_bump ON watch.camera_health_event;
+CREATE TRIGGER camera_health_event_bump AFTER INSERT OR DELETE OR TRUNCATE ON watch.camera_health_event
+FOR EACH STATEMENT EXECUTE FUNCTION territory.bump_layer('camera_health');
+DROP FUNCTION watch.health_changed;

@@ -51,3 +51,23 @@ BEGIN
     );
     RETURN NULL;
 END $$;
+
+-- A look that finds a camera as it was is no change of its layer: before, every look renewed it, and stood in line for its
+-- row of territory.layer_version with every other look until that had committed.
+CREATE FUNCTION watch.health_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM changed_event) THEN
+        INSERT INTO territory.layer_version AS v (layer) VALUES ('camera_health')
+        ON CONFLICT (layer) DO UPDATE SET version = v.version + 1, changed_at = now();
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION watch.health_changed FROM PUBLIC;
+DROP TRIGGER camera_health_event_bump ON watch.camera_health_event;
+CREATE TRIGGER camera_health_event_bump AFTER TRUNCATE ON watch.camera_health_event
+FOR EACH STATEMENT EXECUTE FUNCTION territory.bump_layer('camera_health');
+CREATE TRIGGER camera_health_event_written AFTER INSERT ON watch.camera_health_event
+REFERENCING NEW TABLE AS changed_event FOR EACH STATEMENT EXECUTE FUNCTION watch.health_changed();
+CREATE TRIGGER camera_health_event_removed AFTER DELETE ON watch.camera_health_event
+REFERENCING OLD TABLE AS changed_event FOR EACH STATEMENT EXECUTE FUNCTION watch.health_changed();
