@@ -63,6 +63,9 @@ def make_valid(shapes: Objects, findings: Findings) -> None:
     if not len(rows):
         return
     mended = shapely.make_valid(shapes[rows], method="structure", keep_collapsed=False)
+    # GEOS leaves parts side by side whose rings walk one edge both ways: they are one area.
+    wrong = np.flatnonzero(~shapely.is_valid(mended))
+    mended[wrong] = [shapely.union_all(shapely.get_parts(mended[row])) for row in wrong]
     for row, after in zip(rows, mended, strict=True):
         before = shapes[row]
         if after.geom_type in ("Polygon", "MultiPolygon") and after.area > 0:

@@ -20,6 +20,7 @@ __all__ = ["open_old_workbook", "open_workbook"]
 
 _FAULTS = (
     zipfile.BadZipFile,
+    NotImplementedError,  # a version or packing that zipfile does not know
     zlib.error,
     KeyError,
     ValueError,

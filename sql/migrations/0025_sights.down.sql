@@ -1,3 +1,6 @@
+DROP TRIGGER audit_change ON registry.onboarding_target;
+CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON registry.onboarding_target
+FOR EACH ROW EXECUTE FUNCTION access.audit_row('id');
 DROP TRIGGER area_is_seen_insert ON registry.key_risk_area;
 DROP TRIGGER area_is_seen_update ON registry.key_risk_area;
 DROP TRIGGER area_is_seen_delete ON registry.key_risk_area;

@@ -219,7 +219,7 @@ def test_a_killed_import_leaves_nothing_and_comes_whole_the_next_time(make_datab
         {"n": count, "d": count}
     ]
     assert (
-        len(fetch(url, "SELECT FROM pg_indexes WHERE schemaname = 'registry' AND tablename = 'site'")) == 10
+        len(fetch(url, "SELECT FROM pg_indexes WHERE schemaname = 'registry' AND tablename = 'site'")) == 11
     )
 
 

@@ -500,6 +500,11 @@ def digest(url: str) -> str:
                     "watch.camera_connection",
                     "watch.camera_mode",
                     "watch.retention_policy",
+                    # What is to be worked out again, and since when.
+                    "registry.risk_due",
+                    "registry.risk_made_from",
+                    "registry.sight_due",
+                    "watch.event_change",
                 ],
             ),
         ).fetchall()

@@ -104,6 +104,8 @@ def town(cluster: PrivateCluster) -> Iterator[Connection]:
             (TOWN_A,),
         )
         run("SELECT analysis.refresh_no_cell()")
+        run("SELECT analysis.keep_risk()")
+        run("SELECT analysis.keep_risk_surface()")
         caller(connection, "planner.a", "planner", areas=[TOWN_A])
         caller(connection, "officer.a", "duty_officer", areas=[TOWN_A])
         row = run(
@@ -119,7 +121,9 @@ def test_everything_is_written_and_read_back(town: Connection, tmp_path: Path, n
     target = tmp_path / f"{name}.gpkg"
     count = export_layer(town, name, target)
     frame = gpd.read_file(target)
-    assert len(frame) == count > 0
+    assert len(frame) == count
+    # Too few events to foretell from: tests/layers/test_expected_events.py has enough.
+    assert count > 0 or name == "event_surface"
     if "geometry" in frame:
         assert frame.crs.to_epsg() == 4549
     assert list(tmp_path.iterdir()) == [target]
@@ -512,7 +516,7 @@ def test_commands(town: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     url = f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"
     from geoapp.database import connection as database
 
-    monkeypatch.setattr(commands, "connect", lambda: database.connect(url))
+    monkeypatch.setattr(commands, "connect", lambda **how: database.connect(url, **how))
     run = CliRunner().invoke
     said = json.loads(run(commands.app, ["refresh", "--json"]).stdout)
     assert said["no_cell_renewed"] is False
