@@ -73,6 +73,7 @@ DEFINERS = {
     "watch.incident_assigned": "",
     "registry.site_moved": "",
     "watch.event_written": "",
+    "watch.health_changed": "",
     "watch.event_moved": "",
     "watch.events_truncated": "",
     "watch.days_moved": "",
