@@ -12,12 +12,12 @@ from dashboards.lenses import ink_on
 from dashboards.map_layers import sample
 from dashboards.texts import Language, t
 from layers.catalogue.risk_surface import DENSITY
+from layers.event_heat import BINS, MAX_ZOOM
+from layers.event_heat import NAME as ID
 
-ID = "event_heat"
+__all__ = ["ID", "swatch", "told"]
+
 GROUP = "watch"
-# Of a tile's width and height; a tile's coordinates go to 4096.
-BINS = 64
-MAX_ZOOM = 14
 # Under outlines and points, over the cells.
 ORDER = 16
 # Few to many.

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 
 __all__ = ["constants_at", "set_constants"]
@@ -16,10 +17,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 def constants_at(connection: Connection, moment: datetime, pattern: str = "") -> list[dict[str, Any]]:
     """The constants in force at a moment, with unit, note, since when (None = since ever), by whom and why."""
     return connection.execute(
-        "SELECT v.name, v.value, p.unit, p.note_zh, p.note_en, v.valid_from, v.set_by, v.reason"
-        " FROM analysis.parameter_at(%(at)s) AS v LEFT JOIN analysis.parameter AS p ON p.name = v.name"
-        " WHERE v.name LIKE '%%' || %(pattern)s || '%%' ORDER BY v.name",
-        {"at": moment, "pattern": pattern},
+        read_sql("layers/constants").encode(), {"at": moment, "pattern": pattern}
     ).fetchall()
 
 

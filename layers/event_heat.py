@@ -19,6 +19,8 @@ from layers.recent_answers import knows, packed
 from layers.tiles import AREA_LAYERS, MVT, REVALIDATE, TileCopies, tile_address, versions_of
 
 MAX_ZOOM = 14
+# Of a tile's width and height (analysis.event_bins).
+BINS = 64
 CLASSES = ("fire", "smoke", "welding_arc", "sparks")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 NAME = "event_heat"
@@ -72,12 +74,9 @@ def _time(name: str, text: str) -> datetime | None:
         raise WindowError(
             f"{name} 缺少时区 / {name} has no time zone: 2026-11-22T00:00:00+08:00, or Z at the end for UTC."
         )
-    try:
-        if EARLIEST <= found <= LATEST:
-            return found.astimezone(UTC)
-    except OverflowError:
-        pass
-    raise WindowError(f"{name} 超出 1970 至 2100 年 / {name} is outside 1970 to 2100.")
+    if not EARLIEST <= found <= LATEST:
+        raise WindowError(f"{name} 超出 1970 至 2100 年 / {name} is outside 1970 to 2100.")
+    return found.astimezone(UTC)
 
 
 def heat_version(connection: Connection, window: Window, caller: Caller) -> str:
@@ -162,5 +161,5 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
             "vector_layers": [
                 {"id": NAME, "fields": {"n": "事件数 / number of events"}, "minzoom": 0, "maxzoom": MAX_ZOOM}
             ],
-            "scale": {"zoom": zoom, "bins": 64, "from_n": [row["from_n"] for row in steps]},
+            "scale": {"zoom": zoom, "bins": BINS, "from_n": [row["from_n"] for row in steps]},
         }
