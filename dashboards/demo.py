@@ -27,6 +27,7 @@ from geoapp.database.connection import connect, database_url
 from geoapp.errors import Refused
 from geoapp.settings import Settings, settings
 from geoapp.territory.simplified import renew_simplified
+from layers.expected_events import keep_expected_events
 
 SAMPLE_SEED = 310116
 PR_SET_PDEATHSIG = 1
@@ -102,8 +103,9 @@ def run_demo(*, small: bool = False) -> None:
     refuse_taken_port(configured.farm_port, "GEOAPP_FARM_PORT")
     url = _database(configured)
     _sample_city(url, configured, small=small)
-    with connect(url) as connection:
+    with connect(url, autocommit=True) as connection:
         renew_simplified(connection)
+        keep_expected_events(connection)
     with connect(url) as connection:
         add_demo_accounts(connection)
 

@@ -107,7 +107,7 @@ def _day_banner(asked: Asked, today: Any, lang: Language) -> list[Any]:
     if asked.day is None or asked.day == today:
         return []
     key = "matrix.past_day" if asked.day < today else "matrix.future_day"
-    return [html.Div(t(key, lang, day=asked.day), className="day-banner", role="status")]
+    return [html.Div(t(key, lang, day=asked.day), className="matrix-day", role="status")]
 
 
 def _filters(asked: Asked, towns: list[Row], held: dict[str, str], lang: Language) -> html.Form:

@@ -39,11 +39,13 @@ def legend(connection: Connection, layer: Layer, span: Span, name: str = "") -> 
             counts[value] += row["n"]
         else:
             no_class += row["n"]
+    # What is worked out beforehand has a row for every piece of ground: none at all is not known, and no zero.
+    is_known = bool(rows) or not layer.note
     answer = {
-        "total": sum(row["n"] for row in rows),
+        "total": sum(row["n"] for row in rows) if is_known else None,
         "no_class": no_class,
         "no_place": sum(row["no_place"] for row in rows),
-        "classes": [_told(one, counts[one.id]) for one in by.classes],
+        "classes": [_told(one, counts[one.id] if is_known else None) for one in by.classes],
     }
     return _head(connection, layer, span, by.id, by.name_zh, by.name_en) | answer | _note(connection, layer)
 
@@ -100,7 +102,7 @@ def _head(connection: Connection, layer: Layer, span: Span, by: str, zh: str, en
     return told | ({"from": span.since, "to": span.until} if layer.since_field else {})
 
 
-def _told(one: LegendClass, count: int) -> dict[str, Any]:
+def _told(one: LegendClass, count: int | None) -> dict[str, Any]:
     return {
         "id": one.id,
         "name_zh": one.name_zh,

@@ -62,7 +62,7 @@
       marks.set(String(p.place_no), mark);
     }
     map.fitBounds(bounds, { padding: [28, 28], maxZoom: 17, animate: false });
-    for (const layer of [make("unit", (f) => (f.properties.level === "county" ? s.land() : null), { pane: "land" }), make("base", s.base), make("unit", s.unit),
+    for (const layer of [make("unit", (f) => (f.properties.level === "county" ? s.land() : null), { pane: "land" }), make("base", s.ground), make("unit", s.border),
       make("camera_sector", (f, zoom) => (zoom >= 13 ? s.sector(f) : null), { minZoom: 13 }), make("key_risk_area", s.keyRiskArea), make("camera", s.camera), ground]) layer.addTo(map);
     for (const mark of marks.values()) mark.addTo(map);
     L.control.scale({ imperial: false }).addTo(map);

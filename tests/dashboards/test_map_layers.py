@@ -97,3 +97,16 @@ def test_what_is_shown_at_first_follows_from_the_declarations() -> None:
     assert {"site", "incident"} <= set(SHOWN_TO_FIRM)
     assert "no_cell" not in SHOWN_TO_FIRM
     assert not {"base", "cell", "unit_label"} & set(TOGGLES), "always drawn"
+
+
+def test_scripts_draw_with_symbols_that_are_there() -> None:
+    """A name that is gone draws nothing and says nothing."""
+    scripts = {p.name: p.read_text(encoding="utf-8") for p in ASSETS.glob("*.js")}
+    made = re.search(r"symbols: \{([^}]*)\}", scripts["20_symbols.js"])
+    assert made is not None
+    known = {part.split(":")[0].strip() for part in made[1].split(",")}
+    for name, text in scripts.items():
+        used = set(re.findall(r"\bsymbols\.(\w+)", text))
+        for short in re.findall(r"\b(\w+) = window\.geoapp\.symbols", text):
+            used |= set(re.findall(rf"(?<![\w.]){short}\.(\w+)", text))
+        assert used <= known, name
