@@ -36,9 +36,6 @@
     legendNow() {
       const box = $("layer-legends");
       if (!box) return;
-      // On a phone it would lie over a third of the map: there it waits to be opened.
-      if (!this.legendBegun && matchMedia("(max-width: 820px)").matches) box.closest(".legend").open = false;
-      this.legendBegun = true;
       const shown = this.config.layers.filter((layer) => !layer.fixed && (layer.classings.length || layer.scale) && this.isShown(layer));
       const kept = new Map([...box.children].map((part) => [part.dataset.layer, part]));
       const parts = shown.reverse().map((layer) => this.legendOf(layer, kept.get(layer.id)));
