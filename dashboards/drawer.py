@@ -7,25 +7,33 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboards import declared_drawer, duty_chain, shell, why
+from dashboards import declared_drawer, duty_chain, shell, square_drawer, why
 from dashboards.board import Board, Row, cell_code, clock, number
 from dashboards.drawer_parts import Place, facts, head, part
 from dashboards.evidence import sees_it_whole
 from dashboards.texts import Language, either, group, t, word
 from geoapp.access.caller import acting, caller_or_none
 from layers import answers
+from layers.event_heat import NAME as EVENT_HEAT
+from layers.rows_query import NOW, Span
 
 # Longer lists say how many more there are.
 SHOWN = 8
 
 
 def content(
-    board: Board, kind: str, key: str, lang: Language, zone: str, as_of: datetime | None = None
+    board: Board,
+    kind: str,
+    key: str,
+    lang: Language,
+    zone: str,
+    as_of: datetime | None = None,
+    window: Span = NOW,
 ) -> tuple[list[Any], Place | None]:
     """The drawer's children for `kind:key`, and where the thing is ({lat, lon, zoom} in degrees) or None.
 
-    as_of: a past moment (aware), None = now; what cannot go back is shown as it is now, and said to be. kind: one with a drawer
-    of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
+    as_of: a past moment (aware), None = now; what cannot go back is shown as it is now, and said to be. window: of a square of
+    counted events, the map's. kind: one with a drawer of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
     """
     then = {"cell": _cell, "site": _site}.get(kind)
     now = {
@@ -40,6 +48,8 @@ def content(
         found = now(board, key, lang, zone)
         if found is not None and as_of is not None:
             found[0].insert(1, html.P(t("drawer.today_only", lang), className="lead-note"))
+    elif kind == EVENT_HEAT:
+        found = square_drawer.content(board, kind, key, lang, zone, window)
     else:
         found = declared_drawer.content(board, kind, key, lang, zone, as_of)
     if found is None:

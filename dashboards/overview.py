@@ -18,6 +18,8 @@ from dashboards.past_day import PastDay
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
 from geoapp.access.caller import caller_or_none
+from layers.asked import aware
+from layers.rows_query import NOW, Span
 
 _AWAY = (psycopg.Error, PoolTimeout)
 
@@ -63,6 +65,18 @@ def _as_of(page: dict[str, Any]) -> datetime | None:
     """The moment that the page speaks of; None = now."""
     moment = page.get("as_of")
     return datetime.fromisoformat(moment) if moment else None
+
+
+def _window(selection: dict[str, Any]) -> Span:
+    """The map's window, of what adds one up; without limits where none was told, or none that can be read."""
+    try:
+        since, until = (
+            aware(datetime.fromisoformat(str(selection[end]))) if selection.get(end) else None
+            for end in ("from", "to")
+        )
+    except ValueError:
+        return NOW
+    return Span(since=since, until=until)
 
 
 def scope() -> str:
@@ -430,7 +444,13 @@ def register(app: Dash, board: Board) -> None:
             return [], no_update
         try:
             children, place = drawer.content(
-                board, selection["kind"], selection["id"], page["lang"], page["zone"], _as_of(page)
+                board,
+                selection["kind"],
+                selection["id"],
+                page["lang"],
+                page["zone"],
+                _as_of(page),
+                _window(selection),
             )
             children += drawer.also(selection.get("also") or [], page["lang"])
         except _AWAY:

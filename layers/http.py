@@ -139,14 +139,20 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
         return packed(request, body, headers, media_type="application/json", gzipped=False)
 
     @routes.get("/lens/{name}.json")
-    def lens_of_cells(request: Request, name: str, as_of: datetime | None = None) -> Response:
+    def lens_of_cells(
+        request: Request,
+        name: str,
+        as_of: datetime | None = None,
+        classing: str = Query(default="", max_length=60),
+    ) -> Response:
         """Class of every cell by cell_no."""
         declared = lens(name)
+        by = answers.lens_classing(declared, classing).id
         return answer(
             request,
-            f"lens/{name}",
+            f"lens/{name}/{by}",
             as_of,
-            lambda connection, moment: answers.lens_classes(connection, declared, moment),
+            lambda connection, moment: answers.lens_classes(connection, declared, moment, by),
         )
 
     @routes.get("/headline.json")

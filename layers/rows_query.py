@@ -5,6 +5,7 @@ Everything that comes from outside is a value (a literal or a parameter), never 
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg import sql
 
@@ -35,9 +36,17 @@ class Span:
 NOW = Span()
 
 
-def source_of(layer: Layer, span: Span) -> sql.Composed:
-    """What stands after FROM, named `s`: the source, or its function at the past moment."""
+def source_of(layer: Layer, span: Span, key: Any = None) -> sql.Composed:
+    """What stands after FROM, named `s`: the source, its function at the past moment, or that of the window.
+
+    key: of a layer with a function of the window, the only row that is wanted.
+    """
     name = layer.source.split(".")
+    if layer.between:
+        return sql.SQL("{}({}, {}, {}) AS s").format(
+            sql.Identifier(name[0], f"{name[1]}_between"),
+            *(sql.Literal(one) for one in (span.since, span.until, key)),
+        )
     if span.moment is None:
         return sql.SQL("{} AS s").format(sql.Identifier(*name))
     assert layer.past
@@ -49,7 +58,7 @@ def conditions(layer: Layer, span: Span) -> list[sql.Composable]:
     found: list[sql.Composable] = []
     if layer.where:
         found.append(sql.SQL("({})").format(sql.SQL(layer.where).format(moment=span.as_sql)))
-    if layer.since_field:
+    if layer.since_field and not layer.between:
         column = sql.Identifier("s", layer.since_field)
         found += [
             sql.SQL("{} >= {}").format(column, sql.Literal(one)) for one in (span.since,) if one is not None

@@ -48,18 +48,19 @@
       if (!box || box.closest(".legend")?.open === false) return;
       for (const part of box.children) {
         const layer = this.declared.get(part.dataset.layer);
-        if (part.open && !layer.scale) this.count(layer);
+        if (part.open) layer.scale ? this.countHeat(layer) : this.count(layer);
       }
     },
     legendOf(layer, old) {
       const classing = this.classing(layer), rows = layer.scale ? this.heatRows(layer) : classing.classes;
-      const key = layer.scale ? JSON.stringify([rows, this.state.window, this.past.as_of]) : `${classing.id}|${this.question(layer)}`;
+      const key = layer.scale ? JSON.stringify([rows, layer.scaled, this.question(layer)]) : `${classing.id}|${this.question(layer)}`;
       if (old && old.dataset.key === key) return old;
       const part = make("details", "layer-legend");
       part.dataset.layer = layer.id; part.dataset.key = key;
       // What was switched on by hand is what is looked at now.
       part.open = old ? old.open : !layer.at_first;
       part.append(make("summary", "", layer.name));
+      if (layer.scale) { layer.counted = null; part.append(this.kindChoice(layer)); }
       if (layer.classings.length > 1) {
         const by = make("label", "by", this.texts.classing);
         by.append(this.choice(layer, classing));
@@ -70,12 +71,19 @@
       for (const entry of rows || []) {
         const row = make("li", "layer-row");
         row.dataset.class = entry.value;
-        row.append(g.chip(layer, entry), make("span", "", entry.name), make("b", "", layer.scale ? "" : "?"));
+        row.append(g.chip(layer, entry), make("span", "", entry.name), make("b", "", "?"));
         list.append(row);
       }
-      // Of counts by place the numbers are the classes themselves; no step at all is no event on record.
+      // Of counts by place no step at all is no event on record.
       const note = !layer.scale ? "" : !rows ? this.texts.not_counted : rows.length ? layer.note : this.texts.no_event;
       part.append(list, make("p", "legend-note", note));
+      if (layer.export) {
+        const link = make("a", "legend-export", this.texts.export);
+        const asked = new URLSearchParams(this.question(layer));
+        asked.delete("class"); asked.set("lang", g.lang); asked.set("register", layer.id);
+        link.href = `/exports?${asked}`;
+        part.append(link);
+      }
       if (this.isFaint(layer)) part.append(make("p", "legend-note today-only", this.texts.today_only));
       return part;
     },

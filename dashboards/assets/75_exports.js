@@ -19,6 +19,8 @@
   function address(form) {
     const asked = new FormData(form), query = new URLSearchParams(form.dataset.query || "");
     const format = asked.get("format");
+    // A moment or window belongs to the layer that it was seen of.
+    if (form.dataset.whenOf && asked.get("register") === form.dataset.whenOf) for (const [name, value] of new URLSearchParams(form.dataset.whenQuery)) query.set(name, value);
     for (const name of ["frame", "reason"]) if (asked.get(name)) query.set(name, asked.get(name).trim());
     if (["csv", "shp.zip"].includes(format)) query.set("encoding", asked.get("encoding"));
     const path = asked.get("register") ? `/export/${asked.get("register")}.${format}` : form.getAttribute("action");
