@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 from geoapp.access.caller import Caller, Connection, Pool, acting, as_web, current_caller
 from geoapp.errors import Refused
 from layers import answers
+from layers.asked import WrongValue
 from layers.catalogue.colours import EVENT_KIND
 from layers.honest_route import message
 from layers.recent_answers import knows, packed
@@ -100,9 +101,20 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
 
     @routes.get(f"/tiles/{NAME}/{{z}}/{{x}}/{{y}}.mvt")
     def heat(
-        request: Request, z: str, x: str, y: str, since: since_ = "", until: until_ = "", only: class_ = ""
+        request: Request,
+        z: str,
+        x: str,
+        y: str,
+        since: since_ = "",
+        until: until_ = "",
+        only: class_ = "",
+        as_of: str = "",
     ) -> Response:
-        """A vector tile of counts; 304 by version, 204 where nothing happened."""
+        """A vector tile of counts; 304 by version, 204 where nothing happened. A past day is asked for as a window that ends then."""
+        if as_of:
+            raise WrongValue(
+                f"图层 {NAME} 按时段 / layer {NAME!r} is asked for by from and to: leave as_of out."
+            )
         caller = current_caller()
         address = tile_address(z, x, y)
         if address is None or address[0] > MAX_ZOOM:
