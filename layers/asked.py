@@ -50,6 +50,8 @@ def span_of(
                 f"图层 {layer.id} 只有现状 / layer {layer.id!r} shows the present only: leave as_of out."
             )
         check_moment(connection, as_of)
+        if layer.known_by:
+            _check_known(connection, layer.known_by, as_of)
     if (since or until) and not layer.since_field:
         raise WrongValue(
             f"图层 {layer.id} 没有时段 / layer {layer.id!r} has no window: leave from and to out."
@@ -72,6 +74,19 @@ def check_moment(connection: Connection, moment: datetime) -> None:
         first = "" if known_from is None else f"最早的记录 / first record: {known_from.isoformat()}."
         raise WrongValue(
             f"对 {moment.isoformat()} 一无所知 / nothing is known of {moment.isoformat()}. {first}".rstrip()
+        )
+
+
+def _check_known(connection: Connection, lens: str, moment: datetime) -> None:
+    """Raises WrongValue for a moment before the first record behind a lens: what would be shown looks like an answer."""
+    row = connection.execute(
+        "SELECT k.known_since FROM analysis.known_since AS k WHERE k.lens = %s", (lens,)
+    ).fetchone()
+    first: datetime | None = row["known_since"] if row else None
+    if first is None or moment < first:
+        said = "" if first is None else f"最早的记录 / first record: {first.isoformat()}."
+        raise WrongValue(
+            f"对 {moment.isoformat()} 不可知 / nothing is known of {moment.isoformat()} here. {said}".rstrip()
         )
 
 

@@ -36,10 +36,11 @@ class Span:
 NOW = Span()
 
 
-def source_of(layer: Layer, span: Span, key: Any = None) -> sql.Composed:
+def source_of(layer: Layer, span: Span, key: Any = None, near: sql.Composable | None = None) -> sql.Composed:
     """What stands after FROM, named `s`: the source, its function at the past moment, or that of the window.
 
-    key: of a layer with a function of the window, the only row that is wanted.
+    key: of a layer with a function of the window, the only row that is wanted. near: a box (EPSG:3857) beyond which no row is
+    wanted, for a layer that can leave the rest out.
     """
     name = layer.source.split(".")
     if layer.between:
@@ -50,7 +51,10 @@ def source_of(layer: Layer, span: Span, key: Any = None) -> sql.Composed:
     if span.moment is None:
         return sql.SQL("{} AS s").format(sql.Identifier(*name))
     assert layer.past
-    return sql.SQL("{}({}) AS s").format(sql.Identifier(name[0], f"{name[1]}_at"), sql.Literal(span.moment))
+    box = sql.SQL(", near => {}").format(near) if near is not None and layer.past_near else sql.SQL("")
+    return sql.SQL("{}({}{}) AS s").format(
+        sql.Identifier(name[0], f"{name[1]}_at"), sql.Literal(span.moment), box
+    )
 
 
 def conditions(layer: Layer, span: Span) -> list[sql.Composable]:

@@ -20,6 +20,8 @@
     if (held && performance.now() - held.at < KEPT_MS) return held.answer;
     try {
       const answer = await fetch(address);
+      // Why it cannot be known is worth reading; the server says it in both languages.
+      if (answer.status === 422) return { refused: g.half((await answer.json()).error || "") };
       if (!answer.ok) return null;
       const body = await answer.json();
       if (counted.size > 60) counted.clear();
@@ -105,7 +107,7 @@
         const n = number.get(row.dataset.class);
         row.querySelector("b").textContent = n === undefined || n === null ? "?" : n.toLocaleString("en");
       }
-      part.querySelector(".legend-note").textContent = !answer ? this.texts.not_counted : (g.lang === "zh" ? answer.note_zh : answer.note_en) || "";
+      part.querySelector(".legend-note").textContent = !answer ? this.texts.not_counted : answer.refused ? answer.refused : (g.lang === "zh" ? answer.note_zh : answer.note_en) || "";
     },
   });
 

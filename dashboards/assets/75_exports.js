@@ -11,10 +11,10 @@
   }
 
   /* A message of the server is "中文 / English"; the page's language is shown. */
-  function half(text) {
+  const half = window.geoapp.half = function (text) {
     const both = text.match(/^([^]*?[\u4e00-\u9fff][^]*?)\s*\/ ([A-Za-z][^\u4e00-\u9fff]*)$/);
     return both ? both[window.geoapp.lang === "en" ? 2 : 1] : text;
-  }
+  };
 
   function address(form) {
     const asked = new FormData(form), query = new URLSearchParams(form.dataset.query || "");
