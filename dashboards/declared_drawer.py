@@ -58,7 +58,11 @@ def content(
     title = (
         (values.get("name_en") if lang == "en" else None)
         or values.get("name_zh")
-        or f"{named(layer, lang)} {key}"
+        or (
+            t("square.titled", lang, side=f"{values['side_m']:,.0f}")
+            if layer.between
+            else f"{named(layer, lang)} {key}"
+        )
     )
     body = [
         head(kind, str(title), lang, *_classes(layer, found["classes"], lang), label=named(layer, lang)),

@@ -78,7 +78,7 @@ def export_form(registers: dict[str, Register], state: ViewState, zone: str) -> 
     return html.Form(
         [
             html.Div(asked, className="fields"),
-            html.P(_when(when, lang, zone), className="fine", hidden=not when, **data(when="1")),
+            html.P(_when(when, lang, zone), className="fine export-when", hidden=not when, **data(when="1")),
             html.P(hidden=True, className="message", role="status", **data(message="1")),
             html.Div(
                 html.Button(t("exports.do", lang), type="submit", className="primary"), className="buttons"

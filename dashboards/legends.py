@@ -94,12 +94,20 @@ def legend(
         *([html.P(t("legend.coverage_hatch", lang), className="legend-note")] if lens == "coverage" else []),
         # What the colours do not know, from analysis.coverage_basis.
         *(
-            html.P(str(one.get(f"said_{lang}") or ""), className="legend-note own", **shell.data(lacks="1"))
+            html.P(
+                _sentence(str(one.get(f"said_{lang}") or "")),
+                className="legend-note own",
+                **shell.data(lacks="1"),
+            )
             for one in told.get("lacks") or ()
         ),
         html.P(note, className="legend-note"),
         *([html.P(t("legend.own_area", lang), className="legend-note own")] if part else []),
     ]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _ways(ways: list[dict[str, Any]], chosen: str, lang: Language) -> html.Div:

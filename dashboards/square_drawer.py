@@ -31,7 +31,7 @@ def content(
     rows = board.rows("event_square", bin_no=int(key), since=window.since, until=window.until, most=SHOWN)
     body, place = found
     # Under the head and its tags: what a duty officer asks first.
-    body[1:1] = [_line(window, lang, zone), _incidents(rows, lang, zone)]
+    body[1:1] = [_incidents(rows, _line(window, lang, zone), lang, zone)]
     return body, place
 
 
@@ -42,11 +42,11 @@ def _line(window: Span, lang: Language, zone: str) -> html.P:
     return html.P(t("square.window", lang, since=since, until=until), className="fine")
 
 
-def _incidents(rows: list[Row], lang: Language, zone: str) -> html.Section:
+def _incidents(rows: list[Row], line: html.P, lang: Language, zone: str) -> html.Section:
+    """The window, the first and the last, the newest by name."""
     if not rows:
-        return part(
-            t("square.incidents", lang), html.P(t("square.none", lang), className="empty-line"), number(0)
-        )
+        none = html.P(t("square.none", lang), className="empty-line")
+        return part(t("square.incidents", lang), [line, none], number(0))
     first = rows[0]
     items = [
         html.Li(
@@ -67,6 +67,7 @@ def _incidents(rows: list[Row], lang: Language, zone: str) -> html.Section:
     return part(
         t("square.incidents", lang),
         [
+            line,
             facts(
                 [
                     (t("square.first", lang), clock(first["first_at"], zone, seconds=True)),
