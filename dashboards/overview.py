@@ -113,7 +113,6 @@ def _rail(state: ViewState) -> html.Aside:
                 dmc.TabsPanel(
                     [
                         html.P(t("rail.lead_note", lang), className="rail-note"),
-                        html.P(t("rail.today_only", lang), className="rail-note today-only"),
                         html.Div(id="incident-list", className="incident-list"),
                     ],
                     value="incidents",
@@ -395,12 +394,19 @@ def register(app: Dash, board: Board) -> None:
     )
     def show_incidents(_: Any, __: Any, page: dict[str, Any]) -> Any:
         try:
-            rows = board.rows("incident_list")
-            head = board.headline() if not any(r["state"] != "closed" for r in rows) else {}
+            as_of = _as_of(page)
+            rows = board.rows("incident_list_at", as_of=as_of) if as_of else board.rows("incident_list")
+            is_calm = not any(r["state"] != "closed" for r in rows)
+            head = board.headline() if is_calm and as_of is None else {}
             live = sum(r["state"] != "closed" for r in rows)
             caller = caller_or_none()
             area = shell.area_words(caller, board.city(), page["lang"]) if caller and is_part() else ""
-            return incident_list(rows, head, page["lang"], page["zone"], area), str(live)
+            made = incident_list(rows, head, page["lang"], page["zone"], area)
+            if is_calm and as_of is not None:
+                # How many cameras look now says nothing of then.
+                key = "rail.not_known" if page.get("before") else "rail.none_then"
+                made[0] = html.P(t(key, page["lang"]), className="empty")
+            return made, str(live)
         except _AWAY:
             return no_update, no_update
 
