@@ -37,6 +37,7 @@ def told(layer: Layer, lang: Language) -> dict[str, Any]:
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
         "past": goes_back(layer),
+        "known_by": layer.known_by,
         "window": bool(layer.since_field),
         "lens": bool(layer.lenses),
         "fixed": not layer.switched,

@@ -220,15 +220,18 @@ def figures(head: dict[str, Row], lang: Language, zone: str, *, part: bool = Fal
 
 
 def incident_list(
-    rows: list[Row], head: dict[str, Row], lang: Language, zone: str, area: str = ""
+    rows: list[Row], head: dict[str, Row], lang: Language, zone: str, area: str = "", *, then: bool = False
 ) -> list[Any]:
-    """Open leads, then those of the last day. area: the name of the part of the district that they are of, "" for all."""
+    """Open leads, then those of the last day. area: the name of the part of the district that they are of, "" for all. then: as they
+    stood at a past moment; how many cameras look now says nothing of it."""
     live = [r for r in rows if r["state"] != "closed"]
     past = [r for r in rows if r["state"] == "closed"]
     out: list[Any] = []
     if live:
         out.append(html.H3([t("rail.open", lang), html.Span(str(len(live)))]))
         out += [_incident_row(r, lang, zone, area) for r in live]
+    elif then:
+        out.append(html.P(t("rail.none_then", lang), className="empty"))
     else:
         online, total = head.get("cameras_online"), head.get("cameras_total")
         out.append(
@@ -244,7 +247,9 @@ def incident_list(
             )
         )
     if past:
-        out.append(html.H3([t("rail.recent", lang), html.Span(str(len(past)))]))
+        out.append(
+            html.H3([t("rail.recent_then" if then else "rail.recent", lang), html.Span(str(len(past)))])
+        )
         out += [_incident_row(r, lang, zone, area) for r in past]
     return out
 
@@ -401,11 +406,9 @@ def register(app: Dash, board: Board) -> None:
             live = sum(r["state"] != "closed" for r in rows)
             caller = caller_or_none()
             area = shell.area_words(caller, board.city(), page["lang"]) if caller and is_part() else ""
-            made = incident_list(rows, head, page["lang"], page["zone"], area)
-            if is_calm and as_of is not None:
-                # How many cameras look now says nothing of then.
-                key = "rail.not_known" if page.get("before") else "rail.none_then"
-                made[0] = html.P(t(key, page["lang"]), className="empty")
+            if as_of is not None and not rows and "coverage" in (page.get("unknown") or ()):
+                return html.P(t("rail.not_known", page["lang"]), className="empty"), "—"
+            made = incident_list(rows, head, page["lang"], page["zone"], area, then=as_of is not None)
             return made, str(live)
         except _AWAY:
             return no_update, no_update

@@ -84,9 +84,11 @@ def _check_known(connection: Connection, lens: str, moment: datetime) -> None:
     ).fetchone()
     first: datetime | None = row["known_since"] if row else None
     if first is None or moment < first:
-        said = "" if first is None else f"最早的记录 / first record: {first.isoformat()}."
+        zh, en = ("尚无记录", "there is no record") if first is None else (
+            f"最早的记录为 {first.isoformat()}", f"the first record is of {first.isoformat()}",
+        )  # fmt: skip
         raise WrongValue(
-            f"对 {moment.isoformat()} 不可知 / nothing is known of {moment.isoformat()} here. {said}".rstrip()
+            f"对 {moment.isoformat()} 不可知，{zh} / nothing is known of {moment.isoformat()}: {en}."
         )
 
 

@@ -142,7 +142,9 @@
     /* --- which layers are drawn, and what they are asked ----------------------------------------------------------- */
     /* On a past day: what cannot go back is off, ground that hardly changes stays faint; both are marked in the panel. Of a day
        before the first record nothing is drawn but hatched cells. */
-    isShown(layer) { return (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.fixed || (layer.past ? !this.past.before : layer.group === "ground")); },
+    isShown(layer) { return !this.isUnknown(layer) && (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.fixed || (layer.past ? !this.past.before : layer.group === "ground")); },
+    /* On, and nothing had been recorded by that day of what it follows from: the legend says so, the lens keeps its colours. */
+    isUnknown(layer) { return Boolean(this.past.day) && layer.known_by !== "" && this.on_.has(layer.id) && this.past.unknown.includes(layer.known_by); },
     isFaint(layer) { return Boolean(this.past.day) && !layer.past && !layer.fixed; },
     showAll() {
       // Under a surface the colours of the cells would mix with its own: only their borders stay.

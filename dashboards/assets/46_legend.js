@@ -38,7 +38,7 @@
     legendNow() {
       const box = $("layer-legends");
       if (!box) return;
-      const shown = this.config.layers.filter((layer) => !layer.fixed && (layer.classings.length || layer.scale) && this.isShown(layer));
+      const shown = this.config.layers.filter((layer) => !layer.fixed && (layer.classings.length || layer.scale) && (this.isShown(layer) || this.isUnknown(layer)));
       const kept = new Map([...box.children].map((part) => [part.dataset.layer, part]));
       const parts = shown.reverse().map((layer) => this.legendOf(layer, kept.get(layer.id)));
       if (parts.some((part, i) => box.children[i] !== part) || box.children.length !== parts.length) box.replaceChildren(...parts);
@@ -50,12 +50,12 @@
       if (!box || box.closest(".legend")?.open === false) return;
       for (const part of box.children) {
         const layer = this.declared.get(part.dataset.layer);
-        if (part.open) layer.scale ? this.countHeat(layer) : this.count(layer);
+        if (part.open && !this.isUnknown(layer)) layer.scale ? this.countHeat(layer) : this.count(layer);
       }
     },
     legendOf(layer, old) {
       const classing = this.classing(layer), rows = layer.scale ? this.heatRows(layer) : classing.classes;
-      const key = layer.scale ? JSON.stringify([rows, layer.scaled, this.question(layer)]) : `${classing.id}|${this.question(layer)}`;
+      const key = layer.scale ? JSON.stringify([rows, layer.scaled, this.question(layer)]) : `${classing.id}|${this.question(layer)}${this.isUnknown(layer) ? "|?" : ""}`;
       if (old && old.dataset.key === key) return old;
       const part = make("details", "layer-legend");
       part.dataset.layer = layer.id; part.dataset.key = key;
@@ -77,9 +77,9 @@
         list.append(row);
       }
       // Of counts by place no step at all is no event on record.
-      const note = !layer.scale ? "" : !rows ? this.texts.not_counted : rows.length ? layer.note : this.texts.no_event;
+      const note = this.isUnknown(layer) ? this.texts.unknown_day : !layer.scale ? "" : !rows ? this.texts.not_counted : rows.length ? layer.note : this.texts.no_event;
       part.append(list, make("p", "legend-note", note));
-      if (layer.export) {
+      if (layer.export && !this.isUnknown(layer)) {
         const link = make("a", "legend-export", this.texts.export);
         const asked = new URLSearchParams(this.question(layer));
         asked.delete("class"); asked.set("lang", g.lang); asked.set("register", layer.id);
