@@ -96,6 +96,7 @@ DECLARE
     box constant geometry := ST_Envelope(ST_Transform(ST_Segmentize(near, greatest(ST_XMax(near) - ST_XMin(near), 1) / 16), :srid));
     area geometry := ST_Envelope(ground);
     only_sites bigint[];
+    shape constant geometry := analysis.hex_shape(0, 0, width);
 BEGIN
     IF b < width / 2 OR b > 5000 THEN
         RAISE EXCEPTION '核半径 % 米不可用：% 至 5000 / a kernel of % m cannot be used: % to 5000', b, width / 2, b, width / 2
@@ -163,7 +164,7 @@ BEGIN
     ),
     inside AS (
         SELECT
-            h.q, h.r,
+            h.q, h.r, h.x, h.y,
             CASE
                 WHEN ST_Contains(ground, ST_Buffer(h.at, b)) THEN 1
                 WHEN k.inside_share IS NOT NULL THEN k.inside_share
@@ -176,20 +177,22 @@ BEGIN
             END AS share
         FROM hex AS h
         LEFT JOIN registry.risk_hex AS k ON k.q = h.q AND k.r = h.r AND k.bandwidth_m = b AND moment <> now()
+            -- Hexagons of another width have other places.
+            AND abs(ST_XMax(k.geom) - h.x - width / 2) < 0.01
         WHERE all_of_it OR ST_Contains(own, ST_Buffer(h.at, b))
     ),
-    worked AS (
+    worked AS MATERIALIZED (
         SELECT
             i.q, i.r, CASE WHEN coalesce(s.weight, 0) >= least_weight THEN s.scored / s.weight END AS rate,
             1e6 * coalesce(s.scored, 0) / 100 * 3 / (pi() * b * b) / greatest(i.share, 1 / 384.0) AS density,
-            coalesce(s.weight, 0) AS weight, i.share, coalesce(s.towns, '{}') AS towns, analysis.hex_shape(i.q, i.r, width) AS shape
+            coalesce(s.weight, 0) AS weight, i.share, coalesce(s.towns, '{}') AS towns, ST_Translate(shape, i.x, i.y) AS at
         FROM inside AS i
         LEFT JOIN summed AS s ON s.q = i.q AND s.r = i.r
         WHERE i.share > 0
     )
     SELECT
         analysis.hex_no(w.q, w.r), w.q, w.r, w.rate, analysis.risk_rate_class(w.rate), w.density, analysis.risk_density_class(w.density),
-        w.weight, w.share, w.towns, b, moment, w.shape, ST_Transform(w.shape, 3857)
+        w.weight, w.share, w.towns, b, moment, w.at, ST_Transform(w.at, 3857)
     FROM worked AS w;
 END $$;
 COMMENT ON FUNCTION analysis.risk_surface_at(timestamptz, double precision, geometry) IS '风险面（六边形）：平均风险 rate 与风险密度 density（每平方公里）; two surfaces of risk on hexagons: rate = mean score around the middle (0 to 100; NULL = hardly a site near), density = weighted scores per km², the kernel''s radius in bandwidth_m, corrected at the district''s border. Holds no name of any site.';
