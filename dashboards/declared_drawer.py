@@ -1,7 +1,7 @@
 """The drawer of any layer that has none of its own: what its declaration says of it, the view behind it, the way to a file."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -79,10 +79,7 @@ def content(
         html.P(
             [
                 t("drawer.source_view", lang),
-                html.Code(
-                    f"SELECT * FROM {_source(layer, as_of, span, found['id'])} WHERE {layer.key} = {_literal(found['id'])};",
-                    className="sql-line",
-                ),
+                html.Code(_behind(layer, as_of, span, found["id"]), className="sql-line"),
             ],
             className="fine",
         ),
@@ -156,6 +153,13 @@ def _word(value: Any, lang: Language, zone: str) -> str:
 
 def _link(kind: str, key: str, text: str) -> html.Button:
     return html.Button(text, type="button", className="link", **shell.data(select=f"{kind}:{key}"))
+
+
+def _behind(layer: Layer, as_of: datetime | None, span: Span, key: Any) -> str:
+    """How the same row is had: by SQL, or, where no SQL holds a past day, as a file."""
+    if span.rows is not None and as_of is not None:
+        return f"geoapp layers export {layer.id} -o {layer.id}.csv --as-of {as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    return f"SELECT * FROM {_source(layer, as_of, span, key)} WHERE {layer.key} = {_literal(key)};"
 
 
 def _source(layer: Layer, as_of: datetime | None, span: Span, key: Any) -> str:

@@ -9,6 +9,7 @@ import psycopg
 
 from geoapp.errors import Refused
 from layers.declaration import Layer
+from layers.past_events import past_rows
 from layers.rows_query import Span
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -58,6 +59,11 @@ def span_of(
         )
     if layer.since_field:
         return _window(since, until)
+    if as_of is not None and layer.past_worked_out:
+        try:
+            return Span(moment=as_of, rows=past_rows(connection, as_of))
+        except Refused as why:
+            raise WrongValue(str(why)) from None
     return Span(moment=as_of)
 
 

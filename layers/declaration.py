@@ -100,7 +100,7 @@ class Layer:
     fields: properties of a feature and what they mean. classings: ways to class them, the usual one first. drawer: fields that
     are shown when a feature is chosen, beside `fields`. shape: the geometry columns in the city's zone and in EPSG:3857 ("" = there
     is none: tiles transform what they draw). past: whether a past day can be shown (`?as_of=`). past_near: whether `source_at(moment, near => box)` works out what lies near a
-    box of EPSG:3857 alone. known_by: the lens (analysis.known_since) before whose first record a past day of it is not known. since_field: the time by which a window
+    box of EPSG:3857 alone. past_worked_out: its past is worked out in this process (layers/past_events.py), not by the database. known_by: the lens (analysis.known_since) before whose first record a past day of it is not known. since_field: the time by which a window
     (`?from=&to=`) takes rows; "" = it has no window. between: whether `source_between(since, until, key)` holds the rows of a window,
     added up over it, of all keys (NULL) or of one; since_field then names the day of the first thing that a row counts. ground: where the geometry is, if not in the source. where: which rows of
     the source it draws, a condition on `s`. computed: fields that are an expression on `s` (and %(moment)s), not a column.
@@ -132,6 +132,7 @@ class Layer:
     shape: tuple[str, str] = ("geom", "geom_3857")
     past: bool = False
     past_near: bool = False
+    past_worked_out: bool = False
     known_by: str = ""
     since_field: str = ""
     between: bool = False
@@ -176,6 +177,7 @@ class Layer:
             "by_key",
             "between",
             "past_near",
+            "past_worked_out",
         ):
             del told[inner]
         computed = {"classes": [asdict(one) for one in self.classes], "class_field": self.class_field}

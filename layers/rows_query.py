@@ -3,7 +3,7 @@
 Everything that comes from outside is a value (a literal or a parameter), never a name: names are those that are declared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,15 @@ from layers.declaration import Layer
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When: a past moment, or a window [since, until); None = now, or no bound. Aware times."""
+    """When: a past moment, or a window [since, until); None = now, or no bound. Aware times.
+
+    rows: a query in brackets with the rows of that moment, of a layer whose past no function of the database holds.
+    """
 
     moment: datetime | None = None
     since: datetime | None = None
     until: datetime | None = None
+    rows: sql.Composable | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -43,6 +47,8 @@ def source_of(layer: Layer, span: Span, key: Any = None, near: sql.Composable | 
     wanted, for a layer that can leave the rest out.
     """
     name = layer.source.split(".")
+    if span.rows is not None:
+        return sql.SQL("{} AS s").format(span.rows)
     if layer.between:
         return sql.SQL("{}({}, {}, {}) AS s").format(
             sql.Identifier(name[0], f"{name[1]}_between"),

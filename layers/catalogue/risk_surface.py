@@ -55,6 +55,6 @@ LAYERS = (
         style=Style("fill", fill_opacity=0.6, line_px=0),
         fields={"band": "档 / class", "expected": "28 天内预期事件数 / events to be expected in 28 days"},
         classings=(Classing("band", "预期事件", "Events expected", "band", TENTH, ramp=True),),
-        drawer=("share", "cut_day", "made_at", "cell_code", "town_code"), visible_by_default=False, note="note_expected_event",
+        drawer=("share", "cut_day", "made_at", "cell_code", "town_code"), past=True, past_worked_out=True, visible_by_default=False, note="note_expected_event",
     ),
 )  # fmt: skip
