@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -29,11 +30,12 @@ def content(
     zone: str,
     as_of: datetime | None = None,
     window: Span = NOW,
+    unknown: Collection[str] = (),
 ) -> tuple[list[Any], Place | None]:
     """The drawer's children for `kind:key`, and where the thing is ({lat, lon, zoom} in degrees) or None.
 
     as_of: a past moment (aware), None = now; what cannot go back is shown as it is now, and said to be. window: of a square of
-    counted events, the map's. kind: one with a drawer of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
+    counted events, the map's. unknown: lenses of which nothing had been recorded by `as_of`. kind: one with a drawer of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
     """
     then = {
         "cell": _cell,
@@ -42,11 +44,15 @@ def content(
         "camera": _camera,
         "key_risk_area": _key_risk_area,
     }.get(kind)
+    if kind == "key_risk_area" and "coverage" in unknown:
+        then = _key_risk_area_unseen
     if then is not None:
         found = then(board, key, lang, zone, as_of)
         if found is not None and as_of is not None and kind != "cell":
             said = t("legend.as_of", lang, time=clock(as_of, zone, seconds=True))
             found[0].insert(1, html.P(said, className="lead-note", **shell.data(as_of="1")))
+            if "coverage" in unknown and kind in ("camera", "key_risk_area"):
+                found[0].insert(2, html.P(t("legend.lens_unknown", lang), className="lead-note"))
     elif kind == "no_cell":
         found = _no_cell(board, key, lang, zone)
         if found is not None and as_of is not None:
@@ -408,12 +414,21 @@ def _share(fraction: float | None) -> html.Div:
     )
 
 
-def _key_risk_area(
+def _key_risk_area_unseen(
     board: Board, key: str, lang: Language, zone: str, as_of: datetime | None
+) -> tuple[list[Any], Place | None] | None:
+    """Of a day before any camera was on record: how much was seen is not known, which is not nothing."""
+    return _key_risk_area(board, key, lang, zone, as_of, is_known=False)
+
+
+def _key_risk_area(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None, *, is_known: bool = True
 ) -> tuple[list[Any], Place | None] | None:
     row = board.row("key_risk_area", id=int(key), as_of=as_of) if key.isdigit() else None
     if row is None:
         return None
+    if not is_known:
+        row |= {"seen_fraction": None, "online_camera_count": None}
     body = [
         head("key_risk_area", either(row, lang), lang, _level(row["level"], lang)),
         part(t("drawer.seen", lang), _share(row["seen_fraction"])),

@@ -460,6 +460,7 @@ def register(app: Dash, board: Board) -> None:
                 page["zone"],
                 _as_of(page),
                 _window(selection),
+                page.get("unknown") or (),
             )
             children += drawer.also(selection.get("also") or [], page["lang"])
         except _AWAY:

@@ -87,6 +87,7 @@
         pane: layer.paint === "name" ? "geo-names" : `geo-${layer.id}`, ...more,
       })
         .on("decoded", () => this.labels && this.labels.drawSoon())
+        .on("refused", () => this.refused(layer))
         .on("datafailed", () => this.failed());
     },
 
@@ -148,7 +149,7 @@
     isFaint(layer) { return Boolean(this.past.day) && !layer.past && !layer.fixed; },
     showAll() {
       // Under a surface the colours of the cells would mix with its own: only their borders stay.
-      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && (layer.scale || this.classing(layer)?.ramp));
+      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && layer.refusedFor !== this.question(layer) && (layer.scale || this.classing(layer)?.ramp));
       if (covered !== this.covered) {
         this.covered = covered;
         document.body.classList.toggle("covered", covered);
@@ -167,6 +168,13 @@
       this.heats();
       this.labels.drawSoon();
       this.legend();
+    },
+    /* Of that day or window it is not known: what draws nothing covers nothing. */
+    refused(layer) {
+      const asked = this.question(layer);
+      if (layer.refusedFor === asked) return;
+      layer.refusedFor = asked;
+      this.showAll();
     },
     layers(ids) {
       // Layers that this account's map does not have stay out, whatever the address says.

@@ -202,35 +202,6 @@ def test_a_red_site_says_what_would_make_it_orange(site: Site) -> None:
     assert t("why.cell_lower", "zh") in whole
 
 
-def test_without_the_database_a_day_is_not_chosen_and_that_is_said(site: Site) -> None:
-    client = site.client("committee")
-    # Whoever has just been let in asks; the gate itself is tried elsewhere (test_gate.py).
-    assert client.get("/headline.json").status_code == 200
-    body = {
-        "output": "..page-state.data...day-banner.children...day-banner.className...day-banner.hidden..",
-        "outputs": [
-            {"id": i, "property": p}
-            for i, p in (
-                ("page-state", "data"),
-                ("day-banner", "children"),
-                ("day-banner", "className"),
-                ("day-banner", "hidden"),
-            )
-        ],
-        "inputs": [{"id": "day", "property": "value", "value": "2024-01-01"}],
-        "changedPropIds": ["day.value"],
-        "state": [{"id": "page-state", "property": "data", "value": PAGE["page-state.data"]}],
-    }
-    with site.database_away():
-        sent = client.post("/_dash-update-component", json=body)
-    if sent.status_code == 200:
-        told = sent.json()["response"]
-        assert "page-state" not in told
-        assert t("day.away", "zh") in json.dumps(told["day-banner"]["children"], ensure_ascii=False)
-    else:
-        assert sent.status_code == 503, "the gate cannot ask either, and says so"
-
-
 def test_things_are_shown_as_they_stood(site: Site) -> None:
     client = site.client("committee")
     with site.connect() as owner:
@@ -266,6 +237,10 @@ def test_things_are_shown_as_they_stood(site: Site) -> None:
     assert t("drawer.not_then", "zh") in drawer(
         client, "key_risk_area", area["id"], at(joined - timedelta(days=2))
     )
+    # Before any camera was on record the share that was seen is not known, which is not 0 %.
+    blank = drawer(client, "key_risk_area", area["id"], at(joined) | {"unknown": ["coverage"]})
+    assert t("legend.lens_unknown", "zh") in blank
+    assert " %" not in blank
     if camera is not None:
         early = drawer(client, "camera", camera["id"], at(camera["since"] - timedelta(days=3)))
         assert "tag blind" in early or t("drawer.not_then", "zh") in early
@@ -305,3 +280,32 @@ def test_the_list_of_leads_is_of_the_day(site: Site) -> None:
         page,
     )
     assert t("rail.not_known", "zh") in json.dumps(told["incident-list"]["children"], ensure_ascii=False)
+
+
+def test_without_the_database_a_day_is_not_chosen_and_that_is_said(site: Site) -> None:
+    client = site.client("committee")
+    # Whoever has just been let in asks; the gate itself is tried elsewhere (test_gate.py).
+    assert client.get("/headline.json").status_code == 200
+    body = {
+        "output": "..page-state.data...day-banner.children...day-banner.className...day-banner.hidden..",
+        "outputs": [
+            {"id": i, "property": p}
+            for i, p in (
+                ("page-state", "data"),
+                ("day-banner", "children"),
+                ("day-banner", "className"),
+                ("day-banner", "hidden"),
+            )
+        ],
+        "inputs": [{"id": "day", "property": "value", "value": "2024-01-01"}],
+        "changedPropIds": ["day.value"],
+        "state": [{"id": "page-state", "property": "data", "value": PAGE["page-state.data"]}],
+    }
+    with site.database_away():
+        sent = client.post("/_dash-update-component", json=body)
+    if sent.status_code == 200:
+        told = sent.json()["response"]
+        assert "page-state" not in told
+        assert t("day.away", "zh") in json.dumps(told["day-banner"]["children"], ensure_ascii=False)
+    else:
+        assert sent.status_code == 503, "the gate cannot ask either, and says so"
