@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 from geoapp.access.caller import Caller, Connection, Pool, acting, as_web, current_caller
 from geoapp.errors import Refused
 from layers import answers
-from layers.asked import WrongValue
+from layers.asked import LONGEST_WINDOW, WrongValue
 from layers.catalogue.colours import EVENT_KIND
 from layers.honest_route import message
 from layers.recent_answers import knows, packed
@@ -155,7 +155,8 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         counted: bool = False,
     ) -> Any:
         """TileJSON 3.0.0 of the window, with the scale at a zoom: from how many events of a bin on each colour is used. counted:
-        also how many squares of that zoom each colour has in the caller's area, and the events of the window by class."""
+        also how many squares of that zoom each colour has in the caller's area, and the events of the window by class, of a window
+        of 366 days at most."""
         try:
             window = window_of(since, until, only, datetime.now(UTC))
         except WindowError as fault:
@@ -189,7 +190,10 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
 
 
 def _counted(connection: Connection, zoom: int, window: Window) -> dict[str, Any]:
-    """Squares by step of the scale, from few events to many, and events by class, whatever class is drawn."""
+    """Squares by step of the scale, from few events to many, and events by class, whatever class is drawn; nothing for a window
+    that is longer than any other answer adds up."""
+    if (window.until or datetime.now(UTC)) - (window.since or EARLIEST) > LONGEST_WINDOW:
+        return {}
     rows = connection.execute(
         "SELECT c.* FROM analysis.event_heat_counted(%(zoom)s, %(since)s, %(until)s, %(only_class)s) AS c ORDER BY c.step",
         {"zoom": zoom} | window.values,

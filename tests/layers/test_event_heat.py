@@ -208,7 +208,8 @@ def test_rows_of_a_window_are_those_of_its_tiles(client: TestClient, town: Conne
 
 
 def test_the_legend_of_a_zoom_counts_squares_and_events(client: TestClient, town: Connection) -> None:
-    for asked in ({"class": "fire"}, {}, {"to": (NOW - timedelta(days=12)).isoformat()}):
+    for more in ({"class": "fire"}, {}, {"to": (NOW - timedelta(days=12)).isoformat()}):
+        asked = {"from": MONTH} | more
         scale = client.get("/tiles/event_heat.json", params={"zoom": 11, "counted": True} | asked).json()[
             "scale"
         ]
@@ -223,7 +224,9 @@ def test_the_legend_of_a_zoom_counts_squares_and_events(client: TestClient, town
         assert scale["events"]["fire"] == sum(
             before is None or at.isoformat() < before for at in inside[::10]
         ), "of all kinds, whichever is drawn"
-    nothing = client.get(
-        "/tiles/event_heat.json", params={"to": "2001-01-01T00:00:00Z", "counted": True}
-    ).json()
+    year = {"from": "2001-01-01T00:00:00Z", "to": "2001-12-31T00:00:00Z", "counted": True}
+    nothing = client.get("/tiles/event_heat.json", params=year).json()
     assert (nothing["scale"]["squares"], set(nothing["scale"]["events"].values())) == ([], {0})
+    # No more than a year is added up, as everywhere.
+    long = client.get("/tiles/event_heat.json", params=year | {"from": "2000-01-01T00:00:00Z"}).json()
+    assert "squares" not in long["scale"]
