@@ -6,9 +6,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from access.signed_in import caller
 from clones import AS_OF
+from psycopg import sql
 from small_town import (
     COUNTY,
+    TOWN_A,
     add_area,
     add_camera,
     add_hazard,
@@ -168,3 +171,20 @@ def test_events_of_no_class_are_none(town: Connection) -> None:
     count = "SELECT coalesce(sum(n), 0) AS n FROM analysis.event_bins(10, %s, %s, NULL, NULL, %s)"
     assert one(town, count, tile["x"], tile["y"], "welding_arc")["n"] == 1
     assert one(town, count, tile["x"], tile["y"], "grinder_spark")["n"] == 0
+
+
+def test_a_town_sees_no_hexagon_that_a_site_of_no_town_colours(town: Connection) -> None:
+    site = add_site(town, 900, 500)
+    reader = caller(town, "of-a", "committee", areas=[TOWN_A])
+
+    def coloured() -> int:
+        town.execute("SELECT analysis.keep_risk_surface()")
+        with town.transaction():
+            town.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(reader.db_role)))
+            found = one(town, "SELECT count(*) AS n FROM analysis.risk_surface WHERE density > 0")
+            town.execute("RESET ROLE")
+        return int(found["n"])
+
+    assert coloured() > 0
+    town.execute("UPDATE registry.site SET town_code = NULL, cell_code = NULL WHERE id = %s", (site,))
+    assert coloured() == 0
