@@ -1,4 +1,11 @@
 -- As before.
+ALTER TABLE analysis.parameter DROP CONSTRAINT parameter_can_be_used;
+ALTER TABLE analysis.parameter ADD CONSTRAINT parameter_can_be_used CHECK (
+    value >= 0 AND value < 1e12
+    AND (value > 0 OR name NOT IN (
+        'risk_raw_scale', 'risk_overdue_full_days', 'risk_half_life_hazard', 'risk_half_life_incident', 'risk_cell_top'
+    ))
+);
 DROP TRIGGER parameter_bump ON analysis.parameter;
 DROP TRIGGER department_bump ON duty.department;
 DROP TRIGGER rule_bump ON duty.rule;

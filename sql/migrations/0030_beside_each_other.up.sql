@@ -212,3 +212,17 @@ CREATE TRIGGER department_bump AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON d
 FOR EACH STATEMENT EXECUTE FUNCTION territory.bump_layer('duty');
 CREATE TRIGGER parameter_bump AFTER UPDATE OR DELETE OR TRUNCATE ON analysis.parameter
 FOR EACH STATEMENT EXECUTE FUNCTION territory.bump_layer('parameter');
+
+-- One slip of a finger must not take every map away, nor ask for all the memory there is.
+ALTER TABLE analysis.parameter DROP CONSTRAINT parameter_can_be_used;
+ALTER TABLE analysis.parameter ADD CONSTRAINT parameter_can_be_used CHECK (
+    value >= 0 AND value < 1e12
+    AND (value > 0 OR name NOT IN (
+        'risk_raw_scale', 'risk_overdue_full_days', 'risk_half_life_hazard', 'risk_half_life_incident', 'risk_cell_top', 'review_age_minutes'
+    ))
+    AND (unit NOT IN ('day', 'hour', 'minute', 's', 'period') OR value <= 100000)
+    AND (unit <> 'year' OR value <= 1000)
+    AND (name NOT IN ('risk_power_h', 'risk_power_e', 'risk_power_v') OR value <= 10)
+    AND (name <> 'place_step_m' OR value >= 1)
+    AND (name <> 'risk_hex_m' OR value BETWEEN 50 AND 5000)
+) NOT VALID;

@@ -139,3 +139,15 @@ def test_a_map_is_new_when_anything_that_it_is_drawn_from_is(town: Connection) -
         after = {name: layer_version(town, LAYERS[name], who) for name in layers}
         if clock == one(town, "SELECT floor(extract(epoch FROM now()) / 60) AS n"):
             assert [name for name in layers if before[name] == after[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("review_age_minutes", 0), ("place_step_m", 0.01), ("risk_hex_m", 1), ("risk_power_h", 1e3),
+        ("check_days_red", 1e11), ("camera_online_minutes", 1e11), ("not_observed_hours", 1e11), ("ledger_years", 1e5),
+    ],
+)  # fmt: skip
+def test_no_constant_takes_every_map_away(town: Connection, name: str, value: float) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation), town.transaction():
+        town.execute("UPDATE analysis.parameter SET value = %s WHERE name = %s", (value, name))
