@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -184,7 +185,7 @@ def value_of(name: str, type_: str, text: str) -> Any:
         if type_ == "date":
             return date.fromisoformat(text)
         if type_ in ("text", "uuid"):
-            return text
+            return str(UUID(text)) if type_ == "uuid" else text
     except (ValueError, KeyError):
         raise WrongValue(f"{name} 的值不合类型 {type_} / this value of {name} is no {type_}.") from None
     raise WrongValue(f"不能按 {name} 过滤 / {name} ({type_}) cannot be asked for.")

@@ -176,8 +176,11 @@ def _add_places(routes: APIRouter, pool: Pool) -> None:
     @routes.get("/cell/{code}.json")
     def cell(code: str, as_of: datetime | None = None) -> dict[str, Any]:
         """One cell: score with reasons, sites, cameras, who answers, open incidents, gaps."""
+        moment = aware(as_of)
         with acting(pool) as connection:
-            found = answers.cell_details(connection, code.replace("-", ""), aware(as_of))
+            if moment is not None:
+                check_moment(connection, moment)
+            found = answers.cell_details(connection, code.replace("-", ""), moment)
         if found is None:
             raise Refused(f"没有网格 {code} / no cell {code}.")
         return found

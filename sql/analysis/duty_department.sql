@@ -49,20 +49,27 @@ CREATE FUNCTION analysis.duty_ground_at(moment timestamptz, level text DEFAULT '
             CASE level
                 WHEN 'cell' THEN g.code
                 WHEN 'community' THEN g.community_code
-                WHEN 'town' THEN g.town_code
+                WHEN 'town' THEN m.parent_code
                 WHEN 'district' THEN (SELECT c.code FROM territory.city AS c) || '000000'
                 ELSE analysis.no_such_level(level)
             END AS unit_code,
-            CASE WHEN level <> 'district' THEN g.town_code END AS town_code,
+            CASE WHEN level <> 'district' THEN m.parent_code END AS town_code,
             CASE WHEN level = 'cell' THEN coalesce(nullif(g.name_zh, ''), substr(g.code, 7)) END AS name_zh,
-            g.worker_count
-        FROM analysis.grid_cell_at(moment) AS g
-        WHERE within IS NULL OR CASE WHEN right(within, 3) = '000' THEN g.town_code = within ELSE g.community_code = within END
+            -- As analysis.grid_cell.worker_count counts them, asked for the cells that are wanted alone.
+            EXISTS (
+                SELECT FROM duty.grid_staff AS s
+                WHERE s.cell_code = g.code AND s.role = 'worker'
+                    AND s.assigned_from <= (SELECT analysis.city_date(moment))
+                    AND (s.assigned_to IS NULL OR s.assigned_to > (SELECT analysis.city_date(moment)))
+            ) AS has_worker
+        FROM territory.grid_cell AS g
+        LEFT JOIN (SELECT u.code, u.parent_code FROM territory.unit AS u) AS m ON m.code = g.community_code
+        WHERE within IS NULL OR CASE WHEN right(within, 3) = '000' THEN m.parent_code = within ELSE g.community_code = within END
     ),
     counted AS (
         SELECT
             c.unit_code, min(c.town_code) AS town_code, min(c.name_zh) AS name_zh, count(*) AS cells,
-            count(*) FILTER (WHERE c.worker_count = 0) AS without_worker
+            count(*) FILTER (WHERE NOT c.has_worker) AS without_worker
         FROM cell AS c GROUP BY c.unit_code
     ),
     -- Units of the level without a cell, too.
@@ -106,6 +113,8 @@ BEGIN
         -- Standings are the towns', whatever the level is.
         FROM analysis.duty_tally(moment, CASE level WHEN 'district' THEN 'town' ELSE level END, within) AS t
         LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = t.town_code AND d.rule_code = t.rule_code
+            -- All sites of a town are that town's; what stands in a community may be another town's.
+            AND (within IS NULL OR right(within, 3) <> '000' OR d.unit_code = within)
         WHERE level <> 'district' OR (SELECT analysis.sees_all())
         GROUP BY t.unit_code, t.town_code
     ),
@@ -155,6 +164,8 @@ BEGIN
             d.status IN ('confirmed', 'no_person') AS leads, d.status = 'no_person' AS no_person, d.status = 'two_leads' AS two_leads,
             d.status = 'disputed' AS disputed, d.status = 'proposed' AS proposed, d.status = 'missing' AS missing
         FROM analysis.duty_lead_at(moment) AS d LEFT JOIN LATERAL unnest(d.department_codes) AS n (department_code) ON true
+        -- All sites of a town are that town's; what stands in a community may be another town's.
+        WHERE within IS NULL OR right(within, 3) <> '000' OR d.unit_code = within
     ),
     counted AS (
         SELECT

@@ -154,7 +154,10 @@ BEGIN
         WHERE n.d2 < b * b
     ),
     summed AS (
-        SELECT n.q, n.r, sum(n.w) AS weight, sum(n.w * n.score) AS scored, array_agg(DISTINCT n.town_code) FILTER (WHERE n.town_code IS NOT NULL) AS towns
+        SELECT
+            n.q, n.r, sum(n.w) AS weight, sum(n.w * n.score) AS scored,
+            -- A site of no town is seen by readers of the whole district only, and so is what it colours.
+            array_agg(DISTINCT coalesce(n.town_code, '')) AS towns
         FROM near AS n GROUP BY n.q, n.r
     ),
     -- Whole where the district reaches as far as the kernel; worked out point by point near its border only.
@@ -207,7 +210,7 @@ FROM registry.risk_hex AS h;
 COMMENT ON VIEW analysis.risk_surface IS '风险面的副本（地图所画），as_of 为其时刻; the surfaces as the map draws them, worked out at as_of (geoapp layers refresh, and the watch); at any moment: analysis.risk_surface_at(moment, kernel_m).';
 COMMENT ON COLUMN analysis.risk_surface.rate IS 'Mean score (0 to 100) of the sites within bandwidth_m, near ones counting more; NULL = hardly a site near, not known.';
 COMMENT ON COLUMN analysis.risk_surface.density IS 'Sum of scores/100 by the quartic kernel, per km², corrected at the district''s border.';
-COMMENT ON COLUMN analysis.risk_surface.town_codes IS 'Towns of the sites within bandwidth_m: who does not see all of them does not see the hexagon.';
+COMMENT ON COLUMN analysis.risk_surface.town_codes IS 'Towns of the sites within bandwidth_m, an empty text for one of no town: who does not see all of them does not see the hexagon.';
 
 -- Renews the copy; returns how many hexagons. Nothing is written where it is younger than `older_than`.
 CREATE FUNCTION analysis.keep_risk_surface(older_than interval DEFAULT '0') RETURNS bigint

@@ -12,6 +12,7 @@ from psycopg import sql
 from small_town import TOWN_A, X0, Y0, small_town
 
 from geoapp.database.cluster import PrivateCluster
+from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 from layers.expected_events import ExpectedEvents, keep_expected_events
 from layers.past_events import OnlyWhole, _days, past_rows
@@ -62,6 +63,14 @@ def test_the_surface_is_kept_and_adds_up(town: Connection) -> None:
     assert version is not None
     assert again is not None
     assert again["version"] > version["version"]
+    # What the legend says beside it: which 28 days, and when they are over.
+    note = f"SELECT * FROM ({read_sql('layers/note_expected_event')}) AS n"
+    for day, is_over in (("analysis.city_date(now()) - 28", True), ("analysis.city_date(now()) - 27", False)):
+        town.execute(f"UPDATE watch.expected_event_made SET cut_day = {day}".encode())
+        told = town.execute(note.encode(), {"moment": None}).fetchone()
+        assert told is not None
+        assert "28 days from 20" in told["note_en"]
+        assert ("over" in told["note_en"], "已过" in told["note_zh"]) == (is_over, is_over)
     made_a = account(town, "of-a", "committee", areas=[TOWN_A])
     role = town.execute("SELECT db_role FROM access.account WHERE id = %s", (made_a,)).fetchone()
     assert role is not None
