@@ -125,9 +125,17 @@ def _register_part(
         Output(f"coverage-{name}", "children"), Input("address", "search"), State("coverage-page", "data")
     )
     def show(query: str | None, page: dict[str, Any]) -> Any:
-        return _answered(
-            query, page, lambda asked, now: make(board, asked, current_caller(), now, page["lang"])
-        )
+        def made(asked: Asked, now: datetime) -> Any:
+            # Nothing there is not the same as nowhere: said once, and no part of the page speaks of it.
+            if asked.town and board.row("town_seen", code=asked.town) is None:
+                return _no_town(asked.town, page["lang"]) if name == "hours" else None
+            return make(board, asked, current_caller(), now, page["lang"])
+
+        return _answered(query, page, made)
+
+
+def _no_town(code: str, lang: Language) -> html.P:
+    return html.P(t("coverage.no_town", lang, code=code), className="lead-note", role="status")
 
 
 def _answered(query: str | None, page: dict[str, Any], make: Callable[[Asked, datetime], Any]) -> Any:

@@ -1,8 +1,9 @@
 """The drawer of any layer that has none of its own: what its declaration says of it, the view behind it, the way to a file."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from dash import html
 
@@ -26,19 +27,28 @@ _SUBJECTS = {"site", "camera", "key_risk_area", "cell"}
 
 
 def content(
-    board: Board, kind: str, key: str, lang: Language, zone: str, as_of: datetime | None = None
+    board: Board,
+    kind: str,
+    key: str,
+    lang: Language,
+    zone: str,
+    as_of: datetime | None = None,
+    *,
+    window: Span | None = None,
 ) -> tuple[list[Any], Place | None] | None:
     """The drawer's children for a feature of the layer `kind`, and where it is; None where the caller sees no such thing.
 
-    as_of: a past moment (aware); of a layer without a past the present is shown, and said to be. Raises psycopg.Error or
-    PoolTimeout when the database is away.
+    as_of: a past moment (aware); of a layer without a past the present is shown, and said to be. window: of a layer that adds up
+    a window, the map's. Raises psycopg.Error or PoolTimeout when the database is away.
     """
     caller = current_caller()
     try:
         layer = declared_layer(kind, caller.roles)
         with acting(board.pool, caller) as connection:
             # One feature is shown whatever the window of the map: its address may come from a screen with another one.
-            span = Span() if layer.since_field else span_of(connection, layer, as_of if layer.past else None)
+            span = window or (
+                Span() if layer.since_field else span_of(connection, layer, as_of if layer.past else None)
+            )
             found = one_feature(connection, layer, span, key)
     except Refused as refusal:
         return [head(kind, "", lang), html.P(str(refusal), className="empty")], None
@@ -48,11 +58,17 @@ def content(
     title = (
         (values.get("name_en") if lang == "en" else None)
         or values.get("name_zh")
-        or f"{named(layer, lang)} {key}"
+        or (
+            t("square.titled", lang, side=f"{values['side_m']:,.0f}")
+            if layer.between
+            else f"{named(layer, lang)} {key}"
+        )
     )
     body = [
         head(kind, str(title), lang, *_classes(layer, found["classes"], lang), label=named(layer, lang)),
-        html.P(t("drawer.today_only", lang), className="lead-note") if as_of and not layer.past else None,
+        html.P(t("drawer.today_only", lang), className="lead-note")
+        if as_of and not layer.past and not window
+        else None,
         facts(
             [
                 (_label(one, lang), _value(one["name"], one["value"], values, lang, zone))
@@ -63,15 +79,14 @@ def content(
         html.P(
             [
                 t("drawer.source_view", lang),
-                html.Code(
-                    f"SELECT * FROM {_source(layer, as_of)} WHERE {layer.key} = {_literal(found['id'])};",
-                    className="sql-line",
-                ),
+                html.Code(_behind(layer, as_of, span, found["id"]), className="sql-line"),
             ],
             className="fine",
         ),
         html.P(
-            html.A(t("drawer.export_layer", lang), href=f"/exports?lang={lang}&register={layer.id}"),
+            html.A(
+                t("drawer.export_layer", lang), href=f"/exports?{_export_query(layer, lang, as_of, window)}"
+            ),
             className="fine",
         )
         if layer.export and caller.may("export")
@@ -140,8 +155,25 @@ def _link(kind: str, key: str, text: str) -> html.Button:
     return html.Button(text, type="button", className="link", **shell.data(select=f"{kind}:{key}"))
 
 
-def _source(layer: Layer, as_of: datetime | None) -> str:
+def _behind(layer: Layer, as_of: datetime | None, span: Span, key: Any) -> str:
+    """How the same row is had: by SQL, or, where no SQL holds a past day, as a file."""
+    if span.rows is not None and as_of is not None:
+        return f"geoapp layers export {layer.id} -o {layer.id}.csv --as-of {as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    return f"SELECT * FROM {_source(layer, as_of, span, key)} WHERE {layer.key} = {_literal(key)};"
+
+
+def _source(layer: Layer, as_of: datetime | None, span: Span, key: Any) -> str:
+    if layer.between:
+        ends = ["NULL" if one is None else f"'{one.isoformat()}'" for one in (span.since, span.until)]
+        return f"{layer.source}_between({', '.join(ends)}, {_literal(key)})"
     return f"{layer.source}_at('{as_of.isoformat()}')" if as_of and layer.past else layer.source
+
+
+def _export_query(layer: Layer, lang: Language, as_of: datetime | None, window: Span | None) -> str:
+    """The page of exports with this layer chosen, as of the moment or of the window that is looked at."""
+    ends = (("from", window.since), ("to", window.until)) if window else (("as_of", as_of),)
+    times = [(name, one.isoformat()) for name, one in ends if one and (layer.past or window)]
+    return urlencode([("lang", lang), ("register", layer.id), *times])
 
 
 def _literal(key: Any) -> str:

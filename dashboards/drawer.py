@@ -2,48 +2,68 @@
 
 import json
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from dash import dcc, html
 
-from dashboards import declared_drawer, duty_chain, shell, why
+from dashboards import declared_drawer, duty_chain, shell, square_drawer, why
 from dashboards.board import Board, Row, cell_code, clock, number
 from dashboards.drawer_parts import Place, facts, head, part
 from dashboards.evidence import sees_it_whole
 from dashboards.texts import Language, either, group, t, word
 from geoapp.access.caller import acting, caller_or_none
 from layers import answers
+from layers.event_heat import NAME as EVENT_HEAT
+from layers.rows_query import NOW, Span
 
 # Longer lists say how many more there are.
 SHOWN = 8
 
 
 def content(
-    board: Board, kind: str, key: str, lang: Language, zone: str, as_of: datetime | None = None
+    board: Board,
+    kind: str,
+    key: str,
+    lang: Language,
+    zone: str,
+    as_of: datetime | None = None,
+    window: Span = NOW,
+    unknown: Collection[str] = (),
 ) -> tuple[list[Any], Place | None]:
     """The drawer's children for `kind:key`, and where the thing is ({lat, lon, zoom} in degrees) or None.
 
-    as_of: a past moment (aware), None = now; what cannot go back is shown as it is now, and said to be. kind: one with a drawer
-    of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
+    as_of: a past moment (aware), None = now; what cannot go back is shown as it is now, and said to be. window: of a square of
+    counted events, the map's. unknown: lenses of which nothing had been recorded by `as_of`. kind: one with a drawer of its own, or any layer (declared_drawer.py). Raises psycopg.Error or PoolTimeout when the database is away.
     """
-    then = {"cell": _cell, "site": _site}.get(kind)
-    now = {
+    then = {
+        "cell": _cell,
+        "site": _site,
         "incident": _incident,
         "camera": _camera,
         "key_risk_area": _key_risk_area,
-        "no_cell": _no_cell,
     }.get(kind)
+    if kind == "key_risk_area" and "coverage" in unknown:
+        then = _key_risk_area_unseen
     if then is not None:
         found = then(board, key, lang, zone, as_of)
-    elif now is not None:
-        found = now(board, key, lang, zone)
+        if found is not None and as_of is not None and kind != "cell":
+            said = t("legend.as_of", lang, time=clock(as_of, zone, seconds=True))
+            found[0].insert(1, html.P(said, className="lead-note", **shell.data(as_of="1")))
+            if "coverage" in unknown and kind in ("camera", "key_risk_area"):
+                found[0].insert(2, html.P(t("legend.lens_unknown", lang), className="lead-note"))
+    elif kind == "no_cell":
+        found = _no_cell(board, key, lang, zone)
         if found is not None and as_of is not None:
             found[0].insert(1, html.P(t("drawer.today_only", lang), className="lead-note"))
+    elif kind == EVENT_HEAT:
+        found = square_drawer.content(board, kind, key, lang, zone, window)
     else:
         found = declared_drawer.content(board, kind, key, lang, zone, as_of)
     if found is None:
-        return [head(kind, "", lang), html.P(t("drawer.gone", lang), className="empty")], None
+        gone = "drawer.not_then" if then is not None and as_of is not None else "drawer.gone"
+        return [head(kind, "", lang), html.P(t(gone, lang), className="empty")], None
     return found
 
 
@@ -190,9 +210,12 @@ def _review_desk(row: Row, lang: Language) -> html.Section | None:
     return part(t("review_desk.title", lang), desk)
 
 
-def _incident(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None] | None:
+def _incident(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None
+) -> tuple[list[Any], Place | None] | None:
+    at_moment = {"as_of": as_of} if as_of else {}
     try:
-        row = board.row("incident", id=uuid.UUID(key))
+        row = board.row("incident_at" if as_of else "incident", id=uuid.UUID(key), **at_moment)
     except ValueError:
         return None
     if row is None:
@@ -228,12 +251,16 @@ def _incident(board: Board, key: str, lang: Language, zone: str) -> tuple[list[A
         html.P(t("drawer.lead_not_evidence", lang), className="lead-note"),
         _frame(row, lang),
         _frame_note(row, lang, zone),
-        _review_desk(row, lang),
+        # What was then is looked at, not acted upon.
+        None if as_of else _review_desk(row, lang),
         facts(
             [
-                (t("drawer.score", lang), f"{row['peak_score']:.2f}"),
+                (t("drawer.score", lang), "—" if row["peak_score"] is None else f"{row['peak_score']:.2f}"),
                 (t("drawer.first_seen", lang), clock(row["first_seen_at"], zone, seconds=True)),
-                (t("drawer.last_seen", lang), clock(row["last_seen_at"], zone, seconds=True)),
+                (
+                    t("drawer.last_seen", lang),
+                    clock(row["last_seen_at"], zone, seconds=True) if row["last_seen_at"] else "—",
+                ),
                 (t("drawer.observations", lang), number(row["observation_count"])),
                 *[(name, _link(kind, i, str(text))) for name, i, kind, text in places if i is not None],
                 (t("drawer.town", lang), either(row, lang, "town") or "—"),
@@ -289,7 +316,7 @@ def _site(
             ],
         ),
         part(
-            t("drawer.who", lang), duty_chain.chain(board.rows("duty_chain", id=row["id"], as_of=None), lang)
+            t("drawer.who", lang), duty_chain.chain(board.rows("duty_chain", id=row["id"], as_of=as_of), lang)
         ),
         facts(
             [
@@ -342,8 +369,10 @@ def _observed(row: Row, lang: Language) -> html.Span:
     return html.Span(t("drawer.unobserved", lang) + reason, className="tag blind")
 
 
-def _camera(board: Board, key: str, lang: Language, zone: str) -> tuple[list[Any], Place | None] | None:
-    row = board.row("camera", id=int(key)) if key.isdigit() else None
+def _camera(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None
+) -> tuple[list[Any], Place | None] | None:
+    row = board.row("camera", id=int(key), as_of=as_of) if key.isdigit() else None
     if row is None:
         return None
     body = [
@@ -385,12 +414,21 @@ def _share(fraction: float | None) -> html.Div:
     )
 
 
-def _key_risk_area(
-    board: Board, key: str, lang: Language, zone: str
+def _key_risk_area_unseen(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None
 ) -> tuple[list[Any], Place | None] | None:
-    row = board.row("key_risk_area", id=int(key)) if key.isdigit() else None
+    """Of a day before any camera was on record: how much was seen is not known, which is not nothing."""
+    return _key_risk_area(board, key, lang, zone, as_of, is_known=False)
+
+
+def _key_risk_area(
+    board: Board, key: str, lang: Language, zone: str, as_of: datetime | None, *, is_known: bool = True
+) -> tuple[list[Any], Place | None] | None:
+    row = board.row("key_risk_area", id=int(key), as_of=as_of) if key.isdigit() else None
     if row is None:
         return None
+    if not is_known:
+        row |= {"seen_fraction": None, "online_camera_count": None}
     body = [
         head("key_risk_area", either(row, lang), lang, _level(row["level"], lang)),
         part(t("drawer.seen", lang), _share(row["seen_fraction"])),

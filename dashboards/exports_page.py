@@ -1,12 +1,14 @@
 """The page where registers and map layers are taken out as files; what leaves, and to whom, layers/export_route.py decides."""
 
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
 from dash import html
 
 from dashboards import forms, shell
-from dashboards.board import Board
+from dashboards.board import Board, Row, clock
 from dashboards.shell import data
 from dashboards.state import ViewState
 from dashboards.texts import Language, t, word
@@ -34,7 +36,9 @@ def layout(state: ViewState, board: Board) -> html.Div:
             ),
             html.Div(
                 [
-                    html.Section(export_form(registers_for(caller.roles), lang), className="card panel"),
+                    html.Section(
+                        export_form(registers_for(caller.roles), state, _zone(city)), className="card panel"
+                    ),
                     html.Section([html.H2(t("exports.know", lang)), _notes(lang)], className="card panel"),
                 ],
                 className="card-pair",
@@ -45,13 +49,19 @@ def layout(state: ViewState, board: Board) -> html.Div:
     return shell.frame(state, "/exports", city, [body])
 
 
-def export_form(registers: dict[str, Register], lang: Language) -> html.Form:
-    """Register, format, frame, encoding, reason; assets/75_exports.js asks for the file and says what came of it."""
+def export_form(registers: dict[str, Register], state: ViewState, zone: str) -> html.Form:
+    """Register, format, frame, encoding, reason; assets/75_exports.js asks for the file and says what came of it.
+
+    What the address names is chosen beforehand, with the moment or window that it was seen of (sent for that layer alone).
+    """
+    lang = state.lang
+    chosen = state.register if state.register in registers else "sites"
+    when = state.when if chosen == state.register and registers[chosen].layer is not None else ()
     asked: list[Any] = [
         _choice(
             "register",
             [_group(registers, lang, of_layers=False), _group(registers, lang, of_layers=True)],
-            "sites",
+            chosen,
             lang,
         ),
         _choice("format", [_option("exports_format", one, lang) for one in FORMATS], "xlsx", lang),
@@ -68,6 +78,7 @@ def export_form(registers: dict[str, Register], lang: Language) -> html.Form:
     return html.Form(
         [
             html.Div(asked, className="fields"),
+            html.P(_when(when, lang, zone), className="fine export-when", hidden=not when, **data(when="1")),
             html.P(hidden=True, className="message", role="status", **data(message="1")),
             html.Div(
                 html.Button(t("exports.do", lang), type="submit", className="primary"), className="buttons"
@@ -78,11 +89,26 @@ def export_form(registers: dict[str, Register], lang: Language) -> html.Form:
         className="form",
         **data(
             export="1",
+            when_of=chosen if when else "",
+            when_query=urlencode(when),
             busy=t("exports.busy", lang),
             done=t("exports.done", lang),
             failed=t("access.failed", lang),
         ),
     )
+
+
+def _when(when: tuple[tuple[str, str], ...], lang: Language, zone: str) -> str:
+    """The moment or window of the file in words, on the city's clock."""
+    said = {name: clock(datetime.fromisoformat(text), zone, seconds=True) for name, text in when}
+    if "as_of" in said:
+        return t("exports.as_of", lang, time=said["as_of"])
+    ends = {end: said.get(end, "…") for end in ("from", "to")}
+    return t("exports.window", lang, since=ends["from"], until=ends["to"]) if said else ""
+
+
+def _zone(city: Row | None) -> str:
+    return city["timezone"] if city else "Asia/Shanghai"
 
 
 def _choice(name: str, options: list[Any], value: str, lang: Language) -> html.Div:

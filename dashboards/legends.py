@@ -7,7 +7,7 @@ from dash import html
 
 from dashboards import shell
 from dashboards.board import Row, clock, number
-from dashboards.lenses import OVERLAYS, hatch_name, lens_classes, no_cell_class
+from dashboards.lenses import OVERLAYS, hatch_name, lens_classes, lens_ways, no_cell_class
 from dashboards.past_day import today
 from dashboards.texts import Language, t
 
@@ -44,9 +44,11 @@ def legend(
     """
     told = counts if counts and counts.get("lens") == lens else {}
     given = told.get("counts") or {}
+    ways = lens_ways(lens, lang)
     missing = "?" if told.get("unknown") else "—"
+    by = str(told.get("classing") or "")
     rows = []
-    for entry in lens_classes(lens):
+    for entry in lens_classes(lens, by):
         n = given.get(str(entry["value"]))
         rows.append(
             _legend_row(
@@ -65,7 +67,7 @@ def legend(
             ],
             className="over-row",
         )
-        for why in OVERLAYS.get(lens, ())
+        for why in (OVERLAYS.get(lens, ()) if by in ("", *(one["id"] for one in ways[:1])) else ())
     ]
     if lens == "coverage":
         ground, declared = (
@@ -82,6 +84,7 @@ def legend(
     is_past = moment is not None and today(moment, zone) != today(datetime.now(UTC), zone)
     note = t("legend.as_of", lang, time=clock(moment, zone, day=is_past, seconds=True))
     return [
+        *([_ways(ways, by or str(ways[0]["id"]), lang)] if ways else []),
         html.Ul([*rows, *over]),
         *(
             [html.P(t("legend.lens_unknown", lang), className="legend-note own")]
@@ -89,9 +92,36 @@ def legend(
             else []
         ),
         *([html.P(t("legend.coverage_hatch", lang), className="legend-note")] if lens == "coverage" else []),
+        # What the colours do not know, from analysis.coverage_basis.
+        *(
+            html.P(
+                _sentence(str(one.get(f"said_{lang}") or "")),
+                className="legend-note own",
+                **shell.data(lacks="1"),
+            )
+            for one in told.get("lacks") or ()
+        ),
         html.P(note, className="legend-note"),
         *([html.P(t("legend.own_area", lang), className="legend-note own")] if part else []),
     ]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ways(ways: list[dict[str, Any]], chosen: str, lang: Language) -> html.Div:
+    """The ways to class the cells; assets/60_screen.js switches."""
+    buttons = [
+        html.Button(
+            one["name"],
+            type="button",
+            className="plain" + (" chosen" if one["id"] == chosen else ""),
+            **{"aria-pressed": str(one["id"] == chosen).lower(), **shell.data(lens_by=one["id"])},
+        )
+        for one in ways
+    ]
+    return html.Div(buttons, className="lens-ways", role="group", **{"aria-label": t("legend.ways", lang)})
 
 
 def _legend_row(entry: dict[str, Any], key: str, name: str, shown: str) -> html.Li:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dashboards.texts import Language
+from layers.answers import lens_classing
 from layers.registry import LegendClass, layer, lens
 
 _HATCH: dict[str, dict[str, Any]] = {
@@ -15,7 +16,7 @@ _HATCH: dict[str, dict[str, Any]] = {
 # What lies over the colour of a cell, by lens: why (`hatched` of /lens/….json). Drawn in assets/20_symbols.js, its chip in app.css.
 OVERLAYS: dict[str, tuple[str, ...]] = {"risk": ("duty_gap", "stale", "unknown"), "duty": ("no_grid_worker",)}
 # Classes without anything to say stay faint, so that the eye goes to what is missing.
-_CALM = {"none", "clear", "0"}
+_CALM = {"none", "clear", "0", "confirmed"}
 
 
 def ink_on(colour: str) -> str:
@@ -51,13 +52,23 @@ def _entry(one: LegendClass) -> dict[str, Any]:
     }
 
 
-def lens_classes(name: str) -> list[dict[str, Any]]:
-    """Classes of a lens, worst first: value, color (empty = faint), ink, numeral, hatch, zh, en."""
-    entries = [_entry(one) for one in lens(name).classes]
-    if name != "duty":
+def lens_classes(name: str, by: str = "") -> list[dict[str, Any]]:
+    """Classes of a lens by a classing ("" = the usual one), worst first: value, color (empty = faint), ink, numeral, hatch, zh, en."""
+    declared = lens(name)
+    classing = lens_classing(declared, by)
+    entries = [_entry(one) for one in classing.classes]
+    if name != "duty" or classing.classes != declared.classes:
         return entries
     # A share is a quantity: one hue that grows darker; hatching is kept for cells without a grid worker.
     return [entry | {"hatch": None} for entry in reversed(entries)]
+
+
+def lens_ways(name: str, lang: Language) -> list[dict[str, Any]]:
+    """The classings of a lens that has several, the usual one first: id, name."""
+    return [
+        {"id": one.id, "name": one.name_zh if lang == "zh" else one.name_en[:1].upper() + one.name_en[1:]}
+        for one in lens(name).classings
+    ]
 
 
 def no_cell_class(*, declared: bool) -> dict[str, Any]:

@@ -7,13 +7,13 @@ import dash_leaflet as dl
 import dash_mantine_components as dmc
 from dash import html
 
-from dashboards import heat, map_layers, shell
+from dashboards import map_layers, shell
 from dashboards.board import Row
 from dashboards.day_bar import day_bar
-from dashboards.lenses import lens_classes
+from dashboards.lenses import lens_classes, lens_ways
 from dashboards.past_day import PastDay, today
 from dashboards.state import LENSES, WINDOW_AT_FIRST, ViewState
-from dashboards.texts import Language, group, t
+from dashboards.texts import group, t
 from geoapp.access.caller import ROLES, caller_or_none
 from geoapp.settings import settings
 from layers.declaration import GROUPS, Layer
@@ -74,14 +74,6 @@ def on_map() -> list[Layer]:
     return list(layers_for(ROLES if caller is None else caller.roles).values())
 
 
-def _told(lang: Language) -> list[dict[str, Any]]:
-    """All layers as the script reads them, in drawing order."""
-    layers = on_map()
-    below = [map_layers.told(layer, lang) for layer in layers if layer.order < heat.ORDER]
-    above = [map_layers.told(layer, lang) for layer in layers if layer.order >= heat.ORDER]
-    return [*below, heat.told(lang), *above]
-
-
 def is_firm() -> bool:
     """Whether the caller sees sites of its own and no whole cell."""
     caller = caller_or_none()
@@ -92,7 +84,7 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
     """The map of a state; its layers are drawn in the browser (assets/40_map.js)."""
     lang = state.lang
     configured = settings()
-    told = _told(lang)
+    told = [map_layers.told(layer, lang) for layer in on_map()]
     config = {
         "lang": lang,
         "texts": group("map", lang)
@@ -104,6 +96,7 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
             "layers": [one["id"] for one in told if one["id"] in state.layers],
             "by": dict(state.by),
             "window": state.window,
+            "kind": state.kind,
             "day": past.day,
             "z": state.zoom or "",
             "lat": state.lat or "",
@@ -114,7 +107,14 @@ def city_map(state: ViewState, city: Row, past: PastDay) -> dl.Map:
         "today": today(datetime.now(UTC), city["timezone"]).isoformat(),
         "window": WINDOW_AT_FIRST,
         "layers": told,
-        "lenses": {lens: [entry | {"name": entry[lang]} for entry in lens_classes(lens)] for lens in LENSES},
+        # By lens and classing; "" where there is one only.
+        "lenses": {
+            lens: {
+                by: [entry | {"name": entry[lang]} for entry in lens_classes(lens, by)]
+                for by in ([one["id"] for one in lens_ways(lens, lang)] or [""])
+            }
+            for lens in LENSES
+        },
         "bounds": [[city["south"], city["west"]], [city["north"], city["east"]]],
     }
     middle = [(city["south"] + city["north"]) / 2, (city["west"] + city["east"]) / 2]
@@ -179,7 +179,6 @@ def _layers_panel(state: ViewState) -> html.Div:
             "" if map_layers.goes_back(layer) else t("layers.today_only", lang),
         )
         boxes.setdefault(layer.group, []).append(box)
-    boxes.setdefault(heat.GROUP, []).append(_switch(heat.ID, heat.swatch(), t("heat.name", lang), ""))
     groups = [
         html.Fieldset([html.Legend(names[0] if lang == "zh" else names[1]), *boxes[name]])
         for name, names in GROUPS.items()
@@ -190,7 +189,7 @@ def _layers_panel(state: ViewState) -> html.Div:
             html.H2(t("layers.title", lang)),
             dmc.CheckboxGroup(
                 id="layers",
-                value=[one for one in (*(layer.id for layer in switched), heat.ID) if one in state.layers],
+                value=[layer.id for layer in switched if layer.id in state.layers],
                 children=groups,
             ),
         ],

@@ -5,8 +5,11 @@ from typing import Any
 from dash import html
 
 from dashboards.lenses import entry_of
-from dashboards.texts import Language
+from dashboards.texts import Language, t
+from geoapp.access.caller import caller_or_none
+from layers.catalogue.colours import EVENT_KIND
 from layers.declaration import Classing, Layer
+from layers.event_heat import BINS
 
 # A layer that draws nothing itself: its points are where names are written.
 NAMES = "name"
@@ -34,12 +37,30 @@ def told(layer: Layer, lang: Language) -> dict[str, Any]:
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
         "past": goes_back(layer),
+        "known_by": layer.known_by,
         "window": bool(layer.since_field),
         "lens": bool(layer.lenses),
         "fixed": not layer.switched,
         "at_first": layer.visible_by_default,
         "pickable": layer.switched or bool(layer.lenses),
         "named": "name_zh" in layer.fields,
+        "export": layer.export and _may_export(),
+    } | (_bins(layer, lang) if style.paint == "bins" else {})
+
+
+def _may_export() -> bool:
+    caller = caller_or_none()
+    return caller is not None and caller.may("export")
+
+
+def _bins(layer: Layer, lang: Language) -> dict[str, Any]:
+    """Of squares that are counted: bins of a tile's side, colours from few to many (the server says from how many on), the classes
+    of which one alone may be drawn, and what no colour means."""
+    return {
+        "bins": BINS,
+        "scale": [entry_of(one, lang) for one in reversed(layer.classes)],
+        "kinds": [entry_of(one, lang) for one in EVENT_KIND],
+        "note": t("heat.note", lang),
     }
 
 

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from dashboards import csv_download, duty_proposals, forms, matrix_list, matrix_table, shell
 from dashboards.board import Board, Row, number
-from dashboards.matrix_asked import BY, LEVELS, STATES, Asked
+from dashboards.matrix_asked import BY, LEVELS, STATES, Asked, unread
 from dashboards.search import wanted
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
@@ -70,12 +70,25 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
     asked = _within_reach(Asked.of(query), [r["code"] for r in towns])
     today = now.astimezone(ZoneInfo(zone)).date()
     as_of = asked.moment(zone, now)
-    skip = (asked.page - 1) * UNITS_A_PAGE
-    units = board.rows("duty_units", **asked.matrix(zone, now), most=UNITS_A_PAGE, skip=skip)
-    names = {r["code"]: either(r, lang) for r in towns}
-    return [
+    wrong = [*unread(query), *_no_town(query, asked)]
+    top = [
+        *[
+            html.P(t("matrix.unread", lang, text=text), className="lead-note", role="status")
+            for text in wrong
+        ],
         *_day_banner(asked, today, lang),
         _filters(asked, towns, held, lang),
+    ]
+    if as_of is not None and (unknown := _before_records(board, asked, as_of, zone, lang)) is not None:
+        return [*top, unknown]
+    matrix = asked.matrix(zone, now) | {"most": UNITS_A_PAGE}
+    units = board.rows("duty_units", **matrix, skip=(asked.page - 1) * UNITS_A_PAGE)
+    if not units and asked.page > 1:  # beyond the last page, not empty
+        asked = replace(asked, page=1)
+        units = board.rows("duty_units", **matrix, skip=0)
+    names = {r["code"]: either(r, lang) for r in towns}
+    return [
+        *top,
         *_matrix(board, asked, units, names, held, lang, zone, now),
         *_listed(board, asked, {r["code"]: either(r, lang) for r in choices}, held, lang, zone, now),
         _chain(board, asked, as_of, held, lang),
@@ -101,6 +114,25 @@ def _within_reach(asked: Asked, towns: list[str]) -> Asked:
     elif level == "cell" and not within:
         within = towns[0]  # fifty thousand cells are no page
     return replace(asked, level=level, within=within)
+
+
+def _no_town(query: str | None, asked: Asked) -> list[str]:
+    within = Asked.of(query).within
+    return [within] if within and within != asked.within and asked.level != "district" else []
+
+
+def _before_records(board: Board, asked: Asked, as_of: datetime, zone: str, lang: Language) -> html.P | None:
+    """Says that nothing is known of the day; no zero may stand there. None where something is."""
+    since = next(
+        (r["known_since"] for r in board.shared("known_since", kept_s=60) if r["lens"] == "duty"), None
+    )
+    if since is not None and as_of >= since:
+        return None
+    if since is None:
+        said = t("matrix.no_record_at_all", lang)
+    else:
+        said = t("matrix.no_record", lang, day=asked.day, since=since.astimezone(ZoneInfo(zone)).date())
+    return html.P(said, className="lead-note", role="status")
 
 
 def _day_banner(asked: Asked, today: Any, lang: Language) -> list[Any]:

@@ -135,6 +135,17 @@ class Asked:
         return replace(self, **{**nothing, "site": None, "text": "", **changed})
 
 
+def unread(query: str | None) -> list[str]:
+    """Values of an address that cannot be used, as they were given."""
+    given = {k: v[-1].strip() for k, v in parse_qs((query or "").lstrip("?")).items()}
+    asked = Asked.of(query)
+    return [given[n][:40] for n in _TOLD if given.get(n) and str(getattr(asked, n) or "") != given[n]]
+
+
+# What changes the figures silently where it cannot be read.
+_TOLD = ("level", "by", "within", "state", "day", "unit", "town", "department", "rule", "listed", "site")
+
+
 def day_of(text: str) -> date | None:
     """A day as YYYY-MM-DD within what the register can hold; None for anything else."""
     try:

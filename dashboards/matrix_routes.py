@@ -21,7 +21,7 @@ from dashboards import forms
 from dashboards.board import Board
 from dashboards.duty_proposals import decided_words, may_decide
 from dashboards.forms import Sent
-from dashboards.matrix_asked import Asked, day_of
+from dashboards.matrix_asked import Asked, day_of, unread
 from dashboards.texts import Language, t
 from geoapp.access.account_changes import give_reason
 from geoapp.access.caller import NO_RIGHT, Connection, Forbidden, acting, current_caller
@@ -151,6 +151,9 @@ def file_of(board: Board, request: Request, reason: str) -> Response:
     if not caller.may("export"):
         raise Forbidden(NO_RIGHT)
     asked = Asked.of(request.url.query)
+    wrong = unread(request.url.query)
+    if wrong:
+        return message(422, f"不能用 / cannot be used: {', '.join(wrong)}")
     city = board.city()
     zone, now = (str(city["timezone"]) if city else "Asia/Shanghai"), datetime.now(UTC)
     name, columns, values = _query_of(asked, zone, now)

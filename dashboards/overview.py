@@ -18,6 +18,8 @@ from dashboards.past_day import PastDay
 from dashboards.state import ViewState
 from dashboards.texts import Language, either, t, word
 from geoapp.access.caller import caller_or_none
+from layers.asked import aware
+from layers.rows_query import NOW, Span
 
 _AWAY = (psycopg.Error, PoolTimeout)
 
@@ -65,6 +67,18 @@ def _as_of(page: dict[str, Any]) -> datetime | None:
     return datetime.fromisoformat(moment) if moment else None
 
 
+def _window(selection: dict[str, Any]) -> Span:
+    """The map's window, of what adds one up; without limits where none was told, or none that can be read."""
+    try:
+        since, until = (
+            aware(datetime.fromisoformat(str(selection[end]))) if selection.get(end) else None
+            for end in ("from", "to")
+        )
+    except ValueError:
+        return NOW
+    return Span(since=since, until=until)
+
+
 def scope() -> str:
     """The caller's scope: district, town, community or site."""
     caller = caller_or_none()
@@ -99,7 +113,6 @@ def _rail(state: ViewState) -> html.Aside:
                 dmc.TabsPanel(
                     [
                         html.P(t("rail.lead_note", lang), className="rail-note"),
-                        html.P(t("rail.today_only", lang), className="rail-note today-only"),
                         html.Div(id="incident-list", className="incident-list"),
                     ],
                     value="incidents",
@@ -207,15 +220,18 @@ def figures(head: dict[str, Row], lang: Language, zone: str, *, part: bool = Fal
 
 
 def incident_list(
-    rows: list[Row], head: dict[str, Row], lang: Language, zone: str, area: str = ""
+    rows: list[Row], head: dict[str, Row], lang: Language, zone: str, area: str = "", *, then: bool = False
 ) -> list[Any]:
-    """Open leads, then those of the last day. area: the name of the part of the district that they are of, "" for all."""
+    """Open leads, then those of the last day. area: the name of the part of the district that they are of, "" for all. then: as they
+    stood at a past moment; how many cameras look now says nothing of it."""
     live = [r for r in rows if r["state"] != "closed"]
     past = [r for r in rows if r["state"] == "closed"]
     out: list[Any] = []
     if live:
         out.append(html.H3([t("rail.open", lang), html.Span(str(len(live)))]))
         out += [_incident_row(r, lang, zone, area) for r in live]
+    elif then:
+        out.append(html.P(t("rail.none_then", lang), className="empty"))
     else:
         online, total = head.get("cameras_online"), head.get("cameras_total")
         out.append(
@@ -231,7 +247,9 @@ def incident_list(
             )
         )
     if past:
-        out.append(html.H3([t("rail.recent", lang), html.Span(str(len(past)))]))
+        out.append(
+            html.H3([t("rail.recent_then" if then else "rail.recent", lang), html.Span(str(len(past)))])
+        )
         out += [_incident_row(r, lang, zone, area) for r in past]
     return out
 
@@ -381,12 +399,17 @@ def register(app: Dash, board: Board) -> None:
     )
     def show_incidents(_: Any, __: Any, page: dict[str, Any]) -> Any:
         try:
-            rows = board.rows("incident_list")
-            head = board.headline() if not any(r["state"] != "closed" for r in rows) else {}
+            as_of = _as_of(page)
+            rows = board.rows("incident_list_at", as_of=as_of) if as_of else board.rows("incident_list")
+            is_calm = not any(r["state"] != "closed" for r in rows)
+            head = board.headline() if is_calm and as_of is None else {}
             live = sum(r["state"] != "closed" for r in rows)
             caller = caller_or_none()
             area = shell.area_words(caller, board.city(), page["lang"]) if caller and is_part() else ""
-            return incident_list(rows, head, page["lang"], page["zone"], area), str(live)
+            if as_of is not None and not rows and "coverage" in (page.get("unknown") or ()):
+                return html.P(t("rail.not_known", page["lang"]), className="empty"), "—"
+            made = incident_list(rows, head, page["lang"], page["zone"], area, then=as_of is not None)
+            return made, str(live)
         except _AWAY:
             return no_update, no_update
 
@@ -430,7 +453,14 @@ def register(app: Dash, board: Board) -> None:
             return [], no_update
         try:
             children, place = drawer.content(
-                board, selection["kind"], selection["id"], page["lang"], page["zone"], _as_of(page)
+                board,
+                selection["kind"],
+                selection["id"],
+                page["lang"],
+                page["zone"],
+                _as_of(page),
+                _window(selection),
+                page.get("unknown") or (),
             )
             children += drawer.also(selection.get("also") or [], page["lang"])
         except _AWAY:

@@ -3,16 +3,17 @@
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import parse_qs, urlencode
 
-from dashboards import heat
 from dashboards.texts import Language
+from layers.event_heat import CLASSES
 from layers.registry import LAYERS
 from layers.registry import LENSES as DECLARED_LENSES
 
 LENSES = tuple(lens.id for lens in DECLARED_LENSES)
 # Layers that are switched on and off, in drawing order; the others are always drawn.
-TOGGLES = (*(name for name, layer in LAYERS.items() if layer.switched), heat.ID)
+TOGGLES = tuple(name for name, layer in LAYERS.items() if layer.switched)
 SHOWN_AT_FIRST = tuple(name for name, layer in LAYERS.items() if layer.switched and layer.visible_by_default)
 # A firm's map is of its own sites; what is in no cell is not its business.
 SHOWN_TO_FIRM = tuple(
@@ -24,6 +25,7 @@ SHOWN_TO_FIRM = tuple(
 WINDOWS = ("24h", "7d", "30d", "1y")
 WINDOW_AT_FIRST = "30d"
 _SELECTED = re.compile(r"^([a-z_]{1,40}):[0-9A-Za-z_.-]{1,60}$")
+_NAME = re.compile(r"^[a-z_]{1,40}$")
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _RANGE = re.compile(r"^(\d{4}-\d{2}-\d{2})_(\d{4}-\d{2}-\d{2})$")
 
@@ -32,7 +34,8 @@ _RANGE = re.compile(r"^(\d{4}-\d{2}-\d{2})_(\d{4}-\d{2}-\d{2})$")
 class ViewState:
     """Language, theme ("light", "dark" or "" for the browser's choice), lens, layers shown, map view (degrees, zoom in halves),
     what is selected ("layer:id", or ""), the past day ("" = now, as typed: past_day.py checks it), classings other than the usual
-    one (pairs of layer and classing) and the window of event layers."""
+    one (pairs of layer and classing), the window of event layers and the one kind of event that is counted ("" = all). Of the page of
+    exports: what is to be taken out, and as_of, from and to (pairs of name and ISO time) where it is of a moment or window."""
 
     lang: Language = "zh"
     theme: str = ""
@@ -45,6 +48,9 @@ class ViewState:
     day: str = ""
     by: tuple[tuple[str, str], ...] = ()
     window: str = WINDOW_AT_FIRST
+    kind: str = ""
+    register: str = ""
+    when: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_query(cls, query: str | None, shown: tuple[str, ...] = SHOWN_AT_FIRST) -> "ViewState":
@@ -75,6 +81,11 @@ class ViewState:
             day=given.get("day", "") if _DAY.match(given.get("day", "")) else "",
             by=_classings(given.get("by", "")),
             window=given["window"] if _is_window(given.get("window", "")) else WINDOW_AT_FIRST,
+            kind=given["kind"] if given.get("kind") in CLASSES else "",
+            register=given["register"] if _NAME.match(given.get("register", "")) else "",
+            when=tuple(
+                (name, given[name]) for name in ("as_of", "from", "to") if _is_time(given.get(name, ""))
+            ),
         )
 
     def to_query(self) -> str:
@@ -93,6 +104,11 @@ class ViewState:
             pairs.append(("by", ".".join(":".join(pair) for pair in self.by)))
         if self.window != WINDOW_AT_FIRST:
             pairs.append(("window", self.window))
+        if self.kind:
+            pairs.append(("kind", self.kind))
+        if self.register:
+            pairs.append(("register", self.register))
+        pairs += self.when
         return "?" + urlencode(pairs, safe=":.")
 
 
@@ -102,18 +118,28 @@ def _selected(text: str) -> str:
 
 
 def _classings(text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of a layer and one of its classings but the usual one, in the layers' order."""
+    """Pairs of a layer or lens and one of its classings but the usual one, in the layers' order."""
     given = dict(part.split(":", 1) for part in text.split(".") if ":" in part)
+    known = {name: layer.classings for name, layer in LAYERS.items()} | {
+        lens.id: lens.classings for lens in DECLARED_LENSES
+    }
     return tuple(
         (name, given[name])
-        for name, layer in LAYERS.items()
-        if given.get(name) in {one.id for one in layer.classings[1:]}
+        for name, classings in known.items()
+        if given.get(name) in {one.id for one in classings[1:]}
     )
 
 
 def _is_window(text: str) -> bool:
     span = _RANGE.match(text)
     return text in WINDOWS or bool(span and span[1] <= span[2])
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _number(value: str | None) -> float | None:

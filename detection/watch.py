@@ -272,7 +272,7 @@ class Watch:
                         # After a new formula every site of a city is noted at once, which takes longer than a look may.
                         connection.execute("SET LOCAL statement_timeout = '120s'")
                         connection.execute(step, values)
-            except (psycopg.errors.QueryCanceled, psycopg.errors.RaiseException) as fault:
+            except (psycopg.errors.QueryCanceled, psycopg.errors.RaiseException, psycopg.DataError) as fault:
                 log.warning("scores_not_kept", fault=str(fault)[:200], what="geoapp layers refresh does it")
 
         self._with_database(keep)

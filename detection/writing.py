@@ -149,7 +149,7 @@ class Writing:
                 # One of them cannot be written: each on its own, so that it is known which.
                 if len(batch) > 1:
                     self._write_one_by_one(batch)
-                else:
+                elif batch:
                     self._give_up(batch[0], fault)
             with self._changed:
                 self._written_at = time.monotonic()
@@ -209,6 +209,7 @@ class Writing:
                 self._give_up(one, fault)
 
     def _write(self, batch: list[_Waiting]) -> None:
+        """Where it fails, `batch` holds what is still to be written, and nothing that is."""
         with self._sessions.connection() as connection:
             with connection.transaction():
                 outcomes = record_scans(
@@ -225,8 +226,8 @@ class Writing:
                     overtaken.append(one)
                 else:
                     self._lose(one)
-            if overtaken:
-                self._write_late(connection, overtaken)
+            batch[:] = overtaken
+            self._write_late(connection, batch)
 
     def _write_late(self, connection: Connection, batch: list[_Waiting]) -> None:
         """Looks from an outage of cameras that another process has claimed since."""
@@ -236,11 +237,12 @@ class Writing:
                 record_late_scans(connection, [(w.claim, w.look) for w in plain])
             with self._tally.lock:
                 self._tally.late += len(plain)
+        batch[:] = [w for w in batch if w.is_telling]
         for one in plain:
             self._finish(one, Stored((), False))
-        for one in batch:
-            if one.is_telling:
-                self._finish(one, self._store_late(connection, one))
+        while batch:
+            stored = self._store_late(connection, batch[0])
+            self._finish(batch.pop(0), stored)
 
     # -- looks that concern incidents ---------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 
 from geoapp.database.sql_files import read_sql
-from layers.registry import Lens
+from layers.asked import WrongValue
+from layers.registry import Classing, Lens
 
 Connection = psycopg.Connection[dict[str, Any]]
 INCIDENT_LIMIT = 2000
@@ -34,18 +35,38 @@ def _moment(connection: Connection, as_of: datetime | None) -> datetime:
     return row["at"]
 
 
-def lens_classes(connection: Connection, lens: Lens, as_of: datetime | None = None) -> dict[str, Any]:
-    """Class of every cell by cell_no, counts of all classes (zero too), scores, and why a cell is hatched; of coverage also what
-    its figures lack (said_zh, said_en)."""
+def lens_classing(lens: Lens, name: str) -> Classing:
+    """The way to class the cells that a text names, "" = the usual one. Raises Refused, with the known names, for any other."""
+    known = lens.classings or (Classing("", lens.name_zh, lens.name_en, "class", lens.classes),)
+    for one in known:
+        if name in ("", one.id):
+            return one
+    names = ", ".join(one.id for one in known if one.id) or "无 / none"
+    raise WrongValue(
+        f"没有分类 {name[:40]} / no classing {name[:40]!r} of {lens.id!r}. 可用 / known: {names}."
+    )
+
+
+def lens_classes(
+    connection: Connection, lens: Lens, as_of: datetime | None = None, by: str = ""
+) -> dict[str, Any]:
+    """Class of every cell by cell_no, counts of all classes (zero too), scores, and, of the usual classing, why a cell is hatched; of
+    coverage also what its figures lack (said_zh, said_en). by: a classing of the lens, "" = the usual one."""
+    classing = lens_classing(lens, by)
     rows = connection.execute(_query(f"lens_{lens.id}").encode(), {"as_of": as_of}).fetchall()
+    for row in rows:
+        row["class"] = row[classing.field]
     counted = Counter(row["class"] for row in rows)
+    is_usual = classing.classes == lens.classes
     answer: dict[str, Any] = {
         "lens": lens.id,
+        "classing": classing.id,
         "as_of": _moment(connection, as_of).isoformat(),
         "classes": {row["cell_no"]: row["class"] for row in rows},
-        "counts": {c.id: counted.get(c.id, 0) for c in lens.classes},
+        "counts": {c.id: counted.get(c.id, 0) for c in classing.classes},
         "scores": {row["cell_no"]: row["score"] for row in rows if row["score"] is not None},
-        "hatched": {row["cell_no"]: row["hatched"] for row in rows if row["hatched"]},
+        # What a classing of its own says is not said twice.
+        "hatched": {row["cell_no"]: row["hatched"] for row in rows if row["hatched"] and is_usual},
     }
     if rows and "kinds" in rows[0]:
         answer["kinds"] = {row["cell_no"]: row["kinds"] for row in rows if row["kinds"]}

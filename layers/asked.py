@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
 from geoapp.errors import Refused
 from layers.declaration import Layer
+from layers.past_events import past_rows
 from layers.rows_query import Span
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -50,12 +52,19 @@ def span_of(
                 f"图层 {layer.id} 只有现状 / layer {layer.id!r} shows the present only: leave as_of out."
             )
         check_moment(connection, as_of)
+        if layer.known_by:
+            _check_known(connection, layer.known_by, as_of)
     if (since or until) and not layer.since_field:
         raise WrongValue(
             f"图层 {layer.id} 没有时段 / layer {layer.id!r} has no window: leave from and to out."
         )
     if layer.since_field:
         return _window(since, until)
+    if as_of is not None and layer.past_worked_out:
+        try:
+            return Span(moment=as_of, rows=past_rows(connection, as_of))
+        except Refused as why:
+            raise WrongValue(str(why)) from None
     return Span(moment=as_of)
 
 
@@ -72,6 +81,21 @@ def check_moment(connection: Connection, moment: datetime) -> None:
         first = "" if known_from is None else f"最早的记录 / first record: {known_from.isoformat()}."
         raise WrongValue(
             f"对 {moment.isoformat()} 一无所知 / nothing is known of {moment.isoformat()}. {first}".rstrip()
+        )
+
+
+def _check_known(connection: Connection, lens: str, moment: datetime) -> None:
+    """Raises WrongValue for a moment before the first record behind a lens: what would be shown looks like an answer."""
+    row = connection.execute(
+        "SELECT k.known_since FROM analysis.known_since AS k WHERE k.lens = %s", (lens,)
+    ).fetchone()
+    first: datetime | None = row["known_since"] if row else None
+    if first is None or moment < first:
+        zh, en = ("尚无记录", "there is no record") if first is None else (
+            f"最早的记录为 {first.isoformat()}", f"the first record is of {first.isoformat()}",
+        )  # fmt: skip
+        raise WrongValue(
+            f"对 {moment.isoformat()} 不可知，{zh} / nothing is known of {moment.isoformat()}: {en}."
         )
 
 
@@ -161,7 +185,7 @@ def value_of(name: str, type_: str, text: str) -> Any:
         if type_ == "date":
             return date.fromisoformat(text)
         if type_ in ("text", "uuid"):
-            return text
+            return str(UUID(text)) if type_ == "uuid" else text
     except (ValueError, KeyError):
         raise WrongValue(f"{name} 的值不合类型 {type_} / this value of {name} is no {type_}.") from None
     raise WrongValue(f"不能按 {name} 过滤 / {name} ({type_}) cannot be asked for.")

@@ -16,6 +16,7 @@ from layers.features import PAGE, PAGE_MAX, feature_page, field_types, one_featu
 from layers.legend import legend
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
 from layers.registry import layer
+from layers.rows_query import Span
 from layers.tiles import REVALIDATE
 
 GEOJSON = "application/geo+json"
@@ -66,14 +67,21 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
         return _geojson(found)
 
     @routes.get("/identify/{name}/{key}.json")
-    def identify_one(name: str, key: str, as_of: datetime | None = None) -> Response:
-        """One feature by its id: fields with names, classes, geometry (EPSG:4326), the view that it is a row of."""
+    def identify_one(
+        name: str,
+        key: str,
+        as_of: datetime | None = None,
+        since: Annotated[datetime | None, Query(alias="from")] = None,
+        until: Annotated[datetime | None, Query(alias="to")] = None,
+    ) -> Response:
+        """One feature by its id: fields with names, classes, geometry (EPSG:4326), the view that it is a row of. from, to: of a
+        layer that adds up a window, else of no account."""
         declared = layer(name, current_caller().roles)
         with acting(pool) as connection:
             span = span_of(connection, declared, as_of)
             # Whatever its day: who has an id is not asked for a window.
             if declared.since_field:
-                span = type(span)()
+                span = Span(since=aware(since), until=aware(until)) if declared.between else Span()
             found = one_feature(connection, declared, span, key)
         if found is None:
             raise Refused(f"{declared.name_zh}里没有 {key[:60]} / there is no {key[:60]} in {declared.id}.")

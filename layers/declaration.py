@@ -53,9 +53,10 @@ class Classing:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How features are painted; the colour is the class'. Lengths in CSS pixels. symbol: a name of assets/20_symbols.js."""
+    """How features are painted; the colour is the class'. Lengths in CSS pixels. symbol: a name of assets/20_symbols.js. bins: squares
+    of a tile, each as dark as its number `n` says by a scale of the window and zoom (`scale` of the layer's TileJSON)."""
 
-    paint: Literal["fill", "line", "point", "symbol"]
+    paint: Literal["fill", "line", "point", "symbol", "bins"]
     fill_opacity: float = 0.55
     line_px: float = 1.0
     radius_px: float = 4.0
@@ -65,7 +66,11 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """A question asked of every cell: `/lens/{id}.json` gives the class of each cell by cell_no."""
+    """A question asked of every cell: `/lens/{id}.json` gives the class of each cell by cell_no.
+
+    classings: ways to class the cells where there are several (`?classing=`), the usual one first, whose classes are `classes`;
+    field: the column of sql/layers/lens_{id}.sql.
+    """
 
     id: str
     name_zh: str
@@ -74,6 +79,7 @@ class Lens:
     question_en: str
     source: str
     classes: tuple[LegendClass, ...]
+    classings: tuple[Classing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +99,10 @@ class Layer:
     it at first (`tiles` or `features`; features are there of every layer). key: the column whose value is the feature's id.
     fields: properties of a feature and what they mean. classings: ways to class them, the usual one first. drawer: fields that
     are shown when a feature is chosen, beside `fields`. shape: the geometry columns in the city's zone and in EPSG:3857 ("" = there
-    is none: tiles transform what they draw). past: whether a past day can be shown (`?as_of=`). since_field: the time by which a window
-    (`?from=&to=`) takes rows; "" = it has no window. ground: where the geometry is, if not in the source. where: which rows of
+    is none: tiles transform what they draw). past: whether a past day can be shown (`?as_of=`). past_near: whether `source_at(moment, near => box)` works out what lies near a
+    box of EPSG:3857 alone. past_worked_out: its past is worked out in this process (layers/past_events.py), not by the database. known_by: the lens (analysis.known_since) before whose first record a past day of it is not known. since_field: the time by which a window
+    (`?from=&to=`) takes rows; "" = it has no window. between: whether `source_between(since, until, key)` holds the rows of a window,
+    added up over it, of all keys (NULL) or of one; since_field then names the day of the first thing that a row counts. ground: where the geometry is, if not in the source. where: which rows of
     the source it draws, a condition on `s`. computed: fields that are an expression on `s` (and %(moment)s), not a column.
     by_key: whether a row of the source is found by its key without the others: a page is then read key by key.
     grouped_below: zoom below which points are drawn as one for each 32nd of a tile, with their number `n` and worst class.
@@ -123,7 +131,11 @@ class Layer:
     lenses: tuple[Lens, ...] = ()
     shape: tuple[str, str] = ("geom", "geom_3857")
     past: bool = False
+    past_near: bool = False
+    past_worked_out: bool = False
+    known_by: str = ""
     since_field: str = ""
+    between: bool = False
     ground: Ground | None = None
     where: str = ""
     computed: tuple[tuple[str, str], ...] = ()
@@ -163,6 +175,9 @@ class Layer:
             "personal",
             "note",
             "by_key",
+            "between",
+            "past_near",
+            "past_worked_out",
         ):
             del told[inner]
         computed = {"classes": [asdict(one) for one in self.classes], "class_field": self.class_field}

@@ -1,7 +1,8 @@
 """Counts of events on the map: for any window of time and zoom, by bins of a tile (64 × 64), exact to the second.
 
 The counts are analysis.event_bins; a tile is a point in the middle of each bin that has events, with n. Which incidents
-count: those of analysis.event that no review found to be a false alarm, where and when they were first seen.
+count: those of analysis.event that no review found to be a false alarm, where and when they were first seen. All else of the
+layer (features, legend, files, drawer) follows from its declaration, at one size of square; a bin of any tile is found by its id.
 """
 
 import hashlib
@@ -14,17 +15,19 @@ from fastapi import APIRouter, Query, Request, Response
 from geoapp.access.caller import Caller, Connection, Pool, acting, as_web, current_caller
 from geoapp.errors import Refused
 from layers import answers
+from layers.asked import LONGEST_WINDOW, WrongValue
+from layers.catalogue.colours import EVENT_KIND
 from layers.honest_route import message
 from layers.recent_answers import knows, packed
+from layers.registry import LAYERS
 from layers.tiles import AREA_LAYERS, MVT, REVALIDATE, TileCopies, tile_address, versions_of
 
 MAX_ZOOM = 14
 # Of a tile's width and height (analysis.event_bins).
 BINS = 64
-CLASSES = ("fire", "smoke", "welding_arc", "sparks")
+CLASSES = tuple(one.id for one in EVENT_KIND)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 NAME = "event_heat"
-VERSIONS = ("event_bin",)
 
 
 class WindowError(ValueError):
@@ -82,7 +85,7 @@ def _time(name: str, text: str) -> datetime | None:
 def heat_version(connection: Connection, window: Window, caller: Caller) -> str:
     """Changes whenever tiles of the window may differ for the caller; of two scopes it is never the same."""
     areas = AREA_LAYERS if caller.scope != "district" else ()
-    return version_text(window, caller, versions_of(connection, [*VERSIONS, *areas]))
+    return version_text(window, caller, versions_of(connection, [*LAYERS[NAME].versions, *areas]))
 
 
 def version_text(window: Window, caller: Caller, versions: str) -> str:
@@ -98,9 +101,20 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
 
     @routes.get(f"/tiles/{NAME}/{{z}}/{{x}}/{{y}}.mvt")
     def heat(
-        request: Request, z: str, x: str, y: str, since: since_ = "", until: until_ = "", only: class_ = ""
+        request: Request,
+        z: str,
+        x: str,
+        y: str,
+        since: since_ = "",
+        until: until_ = "",
+        only: class_ = "",
+        as_of: str = "",
     ) -> Response:
-        """A vector tile of counts; 304 by version, 204 where nothing happened."""
+        """A vector tile of counts; 304 by version, 204 where nothing happened. A past day is asked for as a window that ends then."""
+        if as_of:
+            raise WrongValue(
+                f"图层 {NAME} 按时段 / layer {NAME!r} is asked for by from and to: leave as_of out."
+            )
         caller = current_caller()
         address = tile_address(z, x, y)
         if address is None or address[0] > MAX_ZOOM:
@@ -138,8 +152,11 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         since: since_ = "",
         until: until_ = "",
         only: class_ = "",
+        counted: bool = False,
     ) -> Any:
-        """TileJSON 3.0.0 of the window, with the scale at a zoom: from how many events of a bin on each colour is used."""
+        """TileJSON 3.0.0 of the window, with the scale at a zoom: from how many events of a bin on each colour is used. counted:
+        also how many squares of that zoom each colour has in the caller's area, and the events of the window by class, of a window
+        of 366 days at most."""
         try:
             window = window_of(since, until, only, datetime.now(UTC))
         except WindowError as fault:
@@ -150,16 +167,38 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
                 "SELECT s.from_n FROM analysis.event_heat_scale(%(zoom)s, %(since)s, %(until)s, %(only_class)s) AS s ORDER BY s.step",
                 {"zoom": zoom} | window.values,
             ).fetchall()
+            sums = _counted(connection, zoom, window) if counted else {}
+        declared = LAYERS[NAME]
         root, query = str(request.base_url).rstrip("/"), request.url.query
         return {
             "tilejson": "3.0.0",
-            "name": "事件热力 / Events by place",
+            "name": f"{declared.name_zh} / {declared.name_en}",
             "tiles": [f"{root}/tiles/{NAME}/{{z}}/{{x}}/{{y}}.mvt{'?' + query if query else ''}"],
-            "minzoom": 0,
-            "maxzoom": MAX_ZOOM,
+            "minzoom": declared.min_zoom,
+            "maxzoom": declared.max_zoom,
             "bounds": bounds or [-180.0, -85.05, 180.0, 85.05],
             "vector_layers": [
-                {"id": NAME, "fields": {"n": "事件数 / number of events"}, "minzoom": 0, "maxzoom": MAX_ZOOM}
+                {
+                    "id": NAME,
+                    "fields": declared.fields,
+                    "minzoom": declared.min_zoom,
+                    "maxzoom": declared.max_zoom,
+                }
             ],
-            "scale": {"zoom": zoom, "bins": BINS, "from_n": [row["from_n"] for row in steps]},
+            "scale": {"zoom": zoom, "bins": BINS, "from_n": [row["from_n"] for row in steps]} | sums,
         }
+
+
+def _counted(connection: Connection, zoom: int, window: Window) -> dict[str, Any]:
+    """Squares by step of the scale, from few events to many, and events by class, whatever class is drawn; nothing for a window
+    that is longer than any other answer adds up."""
+    if (window.until or datetime.now(UTC)) - (window.since or EARLIEST) > LONGEST_WINDOW:
+        return {}
+    rows = connection.execute(
+        "SELECT c.* FROM analysis.event_heat_counted(%(zoom)s, %(since)s, %(until)s, %(only_class)s) AS c ORDER BY c.step",
+        {"zoom": zoom} | window.values,
+    ).fetchall()
+    return {
+        "squares": [row["squares"] for row in rows if row["step"] > 0],
+        "events": {name: sum(row[name] for row in rows) for name in CLASSES},
+    }

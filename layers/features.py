@@ -81,7 +81,8 @@ def one_feature(connection: Connection, layer: Layer, span: Span, asked: str) ->
         *conditions(layer, span),
         sql.SQL("{} = {}").format(sql.Identifier("s", layer.key), sql.Literal(key)),
     ]
-    row = connection.execute(sql.SQL("{} WHERE {}").format(_selected(layer, span), all_of(found))).fetchone()
+    selected = _selected(layer, span, key if layer.between else None)
+    row = connection.execute(sql.SQL("{} WHERE {}").format(selected, all_of(found))).fetchone()
     if row is None:
         return None
     feature = _feature(row)
@@ -130,7 +131,7 @@ def _class_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _selected(layer: Layer, span: Span) -> sql.Composed:
+def _selected(layer: Layer, span: Span, key: Any = None) -> sql.Composed:
     join, geometry = joined_ground(layer)
     columns = [
         sql.SQL("{} AS {}").format(column_of(layer, name, span), sql.Identifier(name))
@@ -141,7 +142,7 @@ def _selected(layer: Layer, span: Span) -> sql.Composed:
         sql.SQL("ST_AsGeoJSON(ST_Transform({}, 4326), 7)::jsonb AS _geometry").format(geometry),
     ]
     return sql.SQL("SELECT {} FROM {}{}").format(
-        sql.SQL(", ").join([*head, *columns]), source_of(layer, span), join
+        sql.SQL(", ").join([*head, *columns]), source_of(layer, span, key), join
     )
 
 

@@ -139,14 +139,20 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
         return packed(request, body, headers, media_type="application/json", gzipped=False)
 
     @routes.get("/lens/{name}.json")
-    def lens_of_cells(request: Request, name: str, as_of: datetime | None = None) -> Response:
+    def lens_of_cells(
+        request: Request,
+        name: str,
+        as_of: datetime | None = None,
+        classing: str = Query(default="", max_length=60),
+    ) -> Response:
         """Class of every cell by cell_no."""
         declared = lens(name)
+        by = answers.lens_classing(declared, classing).id
         return answer(
             request,
-            f"lens/{name}",
+            f"lens/{name}/{by}",
             as_of,
-            lambda connection, moment: answers.lens_classes(connection, declared, moment),
+            lambda connection, moment: answers.lens_classes(connection, declared, moment, by),
         )
 
     @routes.get("/headline.json")
@@ -170,8 +176,11 @@ def _add_places(routes: APIRouter, pool: Pool) -> None:
     @routes.get("/cell/{code}.json")
     def cell(code: str, as_of: datetime | None = None) -> dict[str, Any]:
         """One cell: score with reasons, sites, cameras, who answers, open incidents, gaps."""
+        moment = aware(as_of)
         with acting(pool) as connection:
-            found = answers.cell_details(connection, code.replace("-", ""), aware(as_of))
+            if moment is not None:
+                check_moment(connection, moment)
+            found = answers.cell_details(connection, code.replace("-", ""), moment)
         if found is None:
             raise Refused(f"没有网格 {code} / no cell {code}.")
         return found

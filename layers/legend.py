@@ -47,14 +47,21 @@ def legend(connection: Connection, layer: Layer, span: Span, name: str = "") -> 
         "no_place": sum(row["no_place"] for row in rows),
         "classes": [_told(one, counts[one.id] if is_known else None) for one in by.classes],
     }
-    return _head(connection, layer, span, by.id, by.name_zh, by.name_en) | answer | _note(connection, layer)
+    return (
+        _head(connection, layer, span, by.id, by.name_zh, by.name_en)
+        | answer
+        | _note(connection, layer, span)
+    )
 
 
-def _note(connection: Connection, layer: Layer) -> dict[str, Any]:
+def _note(connection: Connection, layer: Layer, span: Span) -> dict[str, Any]:
     """What the legend says beside the classes, in both languages; nothing for most layers."""
     if not layer.note:
         return {}
-    return connection.execute(read_sql(f"layers/{layer.note}").encode()).fetchone() or {}
+    return (
+        connection.execute(read_sql(f"layers/{layer.note}").encode(), {"moment": span.moment}).fetchone()
+        or {}
+    )
 
 
 def _counts(layer: Layer, by: Classing, span: Span) -> sql.Composed:

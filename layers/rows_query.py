@@ -3,8 +3,9 @@
 Everything that comes from outside is a value (a literal or a parameter), never a name: names are those that are declared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from psycopg import sql
 
@@ -13,11 +14,15 @@ from layers.declaration import Layer
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When: a past moment, or a window [since, until); None = now, or no bound. Aware times."""
+    """When: a past moment, or a window [since, until); None = now, or no bound. Aware times.
+
+    rows: a query in brackets with the rows of that moment, of a layer whose past no function of the database holds.
+    """
 
     moment: datetime | None = None
     since: datetime | None = None
     until: datetime | None = None
+    rows: sql.Composable | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -35,13 +40,27 @@ class Span:
 NOW = Span()
 
 
-def source_of(layer: Layer, span: Span) -> sql.Composed:
-    """What stands after FROM, named `s`: the source, or its function at the past moment."""
+def source_of(layer: Layer, span: Span, key: Any = None, near: sql.Composable | None = None) -> sql.Composed:
+    """What stands after FROM, named `s`: the source, its function at the past moment, or that of the window.
+
+    key: of a layer with a function of the window, the only row that is wanted. near: a box (EPSG:3857) beyond which no row is
+    wanted, for a layer that can leave the rest out.
+    """
     name = layer.source.split(".")
+    if span.rows is not None:
+        return sql.SQL("{} AS s").format(span.rows)
+    if layer.between:
+        return sql.SQL("{}({}, {}, {}) AS s").format(
+            sql.Identifier(name[0], f"{name[1]}_between"),
+            *(sql.Literal(one) for one in (span.since, span.until, key)),
+        )
     if span.moment is None:
         return sql.SQL("{} AS s").format(sql.Identifier(*name))
     assert layer.past
-    return sql.SQL("{}({}) AS s").format(sql.Identifier(name[0], f"{name[1]}_at"), sql.Literal(span.moment))
+    box = sql.SQL(", near => {}").format(near) if near is not None and layer.past_near else sql.SQL("")
+    return sql.SQL("{}({}{}) AS s").format(
+        sql.Identifier(name[0], f"{name[1]}_at"), sql.Literal(span.moment), box
+    )
 
 
 def conditions(layer: Layer, span: Span) -> list[sql.Composable]:
@@ -49,7 +68,7 @@ def conditions(layer: Layer, span: Span) -> list[sql.Composable]:
     found: list[sql.Composable] = []
     if layer.where:
         found.append(sql.SQL("({})").format(sql.SQL(layer.where).format(moment=span.as_sql)))
-    if layer.since_field:
+    if layer.since_field and not layer.between:
         column = sql.Identifier("s", layer.since_field)
         found += [
             sql.SQL("{} >= {}").format(column, sql.Literal(one)) for one in (span.since,) if one is not None

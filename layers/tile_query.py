@@ -43,7 +43,7 @@ def _near(layer: Layer, z: int, x: int, y: int, srid: int, span: Span) -> sql.Co
     """The rows in the tile's box: id, fields, and `at`, their geometry in EPSG:3857."""
     box = sql.SQL("tiles.search_box({})").format(_address(z, x, y))
     found = conditions(layer, span)
-    source = source_of(layer, span)
+    source = source_of(layer, span, near=box if z >= ZONE_FROM_ZOOM else None)
     if layer.ground is None:
         at, inside = _searched("s", layer, z, box, srid)
     elif layer.ground.table == "territory.grid_cell":

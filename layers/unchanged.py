@@ -53,16 +53,16 @@ def etag_for_session(
     """
     if len(token) != TOKEN_LENGTH or not token.isascii():
         return None
-    declared = LAYERS.get(held.name)
+    declared = LAYERS[held.name]
     row = connection.execute(
         read_sql("access/session_tile").encode(),
         {
             "token_hash": token_hash(token),
             "at": at,
-            "layers": sorted(declared.versions if declared is not None else event_heat.VERSIONS),
+            "layers": sorted(declared.versions),
             "area_layers": list(AREA_LAYERS),
-            "scoped": declared is None or declared.scoped,
-            "clock_s": declared.clock_s if declared is not None else 0,
+            "scoped": declared.scoped,
+            "clock_s": declared.clock_s,
         },
     ).fetchone()
     if row is None:

@@ -76,7 +76,7 @@
   L.CanvasTiles = L.GridLayer.extend({
     options: {
       tileSize: 512, minZoom: 1, maxZoom: 19, maxDataZoom: 14, updateWhenIdle: false, updateWhenZooming: false, keepBuffer: 1,
-      url: null, query: "", layerName: null, style: null, pickable: false, onLine: false, hitPixels: 7, drawn: true,
+      url: null, query: "", layerName: null, style: null, pickable: false, onLine: false, hitPixels: 7, hitUnits: 0, drawn: true,
     },
 
     initialize(options) {
@@ -250,7 +250,7 @@
       this.stats.drawn += 1;
     },
 
-    /* The topmost feature under a place, or null. Points win within hitPixels of their centre; a line, and with onLine the
+    /* The topmost feature under a place, or null. Points win within hitPixels of their centre, or as squares of hitUnits (of the tile) to each side; a line, and with onLine the
        border of an area, is hit by its stroke. */
     pick(latlng) {
       if (!this._map || !this.options.pickable) return null;
@@ -263,7 +263,7 @@
       if (!entry || !entry.decoded) return null;
       const scale = (512 * 2 ** view.up) / entry.decoded.extent;
       const x = (world.x - coords.x * 512 + view.x * 512) / scale, y = (world.y - coords.y * 512 + view.y * 512) / scale;
-      const reach = this.options.hitPixels * this._enlarge() / scale;
+      const half = this.options.hitUnits, reach = half || this.options.hitPixels * this._enlarge() / scale;
       let best = null, nearest = Infinity;
       for (let i = entry.decoded.features.length - 1; i >= 0; i--) {
         const feature = entry.decoded.features[i];
@@ -272,7 +272,7 @@
         if (!this.options.style(feature, zoom)) continue;
         if (feature.type === POINT) {
           for (const [px, py] of feature.points) {
-            const distance = Math.hypot(px - x, py - y);
+            const distance = half ? Math.max(Math.abs(px - x), Math.abs(py - y)) : Math.hypot(px - x, py - y);
             if (distance <= reach && distance < nearest) { nearest = distance; best = feature; }
           }
         } else if (feature.type === LINE || this.options.onLine) {

@@ -9,7 +9,7 @@
   /* GB/T-like writing of a cell code: 12 digits community, kind, sequence, micro. */
   g.cellCode = (code) => code && code.length === 18 ? `${code.slice(6, 12)}-${code[12]}-${code.slice(13, 16)}-${code.slice(16)}` : code;
 
-  const Grid = g.grid = { classes: new Uint8Array(0), byValue: [], scores: {}, lens: "risk", unsure: new Map(), unknown: true };
+  const Grid = g.grid = { classes: new Uint8Array(0), byValue: [], scores: {}, lens: "risk", by: "", unsure: new Map(), unknown: true };
   const UNKNOWN = { value: "unknown", unknown: true };
 
   const CityMap = g.CityMap = L.LayerGroup.extend({
@@ -78,42 +78,52 @@
         ? (f, zoom) => (this.covered ? g.symbols.lensStyle(Grid.lens, null, zoom, this.isChosen(layer, f), "")
           : g.symbols.lensStyle(Grid.lens, this.classOf(f.id) || this.unknown(), zoom, this.isChosen(layer, f), Grid.unsure.get(f.id) || ""))
         : layer.paint === "name" ? () => null
-        : layer.paint === "bins" ? g.heatStyle(layer)
+        : layer.paint === "bins" ? g.heatStyle(layer, (f) => this.isChosen(layer, f))
         : g.styleOf(layer, () => this.classing(layer), (f) => this.isChosen(layer, f));
       return new L.CanvasTiles({
         url: `/tiles/${layer.id}/{z}/{x}/{y}.mvt`, query: this.question(layer), layerName: layer.id, style,
         minZoom: Math.max(1, layer.min_zoom + 1), maxDataZoom: Math.min(14, layer.max_zoom), drawn: layer.paint !== "name",
-        pickable: layer.pickable, onLine: layer.paint === "line", hitPixels: layer.paint === "line" ? 5 : 8,
+        pickable: layer.pickable, onLine: layer.paint === "line", hitPixels: layer.paint === "line" ? 5 : 8, hitUnits: layer.bins ? 4096 / layer.bins / 2 : 0,
         pane: layer.paint === "name" ? "geo-names" : `geo-${layer.id}`, ...more,
       })
         .on("decoded", () => this.labels && this.labels.drawSoon())
+        .on("refused", () => this.refused(layer))
         .on("datafailed", () => this.failed());
     },
 
     /* --- the lens: one class per cell, swapped without fetching a tile ------------------------------------------- */
     async lens(name) {
-      const changed = name !== Grid.lens, moment = this.past.as_of;
+      const by = this.wayOf(name), changed = name !== Grid.lens || by !== Grid.by, moment = this.past.as_of;
       let body = null;
       try {
         // Of a day before the first record nothing is asked: whatever came back would look like an answer.
         if (!this.past.unknown.includes(name)) {
-          const answer = await fetch(`/lens/${name}.json${moment ? `?as_of=${encodeURIComponent(moment)}` : ""}`);
+          const asked = new URLSearchParams({ ...(moment ? { as_of: moment } : {}), ...(by ? { classing: by } : {}) }).toString();
+          const answer = await fetch(`/lens/${name}.json${asked && `?${asked}`}`);
           if (answer.ok) body = await answer.json();
           else if (!moment || answer.status >= 500) throw new Error(`HTTP ${answer.status}`);
         }
-        if (moment !== this.past.as_of) return;
+        if (moment !== this.past.as_of || by !== this.wayOf(name)) return;
         this.coloured(name, body);
         if (changed) for (const layer of this.config.layers) if (g.symbols[layer.style.symbol]?.crowds && this.tiles[layer.id]) this.tiles[layer.id].restyle();
         const hatched = {};
         for (const why of Object.values((body && body.hatched) || {})) hatched[why] = (hatched[why] || 0) + 1;
-        tell("lens-counts", { lens: name, counts: body ? body.counts : {}, hatched, as_of: body ? body.as_of : moment, unknown: !body });
+        tell("lens-counts", { lens: name, classing: by, counts: body ? body.counts : {}, hatched, as_of: body ? body.as_of : moment, unknown: !body, lacks: (body && body.lacks) || [] });
       } catch (fault) { this.failed(); console.warn("lens", fault); }
       if (changed) this.write();
     },
+    /* The classing of a lens: what was chosen, else its usual one; "" where there is one only. */
+    wayOf(name) { const ways = this.config.lenses[name]; return this.state.by[name] in ways ? this.state.by[name] : Object.keys(ways)[0]; },
+    lensBy(by) {
+      const name = Grid.lens;
+      if (by === Object.keys(this.config.lenses[name])[0]) delete this.state.by[name]; else this.state.by[name] = by;
+      this.lens(name);
+      this.write();
+    },
     /* Classes of all cells from /lens/….json; null = not known, and then every cell is hatched. */
     coloured(name, body) {
-      this.state.lens = name; Grid.lens = name;
-      Grid.byValue = this.config.lenses[name];
+      this.state.lens = name; Grid.lens = name; Grid.by = this.wayOf(name);
+      Grid.byValue = this.config.lenses[name][Grid.by];
       const index = new Map(Grid.byValue.map((entry, i) => [String(entry.value), i + 1]));
       const numbers = body ? Object.keys(body.classes).map(Number) : [];
       const classes = new Uint8Array(numbers.reduce((a, b) => Math.max(a, b), 0) + 1);
@@ -133,11 +143,13 @@
     /* --- which layers are drawn, and what they are asked ----------------------------------------------------------- */
     /* On a past day: what cannot go back is off, ground that hardly changes stays faint; both are marked in the panel. Of a day
        before the first record nothing is drawn but hatched cells. */
-    isShown(layer) { return (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.fixed || (layer.past ? !this.past.before : layer.group === "ground")); },
+    isShown(layer) { return !this.isUnknown(layer) && (layer.fixed || this.on_.has(layer.id)) && (!this.past.day || layer.fixed || (layer.past ? !this.past.before : layer.group === "ground")); },
+    /* On, and nothing had been recorded by that day of what it follows from: the legend says so, the lens keeps its colours. */
+    isUnknown(layer) { return Boolean(this.past.day) && layer.known_by !== "" && this.on_.has(layer.id) && this.past.unknown.includes(layer.known_by); },
     isFaint(layer) { return Boolean(this.past.day) && !layer.past && !layer.fixed; },
     showAll() {
       // Under a surface the colours of the cells would mix with its own: only their borders stay.
-      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && (layer.scale || this.classing(layer)?.ramp));
+      const covered = this.config.layers.some((layer) => layer.geometry === "polygon" && this.isShown(layer) && layer.refusedFor !== this.question(layer) && (layer.scale || this.classing(layer)?.ramp));
       if (covered !== this.covered) {
         this.covered = covered;
         document.body.classList.toggle("covered", covered);
@@ -157,6 +169,13 @@
       this.labels.drawSoon();
       this.legend();
     },
+    /* Of that day or window it is not known: what draws nothing covers nothing. */
+    refused(layer) {
+      const asked = this.question(layer);
+      if (layer.refusedFor === asked) return;
+      layer.refusedFor = asked;
+      this.showAll();
+    },
     layers(ids) {
       // Layers that this account's map does not have stay out, whatever the address says.
       this.on_ = new Set(ids.filter((id) => this.declared.has(id)));
@@ -175,7 +194,7 @@
     /* The part of an address that says which day and which window: "" for the present. */
     question(layer) {
       const asked = new URLSearchParams();
-      if (layer.window) { const { from, to } = g.windowOf(this.state.window, this.past.as_of); asked.set("from", from); if (to) asked.set("to", to); }
+      if (layer.window) { const { from, to } = g.windowOf(this.state.window, this.past.as_of); asked.set("from", from); if (to) asked.set("to", to); if (layer.scale && this.state.kind) asked.set("class", this.state.kind); }
       // Cells keep their place: their colours are what another day changes.
       else if (this.past.day && layer.past && !layer.lens) asked.set("as_of", this.past.as_of);
       const text = asked.toString();
@@ -191,8 +210,13 @@
       this.coloured(Grid.lens, null);
       this.lens(Grid.lens);
       this.showAll();
-      if (this.state.selected) { const [kind, ...id] = this.state.selected.split(":"); this.select(kind, id.join(":"), { fly: false }); }
+      this.again();
       this.write();
+    },
+    /* What is chosen, asked for anew: it is told of another day or window. kind: only if it is of that layer. */
+    again(only) {
+      const [kind, ...id] = this.state.selected.split(":");
+      if (kind && (!only || only === kind)) this.select(kind, id.join(":"), { fly: false });
     },
 
     /* --- the address is the state ------------------------------------------------------------------------------- */
@@ -202,7 +226,7 @@
         const query = new URLSearchParams(location.search), s = this.state;
         query.set("lang", g.lang);
         const by = Object.entries(s.by).map((pair) => pair.join(":")).join(".");
-        const parts = { lens: s.lens, z: s.z, lat: s.lat, lon: s.lon, selected: s.selected, day: s.day, by, window: s.window === this.config.window ? "" : s.window };
+        const parts = { lens: s.lens, z: s.z, lat: s.lat, lon: s.lon, selected: s.selected, day: s.day, by, window: s.window === this.config.window ? "" : s.window, kind: s.kind };
         for (const [key, value] of Object.entries(parts)) value ? query.set(key, value) : query.delete(key);
         query.set("layers", s.layers.join("."));
         history.replaceState(history.state, "", `${location.pathname}?${query.toString().replaceAll("%3A", ":")}`);

@@ -52,7 +52,7 @@
       });
       for (const [id, { at, entry, area }] of best) {
         const size = Math.max(9, Math.min(15, Math.sqrt(area) / 4.2));
-        out.push({ x: at[0], y: at[1], text: entry.numeral, font: `600 ${size}px Georgia,"Noto Serif",serif`, size, color: entry.ink, rank: 8, id });
+        out.push({ x: at[0], y: at[1], text: entry.numeral, font: `600 ${size}px Georgia,"Noto Serif",serif`, size, color: entry.hatch ? g.ink.text : entry.ink, halo: entry.hatch ? g.ink.halo : undefined, rank: 8, id });
       }
     },
     /* A point has its name from zoom 16, an area where it is large enough to hold one. */

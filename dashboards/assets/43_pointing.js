@@ -13,7 +13,8 @@
         const tiles = this.tiles[layer.id];
         if (!layer.pickable || !tiles || !this.map.hasLayer(tiles)) continue;
         const feature = tiles.pick(latlng);
-        if (feature && !(Number(feature.properties.n || 0) > 1)) found.push({ layer, feature });
+        // A group has nothing to show but its number; a square of counted events has.
+        if (feature && (layer.scale || !(Number(feature.properties.n || 0) > 1))) found.push({ layer, feature });
       }
       return found.sort((a, b) => Number(a.layer.lens) - Number(b.layer.lens));
     },
@@ -28,6 +29,7 @@
     titleOf({ layer, feature }) {
       const p = feature.properties;
       if (layer.lens) return `${this.texts.cell} ${g.cellCode(p.code)}`;
+      if (layer.scale) return layer.name;
       return (g.lang === "zh" ? p.name_zh : p.name_en || p.name_zh) || `${layer.name} ${p.code || ""}`.trim();
     },
     /* In words: the class of the usual or chosen classing, the reason why a camera sees nothing, the share seen. */
@@ -38,6 +40,7 @@
         const note = entry ? entry.name : this.texts.unknown_class, digits = { risk: 1, duty: 2 }[g.grid.lens];
         return digits && score !== undefined && score !== null ? `${note} · ${Number(score).toFixed(digits)}` : note;
       }
+      if (layer.scale) return `${Number(p.n).toLocaleString("en")} ${this.texts.events}`;
       const classing = this.classing(layer);
       const said = [classing ? g.classOf(classing)(feature).name || this.texts.unknown_class : layer.name];
       if (p.reason) said.push(this.texts[`reason.${p.reason}`] || p.reason);
@@ -64,7 +67,9 @@
     select(kind, id, { fly = true, also = [] } = {}) {
       const before = this.state.selected.split(":")[0];
       this.state.selected = kind ? `${kind}:${id}` : "";
-      g.tell("selection", kind ? { kind, id: String(id), fly, also } : null);
+      // What adds up a window is told of the map's own; anything else has none.
+      const layer = this.declared.get(kind), window_ = layer && layer.scale ? g.windowOf(this.state.window, this.past.as_of) : {};
+      g.tell("selection", kind ? { kind, id: String(id), fly, also, ...window_ } : null);
       for (const one of new Set([before, kind])) if (this.tiles[one]) this.tiles[one].restyle();
       for (const [key, marker] of this.markers) marker.getElement()?.classList.toggle("chosen", kind === "incident" && key === String(id));
       this.ellipse(kind === "incident" ? this.incidents.find((f) => String(f.properties.id || f.id) === String(id)) : null);

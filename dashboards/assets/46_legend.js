@@ -20,6 +20,8 @@
     if (held && performance.now() - held.at < KEPT_MS) return held.answer;
     try {
       const answer = await fetch(address);
+      // Why it cannot be known is worth reading; the server says it in both languages.
+      if (answer.status === 422) return { refused: g.half((await answer.json()).error || "") };
       if (!answer.ok) return null;
       const body = await answer.json();
       if (counted.size > 60) counted.clear();
@@ -36,7 +38,7 @@
     legendNow() {
       const box = $("layer-legends");
       if (!box) return;
-      const shown = this.config.layers.filter((layer) => !layer.fixed && (layer.classings.length || layer.scale) && this.isShown(layer));
+      const shown = this.config.layers.filter((layer) => !layer.fixed && (layer.classings.length || layer.scale) && (this.isShown(layer) || this.isUnknown(layer)));
       const kept = new Map([...box.children].map((part) => [part.dataset.layer, part]));
       const parts = shown.reverse().map((layer) => this.legendOf(layer, kept.get(layer.id)));
       if (parts.some((part, i) => box.children[i] !== part) || box.children.length !== parts.length) box.replaceChildren(...parts);
@@ -48,18 +50,19 @@
       if (!box || box.closest(".legend")?.open === false) return;
       for (const part of box.children) {
         const layer = this.declared.get(part.dataset.layer);
-        if (part.open && !layer.scale) this.count(layer);
+        if (part.open && !this.isUnknown(layer)) layer.scale ? this.countHeat(layer) : this.count(layer);
       }
     },
     legendOf(layer, old) {
       const classing = this.classing(layer), rows = layer.scale ? this.heatRows(layer) : classing.classes;
-      const key = layer.scale ? JSON.stringify([rows, this.state.window, this.past.as_of]) : `${classing.id}|${this.question(layer)}`;
+      const key = layer.scale ? JSON.stringify([rows, layer.scaled, this.question(layer)]) : `${classing.id}|${this.question(layer)}${this.isUnknown(layer) ? "|?" : ""}`;
       if (old && old.dataset.key === key) return old;
       const part = make("details", "layer-legend");
       part.dataset.layer = layer.id; part.dataset.key = key;
       // What was switched on by hand is what is looked at now.
       part.open = old ? old.open : !layer.at_first;
       part.append(make("summary", "", layer.name));
+      if (layer.scale) { layer.counted = null; part.append(this.kindChoice(layer)); }
       if (layer.classings.length > 1) {
         const by = make("label", "by", this.texts.classing);
         by.append(this.choice(layer, classing));
@@ -70,12 +73,19 @@
       for (const entry of rows || []) {
         const row = make("li", "layer-row");
         row.dataset.class = entry.value;
-        row.append(g.chip(layer, entry), make("span", "", entry.name), make("b", "", layer.scale ? "" : "?"));
+        row.append(g.chip(layer, entry), make("span", "", entry.name), make("b", "", "?"));
         list.append(row);
       }
-      // Of counts by place the numbers are the classes themselves; no step at all is no event on record.
-      const note = !layer.scale ? "" : !rows ? this.texts.not_counted : rows.length ? layer.note : this.texts.no_event;
+      // Of counts by place no step at all is no event on record.
+      const note = this.isUnknown(layer) ? this.texts.unknown_day : !layer.scale ? "" : !rows ? this.texts.not_counted : rows.length ? layer.note : this.texts.no_event;
       part.append(list, make("p", "legend-note", note));
+      if (layer.export && !this.isUnknown(layer)) {
+        const link = make("a", "legend-export", this.texts.export);
+        const asked = new URLSearchParams(this.question(layer));
+        asked.delete("class"); asked.set("lang", g.lang); asked.set("register", layer.id);
+        link.href = `/exports?${asked}`;
+        part.append(link);
+      }
       if (this.isFaint(layer)) part.append(make("p", "legend-note today-only", this.texts.today_only));
       return part;
     },
@@ -97,7 +107,7 @@
         const n = number.get(row.dataset.class);
         row.querySelector("b").textContent = n === undefined || n === null ? "?" : n.toLocaleString("en");
       }
-      part.querySelector(".legend-note").textContent = !answer ? this.texts.not_counted : (g.lang === "zh" ? answer.note_zh : answer.note_en) || "";
+      part.querySelector(".legend-note").textContent = !answer ? this.texts.not_counted : answer.refused ? answer.refused : (g.lang === "zh" ? answer.note_zh : answer.note_en) || "";
     },
   });
 

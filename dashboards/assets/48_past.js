@@ -32,6 +32,8 @@
   function windowSet(city, name) {
     city.state.window = name;
     city.showAll();
+    const chosen = city.declared.get(city.state.selected.split(":")[0]);
+    if (chosen && chosen.scale) city.again();
     city.write();
   }
 

@@ -5,7 +5,7 @@
   const g = window.geoapp;
 
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-select], [data-fly], [data-lang], [data-theme-switch], [data-close], [data-layers], [data-rail], [data-day-step]");
+    const target = event.target.closest("[data-select], [data-fly], [data-lang], [data-theme-switch], [data-close], [data-layers], [data-rail], [data-day-step], [data-lens-by]");
     if (!target) return;
     const data = target.dataset;
     if (data.select) {
@@ -30,6 +30,7 @@
       location.search = query.toString();
     } else if (data.close) { if (g.city) g.city.select(null); }
     else if (data.layers) target.setAttribute("aria-expanded", String(document.body.classList.toggle("layers-open")));
+    else if (data.lensBy) { if (g.city && g.city.map) g.city.lensBy(data.lensBy); }
     else if (data.dayStep) g.stepDay(Number(data.dayStep));
     else if (data.rail) document.body.classList.toggle("rail-open");
   });

@@ -11,14 +11,16 @@
   }
 
   /* A message of the server is "中文 / English"; the page's language is shown. */
-  function half(text) {
+  const half = window.geoapp.half = function (text) {
     const both = text.match(/^([^]*?[\u4e00-\u9fff][^]*?)\s*\/ ([A-Za-z][^\u4e00-\u9fff]*)$/);
     return both ? both[window.geoapp.lang === "en" ? 2 : 1] : text;
-  }
+  };
 
   function address(form) {
     const asked = new FormData(form), query = new URLSearchParams(form.dataset.query || "");
     const format = asked.get("format");
+    // A moment or window belongs to the layer that it was seen of.
+    if (form.dataset.whenOf && asked.get("register") === form.dataset.whenOf) for (const [name, value] of new URLSearchParams(form.dataset.whenQuery)) query.set(name, value);
     for (const name of ["frame", "reason"]) if (asked.get(name)) query.set(name, asked.get(name).trim());
     if (["csv", "shp.zip"].includes(format)) query.set("encoding", asked.get("encoding"));
     const path = asked.get("register") ? `/export/${asked.get("register")}.${format}` : form.getAttribute("action");

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from geoalchemy2 import WKBElement
+from geoalchemy2 import Geometry, WKBElement
 from sqlalchemy import ARRAY, BigInteger, Computed, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -305,6 +305,11 @@ class SightDue(Base):
     id: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
     cells: Mapped[list[str]] = mapped_column(ARRAY(Text))
     areas: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    grounds: Mapped[list[WKBElement]] = mapped_column(
+        ARRAY(Geometry(spatial_index=False)),
+        server_default=text("'{}'"),
+        comment="Ground that cameras saw before or see now, metric zone: what lies under it at the commit is old, too.",
+    )
 
 
 class Certificate(Base):

@@ -80,7 +80,7 @@ LAYERS = (
         fields={"code": "编号 / code", "level": "等级 / level", "seen_fraction": "在线可见比例 / share seen", **NAMES,
                 "seen": "是否看到 60 % / whether 60 % are seen", "joined": "接入年份 / year of joining"},
         computed=(_SEEN, ("joined", "analysis.onboarding_class(s.onboarded_on, {moment})")), past=True,
-        versions=("key_risk_area", "camera", "camera_health"), style=Style("fill", fill_opacity=0.3, line_px=1.8, symbol="keyRiskArea"),
+        versions=("key_risk_area", "camera", "camera_health", "parameter"), style=Style("fill", fill_opacity=0.3, line_px=1.8, symbol="keyRiskArea"),
         classings=(
             Classing("seen", "在线可见", "Seen online", "seen", SEEN),
             Classing("level", "等级", "Level", "level", (*RISK, NOT_KNOWN), empty="not_known"),
@@ -92,7 +92,7 @@ LAYERS = (
     Layer(
         id="coverage_gap", name_zh="监管盲区", name_en="Coverage gaps", group="coverage", source="analysis.coverage_gap_place",
         kind="tiles", key="gap_no", geometry="mixed", order=63, shape=("geom", ""), past=True, clock_s=300,
-        versions=("cell", "no_cell", "unit", "site", "camera", "camera_health", "key_risk_area", "incident", "duty"),
+        versions=("cell", "no_cell", "unit", "site", "camera", "camera_health", "key_risk_area", "incident", "inspection", "duty", "parameter"),
         style=Style("fill", fill_opacity=0.35, line_px=1.2), grouped_below=13, min_zoom=8, visible_by_default=False,
         fields={"kind": "类别 / kind", "subject": "对象 / subject", "subject_id": "对象编号 / id of the subject", **NAMES,
                 "n": "处数 / number of gaps"},

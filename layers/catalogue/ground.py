@@ -1,6 +1,7 @@
 """The ground: base map, outlines and names of units, grid cells with the three lenses, ground in no cell, planned changes."""
 
 from layers.catalogue.colours import NAMES, NO_SITE, RISK_LOOK
+from layers.catalogue.duty import MISSING
 from layers.declaration import Classing, Layer, LegendClass, Lens, Style
 
 BASE = (
@@ -33,6 +34,13 @@ DUTY = (
     LegendClass("3", "#756BB1", "缺口 1/2–3/4", "a half to three quarters missing", "3", "/"),
     LegendClass("4", "#54278F", "缺口超过 3/4", "more than three quarters missing", "4", "x"),
 )
+# As analysis.duty_state; of a cell the gravest of its sites', else what the cell itself lacks.
+DUTY_STATE = (
+    *(one for one in MISSING if one.id not in ("no_grid_worker", "no_town_person")),
+    *(one for one in MISSING if one.id == "no_grid_worker"),
+    LegendClass("no_chief", "#8C6D31", "无网格长", "no chief of the cell", "", "|"),
+    LegendClass("confirmed", "#F4F2F8", "责任明确", "all duties held"),
+)
 NO_CELL = (
     LegendClass("false", "#C2185B", "无网格（未声明）", "in no cell (not declared)", "", "x"),
     LegendClass("true", "#6B7280", "无网格（已声明）", "in no cell (declared)", "", "/"),
@@ -46,7 +54,8 @@ LENSES = (
     Lens("risk", "风险", "Risk", "哪里可能出事？", "Where is it about to burn?", "analysis.risk_cell",
          (*RISK_LOOK, NO_SITE)),
     Lens("coverage", "盲区", "Coverage gaps", "哪里没人看？", "What does nobody watch?", "analysis.coverage_cell", COVERAGE),
-    Lens("duty", "责任", "Missing duties", "哪里没人管？", "What does nobody answer for?", "analysis.duty_cell", DUTY),
+    Lens("duty", "责任", "Missing duties", "哪里没人管？", "What does nobody answer for?", "analysis.duty_cell", DUTY,
+         (Classing("share", "按比例", "by share", "class", DUTY), Classing("state", "按状态", "by state", "state", DUTY_STATE))),
 )  # fmt: skip
 
 _DRAWN_UNITS = "s.level IN ('county', 'town', 'community')"

@@ -14,10 +14,13 @@ CATEGORY = (
     LegendClass("no_type", GREY, "类型不明或无规则", "no known type or no rule", "?", "/"),
 )
 
+# What a score follows from.
+_SCORED = ("site", "key_risk_area", "camera", "camera_health", "incident", "inspection", "duty", "parameter")
+
 LAYERS = (
     Layer(
         id="risk_cell", name_zh="网格风险", name_en="Risk of cells", group="risk", source="analysis.risk_cell", kind="tiles",
-        key="cell_no", geometry="polygon", order=11, versions=("cell", "simplified", "site", "camera", "camera_health", "incident", "duty"),
+        key="cell_no", geometry="polygon", order=11, versions=("cell", "simplified", "unit", *_SCORED),
         style=Style("fill", line_px=0.6), ground=Ground("territory.grid_cell", "code", "cell_code"), past=True, clock_s=60,
         fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "cell_code": "网格编码 / 18-digit code"},
         classings=(Classing("look", "风险等级", "Level", "look", (*RISK_LOOK, NO_SITE), empty="none"),),
@@ -28,7 +31,7 @@ LAYERS = (
         id="site", name_zh="场所", name_en="Sites", group="risk", source="analysis.site", kind="tiles", key="id", geometry="point",
         fields={"hazard_level": "固有等级 / inherent grade", "n": "场所数 / number of sites", "name_zh": "名称 / name, from zoom 14",
                 "category": "大类 / category of its type, from zoom 12"},
-        versions=("site",), order=60, by_key=True, style=Style("symbol", radius_px=3.2, symbol="site"), past=True,
+        versions=("site", "duty"), order=60, by_key=True, style=Style("symbol", radius_px=3.2, symbol="site"), past=True,
         classings=(
             Classing("hazard_level", "固有等级", "Inherent grade", "hazard_level", (*RISK, UNGRADED), empty="unknown"),
             Classing("category", "场所大类", "Category", "category", CATEGORY, empty="no_type", from_zoom=12),
@@ -39,7 +42,7 @@ LAYERS = (
     ),
     Layer(
         id="risk_site", name_zh="场所风险", name_en="Risk of sites", group="risk", source="analysis.risk_site", kind="tiles",
-        key="site_id", geometry="point", order=61, versions=("cell", "site", "camera", "camera_health", "incident", "duty"),
+        key="site_id", geometry="point", order=61, versions=("cell", "unit", *_SCORED),
         style=Style("point", radius_px=4), ground=Ground("registry.site", "id", "site_id"), past=True, clock_s=60,
         fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "n": "场所数 / number of sites"},
         classings=(Classing("look", "风险等级", "Level", "look", RISK_LOOK, empty="no_data"),),

@@ -37,14 +37,14 @@ _HEX = {
 LAYERS = (
     Layer(
         id="risk_rate", name_zh="平均风险面", name_en="Mean risk around a place", group="risk", source="analysis.risk_surface", kind="tiles",
-        key="hex_no", geometry="polygon", order=12, versions=("risk_surface",), style=Style("fill", fill_opacity=0.6, line_px=0),
+        key="hex_no", geometry="polygon", order=12, versions=("risk_surface",), past=True, past_near=True, known_by="risk", style=Style("fill", fill_opacity=0.6, line_px=0),
         fields={"rate_class": "平均分的档 / class", "rate": "周围场所的平均风险分 / mean score of the sites around", **_HEX},
         classings=(Classing("rate_class", "平均风险分", "Mean score", "rate_class", RATE, empty="not_known", ramp=True),),
         drawer=("density", "inside_share", "as_of"), visible_by_default=False, note="note_risk_surface",
     ),
     Layer(
         id="risk_density", name_zh="风险密度面", name_en="Density of risk", group="risk", source="analysis.risk_surface", kind="tiles",
-        key="hex_no", geometry="polygon", order=13, versions=("risk_surface",), style=Style("fill", fill_opacity=0.6, line_px=0),
+        key="hex_no", geometry="polygon", order=13, versions=("risk_surface",), past=True, past_near=True, known_by="risk", style=Style("fill", fill_opacity=0.6, line_px=0),
         fields={"density_class": "密度的档 / class", "density": "风险密度，每平方公里 / weighted scores per km²", **_HEX},
         classings=(Classing("density_class", "风险密度", "Density", "density_class", DENSITY, empty="no_site", ramp=True),),
         drawer=("rate", "inside_share", "as_of"), visible_by_default=False, note="note_risk_surface",
@@ -55,6 +55,6 @@ LAYERS = (
         style=Style("fill", fill_opacity=0.6, line_px=0),
         fields={"band": "档 / class", "expected": "28 天内预期事件数 / events to be expected in 28 days"},
         classings=(Classing("band", "预期事件", "Events expected", "band", TENTH, ramp=True),),
-        drawer=("share", "cut_day", "made_at", "cell_code", "town_code"), visible_by_default=False, note="note_expected_event",
+        drawer=("share", "cut_day", "made_at", "cell_code", "town_code"), past=True, past_worked_out=True, visible_by_default=False, note="note_expected_event",
     ),
 )  # fmt: skip

@@ -1,7 +1,17 @@
-"""The watch: incidents that go on, and those of a window of days."""
+"""The watch: incidents that go on, those of a window of days, and how many lie where."""
 
 from layers.catalogue.colours import EVENT_KIND, REVIEW
-from layers.declaration import Classing, Layer, Style
+from layers.declaration import Classing, Layer, LegendClass, Style
+
+# Light to dark of one colour, as the surfaces.
+AMOUNT = (
+    LegendClass("from_100", "#3F1206", "100 起以上", "100 and more", "6"),
+    LegendClass("from_30", "#7A2A0B", "30–99 起", "30 to 99", "5"),
+    LegendClass("from_10", "#B04A12", "10–29 起", "10 to 29", "4"),
+    LegendClass("from_5", "#DB7424", "5–9 起", "5 to 9", "3"),
+    LegendClass("from_2", "#F4A95B", "2–4 起", "2 to 4", "2"),
+    LegendClass("one", "#FBDDB0", "1 起", "one", "1"),
+)
 
 _CLASSINGS = (
     Classing("review", "核实", "Review", "review", REVIEW),
@@ -13,6 +23,16 @@ _DRAWER = ("id", "camera_name_zh", "site_name_zh", "key_risk_area_zh", "peak_sco
            "placing_method", "semi_major_m", "cell_code", "town_code")  # fmt: skip
 
 LAYERS = (
+    # Its tiles have a route of their own (layers/event_heat.py): bins of the tile, any window, one class or all.
+    Layer(
+        id="event_heat", name_zh="事件热力", name_en="Events by place", group="watch", source="analysis.event_heat", kind="tiles",
+        key="bin_no", geometry="polygon", order=16, versions=("event_bin",), style=Style("bins", fill_opacity=0.9, line_px=0),
+        fields={"n": "事件数 / number of events", "events": "事件数 / number of events", "amount": "起数的档 / class of the number",
+                "fire": "明火 / fire", "smoke": "烟雾 / smoke", "welding_arc": "焊接弧光 / welding arc", "sparks": "火花 / sparks",
+                "side_m": "方格边长，米 / side of the square, metres"},
+        classings=(Classing("amount", "每格起数", "Events in a square", "amount", AMOUNT, ramp=True),),
+        drawer=("first_day", "last_day"), since_field="first_day", between=True, visible_by_default=False,
+    ),
     Layer(
         id="incident_past", name_zh="历史事件线索", name_en="Past incidents", group="watch", source="analysis.event", kind="tiles",
         key="incident_no", geometry="point", fields=_FIELDS | {"n": "起数 / number of incidents"}, versions=("incident",), order=80,

@@ -346,7 +346,11 @@ def _family(types: set[str]) -> Family:
 
 def _lens_classes(connection: Connection, register: Register, span: Span) -> dict[str, dict[Any, str]]:
     lenses = register.layer.lenses if register.layer else ()
-    return {f"{lens.id}_class": lens_classes(connection, lens, span.moment)["classes"] for lens in lenses}
+    # A lens by its usual classing, and by any other in a column of that one's name.
+    asked = [(f"{lens.id}_class", lens, "") for lens in lenses] + [
+        (f"{lens.id}_{other.id}", lens, other.id) for lens in lenses for other in lens.classings[1:]
+    ]
+    return {name: lens_classes(connection, lens, span.moment, by)["classes"] for name, lens, by in asked}
 
 
 def _scope(connection: Connection) -> str:

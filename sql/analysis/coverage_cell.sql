@@ -18,7 +18,8 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
     ),
     area AS (
         SELECT g.code, count(*) AS areas
-        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM registry.key_risk_area AS a WHERE a.status = 'active' AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)) AS p
+        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM registry.key_risk_area AS a WHERE a.status = 'active'
+            AND coalesce(a.onboarded_on <= (SELECT analysis.city_date(moment)), true) AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)) AS p
         JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
         GROUP BY g.code
     ),

@@ -75,3 +75,23 @@ CREATE FUNCTION analysis.event_unseen_at(moment timestamptz) RETURNS TABLE (
 $$;
 CREATE VIEW analysis.event_unseen AS SELECT * FROM analysis.event_unseen_at(now());
 COMMENT ON VIEW analysis.event_unseen IS '仍未结束、但此刻没有摄像机能看到的线索及起始时间; incidents that are not over and that no camera can see now, and since when.';
+
+-- Incidents as they stood: what was closed or reviewed later was open or unreviewed. Whether an open one was quiet for a while, and a
+-- review that another one replaced since, nobody can tell any more. last_seen_at: NULL where it was seen after the moment too.
+CREATE FUNCTION analysis.event_at(moment timestamptz) RETURNS TABLE (
+    id uuid, incident_no bigint, class text, state text, review text, review_reason text, first_seen_at timestamptz, last_seen_at timestamptz,
+    town_code text, cell_code text
+) LANGUAGE sql STABLE AS $$
+    SELECT
+        e.id, e.incident_no, e.class,
+        CASE
+            WHEN coalesce(e.closed_at <= moment, e.state = 'closed') THEN 'closed'
+            WHEN e.state = 'closed' OR e.last_seen_at > moment THEN 'open'
+            ELSE e.state
+        END,
+        CASE WHEN e.reviewed_at > moment THEN 'unreviewed' ELSE e.review END, CASE WHEN e.reviewed_at > moment THEN NULL ELSE e.review_reason END,
+        e.first_seen_at, CASE WHEN e.last_seen_at <= moment THEN e.last_seen_at END, e.town_code, e.cell_code
+    FROM analysis.event AS e
+    WHERE e.first_seen_at <= moment
+$$;
+COMMENT ON FUNCTION analysis.event_at IS '某一时刻的事件线索：当时的状态与核实; incidents as they stood at a moment: state and review of then.';

@@ -72,9 +72,10 @@ BEGIN
         SELECT
             (b.tile_x - west) * 64 AS x, (b.tile_y - north) * 64 AS y, w.sign, unnest(b.bin) AS bin,
             unnest(
-                CASE only_class
-                    WHEN 'fire' THEN b.fire WHEN 'smoke' THEN b.smoke WHEN 'welding_arc' THEN b.welding_arc WHEN 'sparks' THEN b.sparks
-                    ELSE b.n
+                CASE
+                    WHEN only_class IS NULL THEN b.n
+                    WHEN only_class = 'fire' THEN b.fire WHEN only_class = 'smoke' THEN b.smoke
+                    WHEN only_class = 'welding_arc' THEN b.welding_arc WHEN only_class = 'sparks' THEN b.sparks
                 END
             ) AS n
         FROM wanted AS w

@@ -52,7 +52,9 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     ),
     event AS MATERIALIZED (
         SELECT
-            e.first_seen_at, e.review,
+            e.first_seen_at,
+            -- A review that came later had not been made.
+            CASE WHEN e.reviewed_at > moment THEN 'unreviewed' ELSE e.review END AS review,
             coalesce(e.closed_at <= moment, e.state = 'closed') AS is_closed
         FROM analysis.event AS e CROSS JOIN own AS o
         WHERE e.first_seen_at <= moment

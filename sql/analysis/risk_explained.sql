@@ -6,10 +6,10 @@ CREATE FUNCTION analysis.risk_score(
 ) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     confirmed constant double precision :=
-        100 * (1 - (1 - inherent) * exp(-greatest(raw_confirmed, 0) / k.raw_scale)) * (1 - k.control_share * control);
+        100 * (1 - (1 - inherent) * exp(-least(greatest(raw_confirmed, 0) / k.raw_scale, 100))) * (1 - k.control_share * control);
 BEGIN
     score := least(
-        100 * (1 - (1 - inherent) * exp(-(greatest(raw_confirmed, 0) + greatest(raw_unreviewed, 0)) / k.raw_scale))
+        100 * (1 - (1 - inherent) * exp(-least((greatest(raw_confirmed, 0) + greatest(raw_unreviewed, 0)) / k.raw_scale, 100)))
         * (1 - k.control_share * control),
         CASE
             WHEN confirmed >= k.orange_from THEN 100
@@ -113,7 +113,7 @@ CREATE FUNCTION analysis.risk_measures_at(moment timestamptz, site bigint) RETUR
         FROM watch.incident AS i
         CROSS JOIN k
         WHERE (i.site_id = site OR (i.site_id IS NULL AND i.key_risk_area_id = ANY (ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = site))))
-            AND i.state <> 'candidate' AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
+            AND i.state <> 'candidate' AND NOT (i.state = 'closed' AND i.opened_at IS NULL) AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
             AND i.class IN ('welding_arc', 'sparks') AND i.review = 'confirmed' AND i.permit_id IS NULL AND coalesce(i.reviewed_at <= moment, true)
             AND NOT EXISTS (
                 SELECT FROM inspection.hazard AS h
@@ -132,14 +132,14 @@ CREATE FUNCTION analysis.risk_measures_at(moment timestamptz, site bigint) RETUR
             (k.held).w_incident * (k.held).c_unreviewed * i.peak_score
             * CASE
                 WHEN i.state = 'closed' AND coalesce(i.closed_at, i.last_seen_at) <= moment
-                    THEN power(2, -date_part('epoch', moment - coalesce(i.closed_at, i.last_seen_at)) / 86400 / (k.held).half_life_incident)
+                    THEN power(2, -least(date_part('epoch', moment - coalesce(i.closed_at, i.last_seen_at)) / 86400 / (k.held).half_life_incident, 100))
                 ELSE 1
             END AS counts,
             '核实线索 ' || i.incident_no || '（如为误报）' AS zh, 'review lead ' || i.incident_no || ' (if it is a false alarm)' AS en
         FROM watch.incident AS i
         CROSS JOIN k
         WHERE (i.site_id = site OR (i.site_id IS NULL AND i.key_risk_area_id = ANY (ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.site_id = site))))
-            AND i.state <> 'candidate' AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
+            AND i.state <> 'candidate' AND NOT (i.state = 'closed' AND i.opened_at IS NULL) AND i.mode = 'alert' AND coalesce(i.opened_at, i.first_seen_at) <= moment
             AND (i.review = 'unreviewed' OR i.reviewed_at > moment)
             AND NOT (i.class IN ('welding_arc', 'sparks') AND i.permit_id IS NOT NULL)
             AND moment - least(i.last_seen_at, moment) < make_interval(secs => 3600 * (k.held).unreviewed_hours)
@@ -158,7 +158,7 @@ CREATE FUNCTION analysis.risk_measures_at(moment timestamptz, site bigint) RETUR
         WHERE s.points[m.place] IS NOT NULL
     ),
     day (days, fade) AS (
-        SELECT d.days, power(2, -d.days / (k.held).half_life_hazard) FROM k CROSS JOIN (VALUES (0), (7), (14), (30), (60), (90), (180)) AS d (days)
+        SELECT d.days, power(2, -least(d.days / (k.held).half_life_hazard, 100)) FROM k CROSS JOIN (VALUES (0), (7), (14), (30), (60), (90), (180)) AS d (days)
     ),
     -- The first n of each kind together.
     first_open AS (

@@ -68,7 +68,9 @@ CREATE FUNCTION analysis.risk_confidence(
             1 - (k).fresh_share
             + (k).fresh_share * CASE
                 WHEN newest_data_at IS NULL THEN 0
-                ELSE power(2, -greatest(0, date_part('epoch', moment - newest_data_at) / 86400 - (k).fresh_days) / (k).fresh_half_life)
+                WHEN date_part('epoch', moment - newest_data_at) / 86400 <= (k).fresh_days THEN 1
+                WHEN (k).fresh_half_life = 0 THEN 0
+                ELSE power(2, -least((date_part('epoch', moment - newest_data_at) / 86400 - (k).fresh_days) / (k).fresh_half_life, 100))
             END
         )
 $$;

@@ -33,6 +33,8 @@ DECLARE
     zone constant text := coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai');
     today constant date := analysis.city_date(moment);
     day constant interval := interval '1 day';
+    -- Exponents end here: 2^-100 is nothing, and one absurd date (2^-1100 is an error to PostgreSQL) would take every map away.
+    most constant double precision := 100;
     unreviewed_for constant interval := make_interval(secs => 3600 * k.unreviewed_hours);
     stale_after constant interval := make_interval(secs => 86400 * k.stale_days);
     one_of_them constant boolean := ids IS NOT NULL;
@@ -183,7 +185,7 @@ BEGIN
                     WHEN NOT j.is_known THEN 0
                     WHEN j.closed_then IS NULL THEN
                         1 + least(1, greatest(0, coalesce(date_part('epoch', moment - j.deadline), 0)) / 86400 / k.overdue_full_days)
-                    ELSE power(2, -date_part('epoch', moment - j.closed_then) / 86400 / k.half_life_hazard)
+                    ELSE power(2, -least(date_part('epoch', moment - j.closed_then) / 86400 / k.half_life_hazard, most))
                 END AS factor,
                 j.is_known AND j.closed_then IS NULL AS is_open
             FROM (
@@ -215,7 +217,8 @@ BEGIN
             ) AS next_at
         FROM watch.incident AS i
         LEFT JOIN registry.key_risk_area AS a ON a.id = i.key_risk_area_id AND i.site_id IS NULL
-        WHERE i.state <> 'candidate' AND i.mode = 'alert'
+        -- A candidate that came to nothing is closed without ever having been opened.
+        WHERE i.state <> 'candidate' AND NOT (i.state = 'closed' AND i.opened_at IS NULL) AND i.mode = 'alert'
             AND (NOT one_of_them OR i.site_id = ANY (ids) OR (i.site_id IS NULL AND i.key_risk_area_id = ANY (areas)))
     ),
     -- Confirmed hot work without a permit, until it is accepted: by closing the hazard that was written for it (which takes its
@@ -274,7 +277,7 @@ BEGIN
                 c.*,
                 c.weight * CASE
                     WHEN c.fades_from IS NULL OR c.weight = 0 THEN 1
-                    ELSE power(2, -date_part('epoch', moment - c.fades_from) / 86400 / c.half_life)
+                    ELSE power(2, -least(date_part('epoch', moment - c.fades_from) / 86400 / c.half_life, most))
                 END AS points
             FROM counted AS c
             OFFSET 0
@@ -350,8 +353,8 @@ BEGIN
         SELECT
             p.*,
             p.unlicensed + p.major + p.serious + p.general + p.closed + p.confirmed + p.unreviewed AS raw,
-            exp(-(p.unlicensed + p.major + p.serious + p.general + p.closed + p.confirmed + p.unreviewed) / k.raw_scale) AS calm,
-            exp(-(p.unlicensed + p.major + p.serious + p.general + p.closed + p.confirmed) / k.raw_scale) AS calm_confirmed,
+            exp(-least((p.unlicensed + p.major + p.serious + p.general + p.closed + p.confirmed + p.unreviewed) / k.raw_scale, most)) AS calm,
+            exp(-least((p.unlicensed + p.major + p.serious + p.general + p.closed + p.confirmed) / k.raw_scale, most)) AS calm_confirmed,
             k.control_check * p.has_check::integer + k.control_self_check * p.has_self_check::integer
             + k.control_certificates * p.has_certificates::integer + k.control_camera * p.is_seen::integer
             + k.control_worker * p.has_worker::integer AS control

@@ -37,15 +37,42 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION analysis.hex_shape IS '六边形; the hexagon q, r as a polygon of the city''s zone.';
 
+CREATE FUNCTION analysis.hex_no(q integer, r integer) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (q + 100000)::bigint * 1000000 + r + 100000 $$;
+COMMENT ON FUNCTION analysis.hex_no IS '六边形编号; one number for the hexagon q, r.';
+
+CREATE FUNCTION analysis.risk_rate_class(rate double precision) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN rate >= 75 THEN 'from_75' WHEN rate >= 55 THEN 'from_55' WHEN rate >= 45 THEN 'from_45' WHEN rate >= 35 THEN 'from_35'
+        WHEN rate >= 20 THEN 'from_20' WHEN rate IS NOT NULL THEN 'below_20' ELSE 'not_known'
+    END
+$$;
+COMMENT ON FUNCTION analysis.risk_rate_class IS '平均风险分的档; class of a mean score, 0 to 100; NULL = not known.';
+
+CREATE FUNCTION analysis.risk_density_class(density double precision) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN density >= 100 THEN 'from_100' WHEN density >= 30 THEN 'from_30' WHEN density >= 10 THEN 'from_10'
+        WHEN density >= 3 THEN 'from_3' WHEN density >= 1 THEN 'from_1' WHEN density > 0 THEN 'above_0' ELSE 'no_site'
+    END
+$$;
+COMMENT ON FUNCTION analysis.risk_density_class IS '风险密度的档; class of a density of risk, per km².';
+
 -- Two surfaces over the hexagons whose middle x lies in the district, with the quartic kernel w(d) = (1 − (d/b)²)² for d < b:
 --   rate      m(x) = Σ w·R / Σ w            mean score around x, NULL where Σ w is below risk_rate_weight_min
 --   density   λ(x) = Σ (R/100)·3/(πb²)·w / inside_share(x), per km²
 -- inside_share is the part of the kernel's mass that lies in the district (beyond the border nobody keeps a register): the
 -- mean over 16 rings of equal mass with 24 points each.
 -- Whoever does not see the whole district gets the hexagons around which every site is theirs to see.
-CREATE FUNCTION analysis.risk_surface_at(moment timestamptz, kernel_m double precision DEFAULT NULL) RETURNS TABLE (
-    q integer, r integer, rate double precision, density double precision, weight double precision,
-    inside_share double precision, town_codes text[], bandwidth_m double precision, as_of timestamptz, geom geometry(Polygon, :srid)
+-- near: only what lies near a box (EPSG:3857), and no score is worked out but those that count there: a tile of a past day.
+-- Of a past moment inside_share is that of the kept copy where it has the hexagon: the outlines are today's for every day.
+CREATE FUNCTION analysis.risk_surface_at(
+    moment timestamptz, kernel_m double precision DEFAULT NULL, near geometry DEFAULT NULL
+) RETURNS TABLE (
+    hex_no bigint, q integer, r integer, rate double precision, rate_class text, density double precision, density_class text,
+    weight double precision, inside_share double precision, town_codes text[], bandwidth_m double precision, as_of timestamptz,
+    geom geometry(Polygon, :srid), geom_3857 geometry(Polygon, 3857)
 )
 -- Nobody can tell the planner how many hexagons there will be: it would look each of them up in all others.
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET work_mem = '256MB' SET jit = off AS $$
@@ -66,6 +93,10 @@ DECLARE
     own constant geometry := CASE WHEN all_of_it THEN NULL ELSE (
         SELECT ST_Union(u.geom) FROM territory.unit AS u WHERE u.level = 'town' AND u.valid_to IS NULL AND u.code = ANY (whole)
     ) END;
+    box constant geometry := ST_Envelope(ST_Transform(ST_Segmentize(near, greatest(ST_XMax(near) - ST_XMin(near), 1) / 16), :srid));
+    area geometry := ST_Envelope(ground);
+    only_sites bigint[];
+    shape constant geometry := analysis.hex_shape(0, 0, width);
 BEGIN
     IF b < width / 2 OR b > 5000 THEN
         RAISE EXCEPTION '核半径 % 米不可用：% 至 5000 / a kernel of % m cannot be used: % to 5000', b, width / 2, b, width / 2
@@ -74,15 +105,22 @@ BEGIN
     IF ground IS NULL OR (NOT all_of_it AND own IS NULL) THEN
         RETURN;
     END IF;
+    IF box IS NOT NULL AND NOT ST_Contains(box, area) THEN
+        area := ST_Intersection(area, ST_Expand(box, width));
+        IF ST_Dimension(area) < 2 OR ST_IsEmpty(area) THEN
+            RETURN;
+        END IF;
+        only_sites := ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom && ST_Expand(area, b));
+    END IF;
     RETURN QUERY
     WITH hex AS MATERIALIZED (
         SELECT h.q, h.r, m.x, m.y, ST_SetSRID(ST_MakePoint(m.x, m.y), :srid) AS at
         FROM (
             SELECT a.q, a.r
-            FROM generate_series(floor(ST_YMin(ground) / (width * sqrt(0.75)))::integer, ceil(ST_YMax(ground) / (width * sqrt(0.75)))::integer) AS a0 (r)
+            FROM generate_series(floor(ST_YMin(area) / (width * sqrt(0.75)))::integer, ceil(ST_YMax(area) / (width * sqrt(0.75)))::integer) AS a0 (r)
             CROSS JOIN LATERAL (
                 SELECT s.q, a0.r FROM generate_series(
-                    floor(ST_XMin(ground) / width - a0.r / 2.0)::integer, ceil(ST_XMax(ground) / width - a0.r / 2.0)::integer
+                    floor(ST_XMin(area) / width - a0.r / 2.0)::integer, ceil(ST_XMax(area) / width - a0.r / 2.0)::integer
                 ) AS s (q)
             ) AS a
         ) AS h
@@ -99,7 +137,7 @@ BEGIN
     ),
     site AS MATERIALIZED (
         SELECT c.score, s.town_code, ST_X(s.geom) AS x, ST_Y(s.geom) AS y, o.q, o.r
-        FROM analysis.risk_state(moment) AS c
+        FROM analysis.risk_state(moment, NULL, NULL, only_sites) AS c
         JOIN registry.site AS s ON s.id = c.site_id
         CROSS JOIN LATERAL analysis.hex_of(ST_X(s.geom), ST_Y(s.geom), width) AS o
         OFFSET 0
@@ -116,7 +154,10 @@ BEGIN
         WHERE n.d2 < b * b
     ),
     summed AS (
-        SELECT n.q, n.r, sum(n.w) AS weight, sum(n.w * n.score) AS scored, array_agg(DISTINCT n.town_code) FILTER (WHERE n.town_code IS NOT NULL) AS towns
+        SELECT
+            n.q, n.r, sum(n.w) AS weight, sum(n.w * n.score) AS scored,
+            -- A site of no town is seen by readers of the whole district only, and so is what it colours.
+            array_agg(DISTINCT coalesce(n.town_code, '')) AS towns
         FROM near AS n GROUP BY n.q, n.r
     ),
     -- Whole where the district reaches as far as the kernel; worked out point by point near its border only.
@@ -126,9 +167,10 @@ BEGIN
     ),
     inside AS (
         SELECT
-            h.q, h.r,
+            h.q, h.r, h.x, h.y,
             CASE
                 WHEN ST_Contains(ground, ST_Buffer(h.at, b)) THEN 1
+                WHEN k.inside_share IS NOT NULL THEN k.inside_share
                 ELSE (
                     SELECT count(*) FILTER (
                         WHERE ST_Intersects(ground, ST_SetSRID(ST_MakePoint(h.x + g.d * cos(g.angle), h.y + g.d * sin(g.angle)), :srid))
@@ -137,38 +179,38 @@ BEGIN
                 )
             END AS share
         FROM hex AS h
+        LEFT JOIN registry.risk_hex AS k ON k.q = h.q AND k.r = h.r AND k.bandwidth_m = b AND moment <> now()
+            -- Hexagons of another width have other places.
+            AND abs(ST_XMax(k.geom) - h.x - width / 2) < 0.01
         WHERE all_of_it OR ST_Contains(own, ST_Buffer(h.at, b))
+    ),
+    worked AS MATERIALIZED (
+        SELECT
+            i.q, i.r, CASE WHEN coalesce(s.weight, 0) >= least_weight THEN s.scored / s.weight END AS rate,
+            1e6 * coalesce(s.scored, 0) / 100 * 3 / (pi() * b * b) / greatest(i.share, 1 / 384.0) AS density,
+            coalesce(s.weight, 0) AS weight, i.share, coalesce(s.towns, '{}') AS towns, ST_Translate(shape, i.x, i.y) AS at
+        FROM inside AS i
+        LEFT JOIN summed AS s ON s.q = i.q AND s.r = i.r
+        WHERE i.share > 0
     )
     SELECT
-        i.q, i.r,
-        CASE WHEN coalesce(s.weight, 0) >= least_weight THEN s.scored / s.weight END,
-        1e6 * coalesce(s.scored, 0) / 100 * 3 / (pi() * b * b) / greatest(i.share, 1 / 384.0),
-        coalesce(s.weight, 0), i.share, coalesce(s.towns, '{}'), b, moment, analysis.hex_shape(i.q, i.r, width)
-    FROM inside AS i
-    LEFT JOIN summed AS s ON s.q = i.q AND s.r = i.r
-    WHERE i.share > 0;
+        analysis.hex_no(w.q, w.r), w.q, w.r, w.rate, analysis.risk_rate_class(w.rate), w.density, analysis.risk_density_class(w.density),
+        w.weight, w.share, w.towns, b, moment, w.at, ST_Transform(w.at, 3857)
+    FROM worked AS w;
 END $$;
-COMMENT ON FUNCTION analysis.risk_surface_at(timestamptz, double precision) IS '风险面（六边形）：平均风险 rate 与风险密度 density（每平方公里）; two surfaces of risk on hexagons: rate = mean score around the middle (0 to 100; NULL = hardly a site near), density = weighted scores per km², the kernel''s radius in bandwidth_m, corrected at the district''s border. Holds no name of any site.';
+COMMENT ON FUNCTION analysis.risk_surface_at(timestamptz, double precision, geometry) IS '风险面（六边形）：平均风险 rate 与风险密度 density（每平方公里）; two surfaces of risk on hexagons: rate = mean score around the middle (0 to 100; NULL = hardly a site near), density = weighted scores per km², the kernel''s radius in bandwidth_m, corrected at the district''s border. Holds no name of any site.';
 
 -- The copy that the map draws, as of its time.
 CREATE VIEW analysis.risk_surface AS
 SELECT
-    (h.q + 100000)::bigint * 1000000 + h.r + 100000 AS hex_no, h.q, h.r, h.rate,
-    CASE
-        WHEN h.rate >= 75 THEN 'from_75' WHEN h.rate >= 55 THEN 'from_55' WHEN h.rate >= 45 THEN 'from_45' WHEN h.rate >= 35 THEN 'from_35'
-        WHEN h.rate >= 20 THEN 'from_20' WHEN h.rate IS NOT NULL THEN 'below_20' ELSE 'not_known'
-    END AS rate_class,
-    h.density,
-    CASE
-        WHEN h.density >= 100 THEN 'from_100' WHEN h.density >= 30 THEN 'from_30' WHEN h.density >= 10 THEN 'from_10'
-        WHEN h.density >= 3 THEN 'from_3' WHEN h.density >= 1 THEN 'from_1' WHEN h.density > 0 THEN 'above_0' ELSE 'no_site'
-    END AS density_class,
+    analysis.hex_no(h.q, h.r) AS hex_no, h.q, h.r, h.rate, analysis.risk_rate_class(h.rate) AS rate_class, h.density,
+    analysis.risk_density_class(h.density) AS density_class,
     h.weight, h.inside_share, h.town_codes, h.bandwidth_m, h.computed_at AS as_of, h.geom, h.geom_3857
 FROM registry.risk_hex AS h;
 COMMENT ON VIEW analysis.risk_surface IS '风险面的副本（地图所画），as_of 为其时刻; the surfaces as the map draws them, worked out at as_of (geoapp layers refresh, and the watch); at any moment: analysis.risk_surface_at(moment, kernel_m).';
 COMMENT ON COLUMN analysis.risk_surface.rate IS 'Mean score (0 to 100) of the sites within bandwidth_m, near ones counting more; NULL = hardly a site near, not known.';
 COMMENT ON COLUMN analysis.risk_surface.density IS 'Sum of scores/100 by the quartic kernel, per km², corrected at the district''s border.';
-COMMENT ON COLUMN analysis.risk_surface.town_codes IS 'Towns of the sites within bandwidth_m: who does not see all of them does not see the hexagon.';
+COMMENT ON COLUMN analysis.risk_surface.town_codes IS 'Towns of the sites within bandwidth_m, an empty text for one of no town: who does not see all of them does not see the hexagon.';
 
 -- Renews the copy; returns how many hexagons. Nothing is written where it is younger than `older_than`.
 CREATE FUNCTION analysis.keep_risk_surface(older_than interval DEFAULT '0') RETURNS bigint

@@ -80,11 +80,13 @@ SELECT
     ) AS answering,
     (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'id', e.id, 'incident_no', e.incident_no, 'class', e.class, 'state', e.state, 'review', e.review,
+            'id', e.id, 'incident_no', e.incident_no, 'class', e.class, 'state', CASE WHEN e.closed_at > m.at THEN 'open' ELSE e.state END,
+            'review', CASE WHEN e.reviewed_at > m.at THEN 'unreviewed' ELSE e.review END,
             'first_seen_at', e.first_seen_at, 'last_seen_at', e.last_seen_at, 'evidence_id', e.evidence_id,
             'camera_name_zh', e.camera_name_zh, 'site_name_zh', e.site_name_zh
         ) ORDER BY e.last_seen_at DESC), '[]')
-        FROM analysis.event AS e WHERE e.cell_code = c.code AND e.state <> 'closed' AND e.first_seen_at <= m.at
+        FROM analysis.event AS e
+        WHERE e.cell_code = c.code AND e.first_seen_at <= m.at AND NOT coalesce(e.closed_at <= m.at, e.state = 'closed')
     ) AS incidents,
     (
         SELECT coalesce(jsonb_agg(jsonb_build_object(

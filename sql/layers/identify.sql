@@ -4,6 +4,9 @@ WITH place AS (
         ST_SetSRID(ST_MakePoint(%(lon)s, %(lat)s), 4326),
         Find_SRID('territory', 'unit', 'seat')
     ) AS at
+),
+today AS (
+    SELECT analysis.city_date(now()) AS day
 )
 SELECT
     (
@@ -23,7 +26,8 @@ SELECT
     ) AS units,
     (
         SELECT jsonb_agg(jsonb_build_object('id', a.id, 'code', a.code, 'name_zh', a.name_zh, 'level', a.level, 'site_id', a.site_id))
-        FROM registry.key_risk_area AS a JOIN place AS p ON ST_Covers(a.geom, p.at) WHERE a.status = 'active'
+        FROM registry.key_risk_area AS a JOIN place AS p ON ST_Covers(a.geom, p.at) CROSS JOIN today AS t
+        WHERE a.status = 'active' AND coalesce(a.onboarded_on <= t.day, true) AND coalesce(a.retired_on > t.day, true)
     ) AS key_risk_areas,
     (
         SELECT jsonb_agg(jsonb_build_object(
@@ -35,7 +39,8 @@ SELECT
         SELECT jsonb_agg(to_jsonb(near) ORDER BY near.distance_m)
         FROM (
             SELECT s.id, s.name_zh, s.hazard_level, s.cell_code, round(ST_Distance(s.geom, p.at)::numeric, 1) AS distance_m
-            FROM registry.site AS s JOIN place AS p ON ST_DWithin(s.geom, p.at, %(within_m)s)
+            FROM registry.site AS s JOIN place AS p ON ST_DWithin(s.geom, p.at, %(within_m)s) CROSS JOIN today AS t
+            WHERE s.active_from <= t.day AND coalesce(s.active_to > t.day, true)
             ORDER BY s.geom <-> p.at LIMIT 5
         ) AS near
     ) AS sites

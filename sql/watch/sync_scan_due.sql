@@ -5,7 +5,8 @@ WITH connected AS (
     FROM registry.camera AS c
     WHERE c.snapshot_url IS NOT NULL
         AND c.enabled
-        AND (c.retired_on IS NULL OR c.retired_on > %(at)s::timestamptz)
+        AND coalesce(c.installed_on <= (SELECT analysis.city_date(%(at)s::timestamptz)), true)
+        AND coalesce(c.retired_on > (SELECT analysis.city_date(%(at)s::timestamptz)), true)
 ),
 -- A camera that sees or serves a key risk area is never made to wait for others.
 ranked AS (

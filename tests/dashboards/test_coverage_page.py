@@ -64,7 +64,9 @@ def test_what_cannot_be_asked_is_said_and_not_guessed(site: Site) -> None:
     for search in ("?day=2999-01-01", "?day=x", "?day=1999-12-31", "?at=2999-01-01T00:00:00%2B00:00"):
         assert "cannot be used" in shown(client, "hours", search)
     assert "cannot be used" not in shown(client, "hours", "?day=2026-01-01")
-    assert "not known" in shown(client, "hours", "?day=2001-01-01"), "before the record nobody knows"
+    before = shown(client, "hours", "?day=2001-01-01")
+    assert "not known" in before, "before the record nobody knows"
+    assert "No area was unseen" not in before, "there was none to see"
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
@@ -126,8 +128,12 @@ def test_a_town_is_shown_its_own_figures(site: Site) -> None:
     text = shown(client, "onboarding")
     assert "By " in text
     other = shown(client, "hours", f"?lang=en&town={site.people.other_town}")
-    assert "No key risk area is registered." in other
-    assert "no figures of towns" in other
+    assert f"There is no town {site.people.other_town}, or it is not in your area." in other
+    assert "No key risk area" not in other
+    # Said once, and no other part speaks of a town that is not there.
+    nowhere = "?lang=en&town=999999999999"
+    assert "no town 999999999999" in shown(site.client("committee"), "hours", nowhere)
+    assert shown(site.client("committee"), "rule", nowhere) == "null"
 
 
 def test_the_next_cameras_are_reckoned_when_asked_for_and_taken_out_on_record(site: Site) -> None:

@@ -13,6 +13,7 @@ from screens import Site
 from test_account_pages import body_of
 
 from dashboards.exports_page import ENCODINGS, FORMATS, FRAMES, export_form
+from dashboards.state import ViewState
 from geoapp.territory.frames import parse_frame
 from layers.export import registers_for
 from layers.export.order import FORMATS as ENDINGS
@@ -51,8 +52,32 @@ def test_choices_are_known_names() -> None:
     assert [parse_frame(one).name for one in FRAMES[2:]] == list(FRAMES[2:])
     assert ENCODINGS == ("utf-8", "gbk")
     for lang in ("zh", "en"):
-        form = str(export_form(registers_for(("planner",)), lang))  # type: ignore[arg-type]
+        form = str(export_form(registers_for(("planner",)), ViewState(lang=lang), "Asia/Shanghai"))  # type: ignore[arg-type]
         assert "grid_cells" in form
+
+
+def test_the_layer_and_day_of_the_map_are_chosen_beforehand() -> None:
+    def form(query: str) -> tuple[str, str, str]:
+        """What is chosen, the moment or window that is sent with it, and what is said of it."""
+        made = export_form(registers_for(("planner",)), ViewState.from_query(query), "Asia/Shanghai")
+        chosen = next(one for one in made._traverse() if getattr(one, "name", "") == "register")
+        (line,) = [
+            one
+            for one in made._traverse()
+            if "data-when" in getattr(one, "_prop_names", ()) or getattr(one, "data-when", "")
+        ]
+        return chosen.value, getattr(made, "data-when-query"), str(line.children)
+
+    assert form("?lang=en") == ("sites", "", "")
+    value, sent, said = form("?register=risk_cell&as_of=2026-03-01T15:59:59Z")
+    assert (value, sent) == ("risk_cell", "as_of=2026-03-01T15%3A59%3A59Z")
+    assert "2026-03-01 23:59:59" in said, "on the city's clock"
+    value, sent, said = form("?register=event_heat&from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z")
+    assert (value, sent) == ("event_heat", "from=2026-03-01T00%3A00%3A00Z&to=2026-03-02T00%3A00%3A00Z")
+    # A register has no past; a name that nobody has and a time that is none are left alone.
+    assert form("?register=sites&as_of=2026-03-01T15:59:59Z")[:2] == ("sites", "")
+    assert form("?register=changeset'--&as_of=x") == ("sites", "", "")
+    assert form("?register=risk_cell&as_of=yesterday") == ("risk_cell", "", "")
 
 
 # --- what other pages show, as CSV --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_panels import words
 
-from dashboards import heat, map_layers
+from dashboards import map_layers
 from dashboards.map_area import _layers_panel
 from dashboards.state import SHOWN_AT_FIRST, SHOWN_TO_FIRM, TOGGLES, ViewState
 from dashboards.texts import LANGUAGES, t
@@ -53,11 +53,7 @@ def test_symbols_that_are_declared_are_drawn() -> None:
 def test_no_script_names_a_layer() -> None:
     for stem in SCRIPTS:
         script = (ASSETS / f"{stem}.js").read_text(encoding="utf-8")
-        named = {
-            name
-            for name in (*LAYERS, heat.ID)
-            if f'"{name}"' in script or re.search(rf"tiles\.{name}\b", script)
-        }
+        named = {name for name in LAYERS if f'"{name}"' in script or re.search(rf"tiles\.{name}\b", script)}
         # Levels and kinds of the base map are values in the data, not layers.
         assert not named, stem
 
@@ -82,18 +78,15 @@ def test_every_switched_layer_is_in_the_panel_once_under_its_group() -> None:
         boxes = [one for one in panel._traverse() if type(one).__name__ == "Checkbox"]
         assert sorted(one.value for one in boxes) == sorted(TOGGLES)
         for one in boxes:
-            if one.value != heat.ID:
-                assert map_layers.named(LAYERS[one.value], lang) in words(one.label)
-                goes_back = map_layers.goes_back(LAYERS[one.value])
-                assert (t("layers.today_only", lang) in words(one.label)) is not goes_back
-        for group in {LAYERS[name].group for name in TOGGLES if name != heat.ID}:
+            assert map_layers.named(LAYERS[one.value], lang) in words(one.label)
+            goes_back = map_layers.goes_back(LAYERS[one.value])
+            assert (t("layers.today_only", lang) in words(one.label)) is not goes_back
+        for group in {LAYERS[name].group for name in TOGGLES}:
             assert GROUPS[group][0 if lang == "zh" else 1] in words(panel)
 
 
 def test_what_is_shown_at_first_follows_from_the_declarations() -> None:
-    assert set(SHOWN_AT_FIRST) == {
-        name for name in TOGGLES if name != heat.ID and LAYERS[name].visible_by_default
-    }
+    assert set(SHOWN_AT_FIRST) == {name for name in TOGGLES if LAYERS[name].visible_by_default}
     assert {"site", "incident"} <= set(SHOWN_TO_FIRM)
     assert "no_cell" not in SHOWN_TO_FIRM
     assert not {"base", "cell", "unit_label"} & set(TOGGLES), "always drawn"

@@ -165,7 +165,8 @@ class Desk:
                     and name != "base"
                     and (name in own_functions() or layer.since_field)
                 ):
-                    yield f"/tiles/{name}/15/{int(x * 2**15)}/{int(y * 2**15)}.mvt"
+                    z = 14 if layer.between else 15
+                    yield f"/tiles/{name}/{z}/{int(x * 2**z)}/{int(y * 2**z)}.mvt"
 
     def _callbacks(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
         for path in PAGES:

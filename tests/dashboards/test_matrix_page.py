@@ -113,14 +113,21 @@ def test_another_day_is_said_to_be_one(site: Site) -> None:
     for odd in (
         "&day=2026-13-40&level=street&by=x",
         "&day='&page=99999999999999999&unit=%00&within=1' OR '1",
+        "&within=310116999000",
     ):
         page = shown(committee, f"?lang=en{odd}")
         assert "not today" not in page
+        assert "cannot be used" in page, odd
         assert "duty-mark" in page, odd
-    assert "No row matches" in shown(committee, "?lang=en&page=999")
-    assert file_rows(committee, "day=1999-01-01&level=town") == file_rows(committee, "level=town"), (
-        "no day of the register"
-    )
+    assert "cannot be used" not in shown(committee, f"?lang=en&level=cell&day={today}&page=2")
+    # Beyond the last page is not empty, and before the first record no zero stands.
+    assert "duty-mark" in shown(committee, "?lang=en&page=999")
+    before = shown(committee, "?lang=en&day=2001-01-01")
+    assert "before the first record" in before
+    assert "Unsettled" not in before
+    refused = committee.get("/export/duty.csv?day=1999-01-01&level=town&reason=for+the+meeting")
+    assert refused.status_code == 422, "no day of the register"
+    assert "1999-01-01" in refused.json()["error"]
 
 
 def test_a_towns_reader_sees_the_own_town(site: Site) -> None:
@@ -129,7 +136,9 @@ def test_a_towns_reader_sees_the_own_town(site: Site) -> None:
     assert people.town in page
     assert people.other_town not in page
     assert "Decide, on record" not in page
-    assert people.other_town not in shown(officer, f"?lang=en&level=cell&within={people.other_town}")
+    page = shown(officer, f"?lang=en&level=cell&within={people.other_town}")
+    assert page.count(people.other_town) == 1, "what was typed, in the note that it cannot be used"
+    assert f'{people.other_town}\\" cannot be used' in page
     assert officer.get("/export/duty.csv?level=town").status_code == 403
 
 

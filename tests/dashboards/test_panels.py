@@ -73,6 +73,12 @@ def test_legend_shows_every_class_with_numeral_and_count() -> None:
         for one in lens.classes:
             assert one.name_zh in shown
         assert shown.count(" 7") == len(lens.classes)
+        for by in lens.classings:
+            assert by.name_zh in shown, "the reader may choose"
+            told = {"lens": lens.id, "classing": by.id, "counts": {one.id: 9 for one in by.classes}}
+            other = words(overview.legend(told, lens.id, "zh", ZONE))
+            assert other.count(" 9") == len(by.classes)
+            assert [one.name_zh for one in by.classes if one.name_zh not in other] == []
     risk = words(overview.legend(None, "risk", "en", ZONE))
     assert [n for n in ("I ", "II ", "III ", "IV ") if n not in risk] == []
     assert "—" in risk, "a count that has not come is not zero"
@@ -96,6 +102,16 @@ def test_coverage_legend_has_the_ground_in_no_cell_as_the_strip_has_it() -> None
     assert words(unknown).split() == ["未划入网格的地面", "—"]
     for other in ("risk", "duty"):
         assert "Ground in no cell" not in words(overview.legend(None, other, "en", ZONE, head))
+
+
+def test_what_coverage_does_not_know_stands_in_its_legend() -> None:
+    lacks = [
+        {"said_zh": "没有建筑图层：视域未按建筑裁剪", "said_en": "No buildings: sectors are not clipped"}
+    ]
+    for lang, said in (("zh", "未按建筑裁剪"), ("en", "not clipped")):
+        told = {"lens": "coverage", "counts": {}, "lacks": lacks}
+        assert said in words(overview.legend(told, "coverage", lang, ZONE))
+        assert said not in words(overview.legend(told | {"lacks": []}, "coverage", lang, ZONE))
 
 
 def test_the_maps_script_paints_undeclared_ground_in_the_legends_colour() -> None:

@@ -1,6 +1,7 @@
 """The map's page on a past day, and the drawer of any layer, over HTTP as a browser asks."""
 
 import json
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import httpx
@@ -139,7 +140,8 @@ def test_any_layer_has_a_drawer_with_the_view_behind_it(site: Site, name: str) -
         return
     shown = drawer(client, name, found[0]["id"])
     assert named(layer, "zh") in shown
-    assert f"SELECT * FROM {layer.source} WHERE {layer.key} = " in shown
+    rows = f"{layer.source}_between(NULL, NULL, {found[0]['id']})" if layer.between else layer.source
+    assert f"SELECT * FROM {rows} WHERE {layer.key} = " in shown
     assert t("drawer.today_only", "zh") not in shown
     # What is no id of it is said, and is no fault.
     assert drawer(client, name, "x'; DROP TABLE y")
@@ -198,6 +200,86 @@ def test_a_red_site_says_what_would_make_it_orange(site: Site) -> None:
     whole = drawer(client, "cell", found["cell_code"])
     assert f'"data-select": "site:{found["site_id"]}"' in whole
     assert t("why.cell_lower", "zh") in whole
+
+
+def test_things_are_shown_as_they_stood(site: Site) -> None:
+    client = site.client("committee")
+    with site.connect() as owner:
+        lead = owner.execute(
+            "SELECT id, first_seen_at, review FROM analysis.event WHERE state = 'closed' AND review <> 'unreviewed'"
+            " AND least(closed_at, reviewed_at) > first_seen_at + interval '10 seconds' ORDER BY incident_no LIMIT 1"
+        ).fetchone()
+        camera = owner.execute(
+            "SELECT c.id, h.since FROM registry.camera AS c JOIN watch.camera_health AS h ON h.camera_id = c.id ORDER BY c.id LIMIT 1"
+        ).fetchone()
+        area = owner.execute(
+            "SELECT id, onboarded_on FROM analysis.key_risk_area WHERE onboarded_on IS NOT NULL ORDER BY onboarded_on DESC, id LIMIT 1"
+        ).fetchone()
+    assert lead is not None
+    assert area is not None
+
+    def at(moment: Any) -> dict[str, Any]:
+        return PAGE["page-state.data"] | {"as_of": moment.isoformat()}
+
+    then = drawer(client, "incident", lead["id"], at(lead["first_seen_at"] + timedelta(seconds=5)))
+    now = drawer(client, "incident", lead["id"])
+    assert "tag state-open" in then
+    assert "tag review-unreviewed" in then
+    assert "data-review" not in then, "what was then is looked at, not acted upon"
+    assert "tag state-closed" in now
+    assert f"tag review-{lead['review']}" in now
+    assert "data-as-of" in then
+    assert "data-as-of" not in now
+    before = at(lead["first_seen_at"] - timedelta(seconds=5))
+    assert t("drawer.not_then", "zh") in drawer(client, "incident", lead["id"], before)
+    joined = datetime.combine(area["onboarded_on"], time(12), UTC)
+    assert t("drawer.seen", "zh") in drawer(client, "key_risk_area", area["id"], at(joined))
+    assert t("drawer.not_then", "zh") in drawer(
+        client, "key_risk_area", area["id"], at(joined - timedelta(days=2))
+    )
+    # Before any camera was on record the share that was seen is not known, which is not 0 %.
+    blank = drawer(client, "key_risk_area", area["id"], at(joined) | {"unknown": ["coverage"]})
+    assert t("legend.lens_unknown", "zh") in blank
+    assert " %" not in blank
+    if camera is not None:
+        early = drawer(client, "camera", camera["id"], at(camera["since"] - timedelta(days=3)))
+        assert "tag blind" in early or t("drawer.not_then", "zh") in early
+
+
+def test_the_list_of_leads_is_of_the_day(site: Site) -> None:
+    client = site.client("committee")
+    with site.connect() as owner:
+        row = owner.execute(
+            "SELECT max(closed_at) - interval '1 second' AS at FROM analysis.event WHERE state = 'closed'"
+        ).fetchone()
+        assert row is not None
+        then = owner.execute("SELECT id, state FROM analysis.event_at(%s)", (row["at"],)).fetchall()
+        head = owner.execute(
+            "SELECT value FROM analysis.headline_at(%s) WHERE name = 'incidents_open'", (row["at"],)
+        ).fetchone()
+    page = PAGE["page-state.data"] | {"as_of": row["at"].isoformat()}
+    told = answer(
+        client,
+        "incident-list.children incident-count.children",
+        {"live-tick.data": {}, "slow-tick.data": {}},
+        page,
+    )
+    shown = json.dumps(told["incident-list"]["children"], ensure_ascii=False)
+    live = [one for one in then if one["state"] != "closed"]
+    assert live
+    assert told["incident-count"]["children"] == str(min(len(live), 80))
+    assert sum(f"incident:{one['id']}" in shown for one in live) == min(len(live), 80)
+    assert head is not None
+    assert head["value"] in (None, len(live)), "the strip's number is the list's"
+    # Before anything was recorded the list says so.
+    page, _, _ = chosen(client, "2001-01-01")
+    told = answer(
+        client,
+        "incident-list.children incident-count.children",
+        {"live-tick.data": {}, "slow-tick.data": {}},
+        page,
+    )
+    assert t("rail.not_known", "zh") in json.dumps(told["incident-list"]["children"], ensure_ascii=False)
 
 
 def test_without_the_database_a_day_is_not_chosen_and_that_is_said(site: Site) -> None:

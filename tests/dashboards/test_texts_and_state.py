@@ -146,3 +146,13 @@ def test_every_reason_of_the_watch_has_its_words() -> None:
     from detection.types import Reason
 
     assert [reason.value for reason in Reason if f"reason.{reason.value}" not in catalogue()] == []
+
+
+def test_a_lens_by_another_classing_and_one_kind_of_event_are_in_the_address() -> None:
+    query = "?lang=en&lens=duty&layers=event_heat&by=duty:state&window=7d&kind=fire"
+    state = ViewState.from_query(query)
+    assert (state.by, state.kind, state.layers) == ((("duty", "state"),), "fire", ("event_heat",))
+    assert ViewState.from_query(state.to_query()) == state
+    # The usual classing is not said, and what nobody knows is left alone.
+    odd = ViewState.from_query("?by=duty:share.risk:state.nowhere:x&kind=fire'--")
+    assert (odd.by, odd.kind) == ((), "")

@@ -309,3 +309,66 @@ def test_periods_cover_each_day_once(city: Connection, a: date, days: int) -> No
     assert {d: n for d, n in covered.items() if n} == dict.fromkeys(
         range(a.toordinal(), a.toordinal() + max(days, 0)), 1
     )
+
+
+@given(a=MOMENTS, b=MOMENTS, level=st.sampled_from((6, 11, 13, 14, 17, 20)))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_squares_of_any_window_are_the_incidents(
+    city: Connection, a: datetime | None, b: datetime | None, level: int
+) -> None:
+    if a and b and b < a:
+        a, b = b, a
+    assert squares(city, level, a, b) == true_squares(incidents(city), level, a, b)
+
+
+def squares(
+    connection: Connection, level: int, since: datetime | None, until: datetime | None
+) -> dict[Any, Any]:
+    rows = connection.execute(
+        "SELECT * FROM analysis.event_squares_between(%s, %s, %s)", (level, since, until)
+    ).fetchall()
+    return {
+        (r["bin_x"], r["bin_y"]): (r["n"], *(r[one] for one in CLASSES), r["first_day"], r["last_day"])
+        for r in rows
+    }
+
+
+def true_squares(
+    rows: list[dict[str, Any]], level: int, since: datetime | None, until: datetime | None
+) -> dict[Any, Any]:
+    found: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        if (since and row["first_seen_at"] < since) or (until and row["first_seen_at"] >= until):
+            continue
+        found.setdefault(tile_of(row["x"], row["y"], level), []).append(row)
+    told = {}
+    for place, some in found.items():
+        days = [r["first_seen_at"].astimezone(ZONE).date() for r in some]
+        kinds = Counter(r["class"] for r in some)
+        told[place] = (len(some), *(kinds[one] for one in CLASSES), min(days), max(days))
+    return told
+
+
+def test_each_reader_has_the_squares_of_what_the_reader_sees(town: Connection) -> None:
+    site = town.execute("SELECT min(id) AS id FROM registry.site").fetchone()
+    assert site is not None
+    window = (datetime(2026, 1, 17, 3, tzinfo=UTC), datetime(2026, 9, 3, 5, tzinfo=UTC))
+    for who in (
+        caller(town, "squares.a", "analyst", areas=[TOWN_A]),
+        caller(town, "squares.c", "inspector", areas=[COMMUNITY_A]),
+        caller(town, "squares.f", "enterprise", sites=[site["id"]]),
+    ):
+        with reading_as(town, who):
+            seen = incidents(town)
+            for ends in (window, (None, None)):
+                assert squares(town, 17, *ends) == true_squares(seen, 17, *ends), who.login
+                rows = town.execute(
+                    "SELECT s.events, count(i.id) AS n FROM analysis.event_heat_between(%(a)s, %(b)s) AS s"
+                    " CROSS JOIN LATERAL analysis.event_bin_incidents(s.bin_no, %(a)s, %(b)s) AS i GROUP BY s.bin_no, s.events",
+                    {"a": ends[0], "b": ends[1]},
+                ).fetchall()
+                assert rows
+                assert all(r["events"] == r["n"] for r in rows)
+            days = town.execute("SELECT day, sum(n) AS n FROM analysis.event_bin_day GROUP BY 1").fetchall()
+            true_days = Counter(r["first_seen_at"].astimezone(ZONE).date() for r in seen)
+            assert {r["day"]: r["n"] for r in days} == true_days

@@ -1,9 +1,11 @@
 """The heat over HTTP: exact windows, an ETag that follows events, and clear refusals of windows that mean nothing."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import geopandas as gpd
 import psycopg
 import pytest
 from access.asking import AsWhoever, web_pool
@@ -11,6 +13,7 @@ from access.signed_in import caller
 from clones import AS_OF
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from shapely.geometry import shape as shape_of
 from small_town import TOWN_A, TOWN_B, add_camera, add_incident, small_town
 from test_http import url_of
 from test_tiles import tile_of
@@ -22,6 +25,7 @@ from layers.event_heat import Window, WindowError, window_of
 
 Connection = psycopg.Connection[dict[str, Any]]
 NOW = datetime.now(UTC)
+MONTH = (NOW - timedelta(days=40)).isoformat()
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +162,71 @@ def test_scale_and_tilejson(client: TestClient) -> None:
     empty = client.get("/tiles/event_heat.json", params={"to": "2001-01-01T00:00:00Z"}).json()
     assert empty["scale"]["from_n"] == []
     assert client.get("/tiles/event_heat.json", params={"zoom": 15}).status_code == 422
+
+
+def test_a_bin_of_any_zoom_is_found_by_its_id(client: TestClient, town: Connection) -> None:
+    week = {"from": (NOW - timedelta(days=7)).isoformat()}
+    for z in (6, 9, 11, 14):
+        drawn = read_tile(client.get(address(town, z), params=week).content)["event_heat"].features
+        said = [client.get(f"/identify/event_heat/{f.id}.json", params=week).json() for f in drawn]
+        assert all("fields" in one for one in said), (z, drawn, said)
+        found = [{one["name"]: one["value"] for one in answer["fields"]} for answer in said]
+        assert [one["events"] for one in found] == [f.properties["n"] for f in drawn], z
+        for answer, one in zip(said, found, strict=True):
+            assert one["events"] == one["fire"] + one["smoke"] + one["welding_arc"] + one["sparks"]
+            ground = gpd.GeoSeries([shape_of(answer["geometry"])], crs=4326).to_crs(4549)
+            assert ground.area[0] ** 0.5 == pytest.approx(one["side_m"], rel=0.001)
+    # Square metres on the ground, not those of the map.
+    assert (
+        255
+        < float(client.get("/features/event_heat.geojson").json()["features"][0]["properties"]["side_m"])
+        < 270
+    )
+    for nothing in (str(20 << 40), str(21 << 40), str((17 << 40) | (1 << 18)), "-1", str(2**62)):
+        assert client.get(f"/identify/event_heat/{nothing}.json").status_code == 404
+    assert client.get(f"/identify/event_heat/{2**70}.json").status_code == 422
+
+
+def test_rows_of_a_window_are_those_of_its_tiles(client: TestClient, town: Connection) -> None:
+    for who, ends in itertools.product(
+        ("heat.all", "heat.a", "heat.b"),
+        ({}, {"from": (NOW - timedelta(days=7)).isoformat()}, {"to": (NOW - timedelta(days=3)).isoformat()}),
+    ):
+        head = {"x-test-caller": who}
+        drawn = client.get(
+            address(town, 11), headers=head, params=ends | ({} if "from" in ends else {"from": MONTH})
+        )
+        tile = {} if drawn.status_code == 204 else {
+            f.id: f.properties["n"] for f in read_tile(drawn.content)["event_heat"].features
+        }  # fmt: skip
+        rows = client.get("/features/event_heat.geojson", headers=head, params={"from": MONTH} | ends).json()[
+            "features"
+        ]
+        assert {f["id"]: f["properties"]["events"] for f in rows} == tile, (who, ends)
+        said = client.get("/legend/event_heat.json", headers=head, params={"from": MONTH} | ends).json()
+        assert (said["total"], said["no_class"]) == (len(tile), 0)
+
+
+def test_the_legend_of_a_zoom_counts_squares_and_events(client: TestClient, town: Connection) -> None:
+    for more in ({"class": "fire"}, {}, {"to": (NOW - timedelta(days=12)).isoformat()}):
+        asked = {"from": MONTH} | more
+        scale = client.get("/tiles/event_heat.json", params={"zoom": 11, "counted": True} | asked).json()[
+            "scale"
+        ]
+        answer = client.get(address(town, 11), params=asked)
+        drawn = counts(answer)
+        steps = [*scale["from_n"], float("inf")]
+        assert scale["squares"] == [
+            sum(low <= n < high for n in drawn) for low, high in itertools.pairwise(steps)
+        ]
+        inside = [NOW - timedelta(days=day, minutes=1) for day in range(30)]
+        before = asked.get("to")
+        assert scale["events"]["fire"] == sum(
+            before is None or at.isoformat() < before for at in inside[::10]
+        ), "of all kinds, whichever is drawn"
+    year = {"from": "2001-01-01T00:00:00Z", "to": "2001-12-31T00:00:00Z", "counted": True}
+    nothing = client.get("/tiles/event_heat.json", params=year).json()
+    assert (nothing["scale"]["squares"], set(nothing["scale"]["events"].values())) == ([], {0})
+    # No more than a year is added up, as everywhere.
+    long = client.get("/tiles/event_heat.json", params=year | {"from": "2000-01-01T00:00:00Z"}).json()
+    assert "squares" not in long["scale"]

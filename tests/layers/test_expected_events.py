@@ -6,13 +6,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from access.signed_in import account
+from access.signed_in import account, caller
 from clones import AS_OF
 from psycopg import sql
 from small_town import TOWN_A, X0, Y0, small_town
 
 from geoapp.database.cluster import PrivateCluster
+from geoapp.database.sql_files import read_sql
+from geoapp.errors import Refused
 from layers.expected_events import ExpectedEvents, keep_expected_events
+from layers.past_events import OnlyWhole, _days, past_rows
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -60,6 +63,14 @@ def test_the_surface_is_kept_and_adds_up(town: Connection) -> None:
     assert version is not None
     assert again is not None
     assert again["version"] > version["version"]
+    # What the legend says beside it: which 28 days, and when they are over.
+    note = f"SELECT * FROM ({read_sql('layers/note_expected_event')}) AS n"
+    for day, is_over in (("analysis.city_date(now()) - 28", True), ("analysis.city_date(now()) - 27", False)):
+        town.execute(f"UPDATE watch.expected_event_made SET cut_day = {day}".encode())
+        told = town.execute(note.encode(), {"moment": None}).fetchone()
+        assert told is not None
+        assert "28 days from 20" in told["note_en"]
+        assert ("over" in told["note_en"], "已过" in told["note_zh"]) == (is_over, is_over)
     made_a = account(town, "of-a", "committee", areas=[TOWN_A])
     role = town.execute("SELECT db_role FROM access.account WHERE id = %s", (made_a,)).fetchone()
     assert role is not None
@@ -89,3 +100,40 @@ def test_too_few_events_give_no_surface_and_say_so(town: Connection, days: list[
     assert made is not None
     assert said in made["not_known_en"]
     assert made["not_known_zh"]
+
+
+def test_a_past_day_is_worked_out_as_it_would_have_been_kept(town: Connection) -> None:
+    happened(town, 600, 200, list(range(5, 365, 5)))
+    happened(town, 2600, 700, list(range(10, 360, 35)))
+    then = AS_OF - timedelta(days=100)
+    columns = "place, town_code, cell_code, share, expected, tenth, band, cut_day, ST_AsText(ST_Normalize(geom), 3) AS shape"
+    with town.transaction():
+        query = sql.SQL("SELECT {} FROM {} AS s ORDER BY place").format(
+            sql.SQL(columns), past_rows(town, then)
+        )
+        past = town.execute(query).fetchall()
+    keep_expected_events(town, then)
+    kept = town.execute(f"SELECT {columns} FROM analysis.expected_event ORDER BY place").fetchall()
+    assert len(past) == len(kept) == 48
+    for one, other in zip(past, kept, strict=True):
+        assert one == {k: pytest.approx(v) if isinstance(v, float) else v for k, v in other.items()}
+    # What happened later was not known then.
+    keep_expected_events(town, AS_OF)
+    now = town.execute("SELECT sum(expected) AS n FROM analysis.expected_event").fetchone()
+    assert now is not None
+    assert sum(one["expected"] for one in past) != pytest.approx(now["n"])
+    with pytest.raises(Refused, match=r"too short|so short|fewer than"):
+        past_rows(town, AS_OF - timedelta(days=358))
+    login = caller(town, "past.a", "analyst", areas=[TOWN_A])
+    with town.transaction(force_rollback=True):
+        town.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(login.db_role)))
+        with pytest.raises(OnlyWhole, match="whole"):
+            past_rows(town, then)
+    whole = caller(town, "past.all", "analyst")
+    with town.transaction(force_rollback=True):
+        town.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(whole.db_role)))
+        _days.clear()
+        assert (
+            len(town.execute(sql.SQL("SELECT place FROM {} AS s").format(past_rows(town, then))).fetchall())
+            == 48
+        )

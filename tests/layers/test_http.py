@@ -204,6 +204,31 @@ def test_lens_has_a_class_for_every_cell(client: TestClient, town: Connection, n
     )
 
 
+def test_duty_by_share_or_by_state(client: TestClient, town: Connection) -> None:
+    share, state = (
+        client.get("/lens/duty.json", params={"classing": by}).json() for by in ("share", "state")
+    )
+    assert (share["classing"], state["classing"]) == ("share", "state")
+    assert share["classes"] == client.get("/lens/duty.json").json()["classes"]
+    rows = town.execute("SELECT cell_no, level, state, has_chief FROM analysis.duty_cell").fetchall()
+    assert share["classes"] == {str(r["cell_no"]): str(r["level"]) for r in rows}
+    assert state["classes"] == {
+        str(r["cell_no"]): r["state"] if r["state"] != "confirmed" or r["has_chief"] else "no_chief"
+        for r in rows
+    }
+    duty = next(one for one in LENSES if one.id == "duty")
+    words = {
+        r["state"]
+        for r in town.execute("SELECT state FROM analysis.duty_state WHERE of <> 'unit'").fetchall()
+    }
+    assert {one.id for one in duty.classings[1].classes} == words | {"no_chief"}
+    assert set(state["counts"]) == words | {"no_chief"}
+    # Whoever lacks something is hatched, and only who lacks nothing looks calm.
+    assert [one.id for one in duty.classings[1].classes if not one.hatch] == ["confirmed"]
+    for name, by in (("duty", "nonsense"), ("risk", "state")):
+        assert client.get(f"/lens/{name}.json", params={"classing": by}).status_code == 422
+
+
 def test_lens_says_what_the_views_say(client: TestClient, town: Connection) -> None:
     moment = NOW.isoformat()
     said = client.get("/lens/risk.json", params={"as_of": moment}).json()
@@ -346,8 +371,10 @@ def test_times_and_codes_that_no_database_takes_are_refused_not_faults(client: T
     for address in (
         "/headline.json?as_of=9999-12-31T23:59:59-12:00",
         "/towns.json?as_of=0001-01-01T00:00:00%2B14:00",
+        "/cell/310116101001100100.json?as_of=2099-01-01T00:00:00Z",
+        "/features/incident.geojson?id=nobody&limit=1",
         "/cell/%00.json",
     ):
         said = client.get(address)
-        assert said.status_code == (400 if "cell" in address else 422), address
+        assert said.status_code == (400 if "%00" in address else 422), address
         assert said.json()["error"]
