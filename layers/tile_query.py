@@ -19,7 +19,8 @@ def tile_query(layer: Layer, z: int, x: int, y: int, srid: int, span: Span = NOW
     and, of each classing, the worst class.
     """
     query = sql.SQL(
-        "WITH near AS ({near}), feature AS ({feature})"
+        # A geometry that is carried over is so once, however often its drawing names it.
+        "WITH near AS MATERIALIZED ({near}), feature AS ({feature})"
         " SELECT ST_AsMVT(f, {name}, 4096, 'geom', 'id') AS tile FROM feature AS f WHERE f.geom IS NOT NULL"
     )
     grouped = z < layer.grouped_below
@@ -101,7 +102,7 @@ def _single(layer: Layer, z: int, x: int, y: int) -> sql.Composed:
     if "n" in layer.fields:
         names.append(sql.SQL("1 AS n"))
     return sql.SQL("SELECT {}, {} FROM near AS n ORDER BY n.id").format(
-        sql.SQL(", ").join(names), _drawn(sql.SQL("n.at"), z, x, y, margin=64)
+        sql.SQL(", ").join(names), _drawn(sql.SQL("n.at"), z, x, y)
     )
 
 
@@ -123,8 +124,10 @@ def _grouped(layer: Layer, z: int, x: int, y: int) -> sql.Composed:
     ).format(
         group=sql.SQL(", ").join(group),
         own=sql.SQL(", ").join(own),
-        bucket=_drawn(sql.SQL("ST_Centroid(ST_Collect(n.at))"), z, x, y, margin=0),
-        shape=_drawn(sql.SQL("n.at"), z, x, y, margin=64),
+        bucket=sql.SQL(
+            "ST_AsMVTGeom(ST_Centroid(ST_Collect(n.at)), ST_TileEnvelope({}), 4096, 0, true) AS geom"
+        ).format(_address(z, x, y)),
+        shape=_drawn(sql.SQL("n.at"), z, x, y),
         address=_address(z, x, y),
         step=sql.Literal(step),
         pixel=sql.Literal(pixel**2),
@@ -140,7 +143,5 @@ def _worst(one: Classing) -> sql.Composed:
     return sql.SQL("({})[min(array_position({}, {}))]").format(ids, ids, value)
 
 
-def _drawn(geometry: sql.Composable, z: int, x: int, y: int, *, margin: int) -> sql.Composed:
-    return sql.SQL("ST_AsMVTGeom({}, ST_TileEnvelope({}), 4096, {}, true) AS geom").format(
-        geometry, _address(z, x, y), sql.Literal(margin)
-    )
+def _drawn(geometry: sql.Composable, z: int, x: int, y: int) -> sql.Composed:
+    return sql.SQL("tiles.drawn({}, {}) AS geom").format(geometry, _address(z, x, y))

@@ -8,7 +8,7 @@ BEGIN
     WITH feature AS (
         SELECT
             c.cell_no AS id, c.code, c.town_code,
-            ST_AsMVTGeom(c.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
+            tiles.drawn(c.geom_3857, z, x, y) AS geom
         FROM tiles.cell_ground(z, x, y) AS c
         ORDER BY c.cell_no
     )

@@ -9,7 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 from clones import AS_OF
-from shapely import Polygon
+from shapely import Polygon, from_wkb
+from shapely.affinity import affine_transform
+from shapely.geometry.polygon import orient
 from small_town import TOWN_A, TOWN_B, add_area, add_camera, add_site, box, small_town
 from vector_tile import TileLayer, read_tile
 
@@ -82,6 +84,37 @@ def test_neighbouring_tiles_meet_without_a_crack(town: Connection) -> None:
         p[0] for f in read_tile(make_tile(town, layer("cell"), z, x, y))["cell"].features for p in f.parts[0]
     ]
     assert max(reach) > 4096 or min(reach) < 0
+
+
+@pytest.mark.parametrize("turned", [1.0, -1.0])
+def test_a_common_border_stays_one_and_what_crosses_the_edge_is_cut(town: Connection, turned: float) -> None:
+    # In the units of a tile: two neighbours with a wavy border between them, one that goes far beyond the edge, a speck.
+    wave = [(2000 + 30.3 * math.sin(n), 203 + 60.7 * n) for n in range(60)]
+    shapes = [
+        Polygon([*wave, (900, wave[-1][1]), (900, wave[0][1])]),
+        Polygon([*wave, (3000, wave[-1][1]), (3000, wave[0][1])]),
+        Polygon([(3500, 100), (9000, 100), (9000, 900), (3500, 900)]),
+        Polygon([(10.1, 10.1), (10.2, 10.1), (10.2, 10.2)]),
+    ]
+    z, x, y = 12, 3425, 1675
+    unit = 40075016.685578488 / 2**z / 4096
+    west, north = x * 4096 * unit - 20037508.342789244, 20037508.342789244 - y * 4096 * unit
+    stored = [orient(affine_transform(s, [unit, 0, 0, -unit, west, north]), turned).wkb for s in shapes]
+    rows = town.execute(
+        "SELECT ST_AsBinary(tiles.drawn(ST_GeomFromWKB(s.geom, 3857), %s, %s, %s)) AS g"
+        " FROM unnest(%s::bytea[]) WITH ORDINALITY AS s (geom, n) ORDER BY s.n",
+        (z, x, y, stored),
+    ).fetchall()
+    left, right, cut = (from_wkb(bytes(r["g"])) for r in rows[:3])
+    border = [{p for p in made.exterior.coords if 1900 < p[0] < 2100} for made in (left, right)]
+    assert border[0] == border[1]
+    assert len(border[0]) == len(wave)
+    for made, shape in ((left, shapes[0]), (right, shapes[1])):
+        assert made.area == pytest.approx(shape.area, rel=0.001)
+    assert cut.bounds == (3500, 100, 4096 + 64, 900)
+    # By the format an outer ring has a positive area in the tile's units, in which y grows downwards.
+    assert all(made.exterior.is_ccw for made in (left, right, cut))
+    assert rows[3]["g"] is None
 
 
 def test_units_by_zoom_and_names_once(town: Connection) -> None:
