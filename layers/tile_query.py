@@ -19,9 +19,9 @@ def tile_query(layer: Layer, z: int, x: int, y: int, srid: int, span: Span = NOW
     and, of each classing, the worst class.
     """
     query = sql.SQL(
-        # A geometry that is carried over is so once, however often its drawing names it.
-        "WITH near AS MATERIALIZED ({near}), feature AS ({feature})"
-        " SELECT ST_AsMVT(f, {name}, 4096, 'geom', 'id') AS tile FROM feature AS f WHERE f.geom IS NOT NULL"
+        # Both made first: else a geometry would be carried over, and drawn, once for the answer and once for what is asked of it.
+        "WITH near AS MATERIALIZED ({near}), feature AS MATERIALIZED ({feature})"
+        " SELECT ST_AsMVT(f, {name}, 4096, 'geom', 'id') AS tile FROM feature AS f WHERE NOT ST_IsEmpty(f.geom)"
     )
     grouped = z < layer.grouped_below
     return query.format(

@@ -2,7 +2,7 @@
 -- Water, roads, built-up ground and green: areas first, lines above; small and minor things from closer zooms.
 CREATE FUNCTION tiles.base(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH feature AS (
+    WITH feature AS MATERIALIZED (
         SELECT b.id, b.kind, b.name_zh, b.name_en,
             ST_AsMVTGeom(b.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
         FROM territory.base_feature AS b

@@ -1,7 +1,7 @@
 -- needs: extent, analysis/camera, analysis/class_words
 CREATE FUNCTION tiles.camera(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE sql STABLE AS $$
-    WITH feature AS (
+    WITH feature AS MATERIALIZED (
         SELECT
             c.id::integer AS id, CASE WHEN c.observed THEN 'observed' ELSE 'unobserved' END AS state, c.reason,
             c.is_online, c.azimuth_deg, analysis.camera_health_class(c.observed, c.reason) AS health, CASE WHEN z >= 14 THEN c.name_zh END AS name_zh,
@@ -16,7 +16,7 @@ COMMENT ON FUNCTION tiles.camera IS '摄像机; cameras: state observed|unobserv
 
 CREATE FUNCTION tiles.camera_sector(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE sql STABLE AS $$
-    WITH feature AS (
+    WITH feature AS MATERIALIZED (
         SELECT
             c.id::integer AS id, CASE WHEN c.observed THEN 'observed' ELSE 'unobserved' END AS state, c.is_online,
             analysis.camera_health_class(c.observed, c.reason) AS health,

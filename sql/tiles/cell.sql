@@ -5,14 +5,14 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET plan_cache_mode = force_custom_plan AS
 BEGIN
     -- Planned for this tile: a plan for any tile takes every tile for a small one, and never a town's own index.
     RETURN (
-    WITH feature AS (
+    WITH feature AS MATERIALIZED (
         SELECT
             c.cell_no AS id, c.code, c.town_code,
             tiles.drawn(c.geom_3857, z, x, y) AS geom
         FROM tiles.cell_ground(z, x, y) AS c
         ORDER BY c.cell_no
     )
-    SELECT ST_AsMVT(f, 'cell', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL
+    SELECT ST_AsMVT(f, 'cell', 4096, 'geom', 'id') FROM feature AS f WHERE NOT ST_IsEmpty(f.geom)
     );
 END
 $$;

@@ -4,7 +4,7 @@ CREATE FUNCTION tiles.event_heat(
     z integer, x integer, y integer, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, only_class text DEFAULT NULL
 ) RETURNS bytea
 LANGUAGE sql STABLE AS $$
-    WITH feature AS (
+    WITH feature AS MATERIALIZED (
         SELECT analysis.event_bin_no(z + 6, x * 64 + b.bin_x, y * 64 + b.bin_y) AS id, b.n, ST_MakePoint(b.bin_x * 64 + 32, b.bin_y * 64 + 32) AS geom
         FROM analysis.event_bins(z, x, y, since, until, only_class) AS b
     )

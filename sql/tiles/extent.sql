@@ -1,3 +1,5 @@
+-- Each tile makes its features before it leaves out what is not drawn (MATERIALIZED): else each would be drawn twice.
+--
 -- A tile's ground in EPSG:3857 with a margin of 64/4096, so that features that cross the edge are drawn whole.
 CREATE FUNCTION tiles.search_box(z integer, x integer, y integer) RETURNS geometry
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -23,4 +25,4 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ELSE ST_AsMVTGeom(geom, ST_TileEnvelope(z, x, y), 4096, 64, true)
     END
 $$;
-COMMENT ON FUNCTION tiles.drawn IS '瓦片坐标中的图形; a shape (EPSG:3857) in the units of a tile, ready for ST_AsMVT; NULL = too small to be drawn.';
+COMMENT ON FUNCTION tiles.drawn IS '瓦片坐标中的图形; a shape (EPSG:3857) in the units of a tile, ready for ST_AsMVT; empty or NULL = too small to be drawn.';

@@ -17,7 +17,7 @@ LANGUAGE sql STABLE AS $$
         FROM area AS a JOIN online AS o ON a.geom && o.sector AND ST_Intersects(a.geom, o.sector)
         GROUP BY a.id, a.geom
     ),
-    feature AS (
+    feature AS MATERIALIZED (
         SELECT
             a.id::integer AS id, a.code, a.name_zh, a.name_en, a.level,
             round(least(coalesce(s.fraction, 0), 1)::numeric, 3)::double precision AS seen_fraction,

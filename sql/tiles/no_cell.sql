@@ -1,7 +1,7 @@
 -- needs: extent, analysis/no_cell
 CREATE FUNCTION tiles.no_cell(z integer, x integer, y integer) RETURNS bytea
 LANGUAGE sql STABLE AS $$
-    WITH feature AS (
+    WITH feature AS MATERIALIZED (
         SELECT
             n.id, n.declared, n.name_zh, n.name_en, round(n.area_m2)::integer AS area_m2,
             ST_AsMVTGeom(n.geom_3857, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom

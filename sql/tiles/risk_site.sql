@@ -38,7 +38,7 @@ BEGIN
         WHERE z >= 13
         ORDER BY f.id
     ),
-    feature AS (
+    feature AS MATERIALIZED (
         SELECT * FROM bucket WHERE geom IS NOT NULL
         UNION ALL
         SELECT * FROM single WHERE geom IS NOT NULL

@@ -46,7 +46,7 @@ BEGIN
             FROM graded AS g
             GROUP BY g.bin_x, g.bin_y
         ),
-        feature AS (
+        feature AS MATERIALIZED (
             SELECT b.id::bigint AS id, b.n, b.hazard_level, ST_AsMVTGeom(b.at, ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
             FROM bucket AS b
         )
@@ -79,7 +79,7 @@ BEGIN
         FROM near AS n LEFT JOIN duty.rule AS r ON r.code = n.rule_code WHERE z >= 12
         ORDER BY n.id
     ),
-    feature AS (
+    feature AS MATERIALIZED (
         SELECT p.id, p.n, p.hazard_level, p.name_zh, p.category, ST_AsMVTGeom(p.at, ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
         FROM (SELECT * FROM bucket UNION ALL SELECT * FROM single) AS p
     )

@@ -8,7 +8,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
             SELECT FROM territory.simplified_made_from AS m WHERE m.versions = analysis.no_cell_versions()
         ) AS is_current
     ),
-    feature AS (
+    feature AS MATERIALIZED (
         SELECT
             right(u.code, 6)::integer AS id, u.level, u.code, u.name_zh, u.name_en,
             ST_AsMVTGeom(
@@ -48,7 +48,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 END
             )
     ),
-    feature AS (
+    feature AS MATERIALIZED (
         SELECT p.id, p.level, p.code, p.name_zh, p.name_en, ST_AsMVTGeom(p.at, ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
         FROM place AS p
         WHERE ST_X(p.at) >= ST_XMin(ST_TileEnvelope(z, x, y)) AND ST_X(p.at) < ST_XMax(ST_TileEnvelope(z, x, y))

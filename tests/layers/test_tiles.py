@@ -114,7 +114,7 @@ def test_a_common_border_stays_one_and_what_crosses_the_edge_is_cut(town: Connec
     assert cut.bounds == (3500, 100, 4096 + 64, 900)
     # By the format an outer ring has a positive area in the tile's units, in which y grows downwards.
     assert all(made.exterior.is_ccw for made in (left, right, cut))
-    assert rows[3]["g"] is None
+    assert rows[3]["g"] is None or from_wkb(bytes(rows[3]["g"])).is_empty
 
 
 def test_units_by_zoom_and_names_once(town: Connection) -> None:
