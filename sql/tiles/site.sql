@@ -15,36 +15,38 @@ DECLARE
     is_grouped boolean := z < 12;
 BEGIN
     IF z IN (12, 13) AND is_kept THEN
+        -- The coarser bins say it as well, and are a sixtieth as many.
         is_grouped := (
             SELECT sum(b.n) > 4000 FROM registry.site_bin AS b
-            WHERE b.level = 19 AND b.bin_x BETWEEN x << finer AND ((x + 1) << finer) - 1
-                AND b.bin_y BETWEEN y << finer AND ((y + 1) << finer) - 1
+            WHERE b.level = 16 AND b.bin_x BETWEEN x << (16 - z) AND ((x + 1) << (16 - z)) - 1
+                AND b.bin_y BETWEEN y << (16 - z) AND ((y + 1) << (16 - z)) - 1
                 AND b.since <= today AND b.until > today
         );
     END IF;
     IF is_grouped AND is_kept THEN
         RETURN (
+        -- A site that was taken out on a later day than it was put in for has left a 1 and a -1 in two rows: only sums say what is there.
         WITH graded AS (
             SELECT
-                b.bin_x >> coarser AS bin_x, b.bin_y >> coarser AS bin_y, b.hazard_level,
-                sum(b.n) AS n, sum(b.sum_x) AS sum_x, sum(b.sum_y) AS sum_y, sum(b.sum_id) AS sum_id
+                b.bin_x >> coarser AS bin_x, b.bin_y >> coarser AS bin_y, sum(b.n) AS n,
+                sum(b.n) FILTER (WHERE b.hazard_level = 'red') AS red, sum(b.n) FILTER (WHERE b.hazard_level = 'orange') AS orange,
+                sum(b.n) FILTER (WHERE b.hazard_level = 'yellow') AS yellow, sum(b.n) FILTER (WHERE b.hazard_level = 'blue') AS blue,
+                sum(b.sum_x) AS sum_x, sum(b.sum_y) AS sum_y, sum(b.sum_id) AS sum_id
             FROM registry.site_bin AS b
             WHERE b.level = kept_level
                 AND b.bin_x BETWEEN x << finer AND ((x + 1) << finer) - 1 AND b.bin_y BETWEEN y << finer AND ((y + 1) << finer) - 1
                 AND b.since <= today AND b.until > today
-            GROUP BY 1, 2, 3
+            GROUP BY 1, 2
             HAVING sum(b.n) > 0
         ),
         bucket AS (
             SELECT
                 -- Of one site its own id; of more, the place's.
-                CASE WHEN sum(g.n) = 1 THEN sum(g.sum_id) ELSE g.bin_y::bigint << 20 | g.bin_x END AS id, sum(g.n)::integer AS n,
-                (ARRAY['red', 'orange', 'yellow', 'blue'])[
-                    min(array_position(ARRAY['red', 'orange', 'yellow', 'blue'], g.hazard_level))
-                ] AS hazard_level,
-                ST_SetSRID(ST_MakePoint(sum(g.sum_x) / sum(g.n), sum(g.sum_y) / sum(g.n)), 3857) AS at
+                CASE WHEN g.n = 1 THEN g.sum_id ELSE g.bin_y::bigint << 20 | g.bin_x END AS id, g.n::integer AS n,
+                CASE WHEN g.red > 0 THEN 'red' WHEN g.orange > 0 THEN 'orange' WHEN g.yellow > 0 THEN 'yellow' WHEN g.blue > 0 THEN 'blue' END
+                    AS hazard_level,
+                ST_SetSRID(ST_MakePoint(g.sum_x / g.n, g.sum_y / g.n), 3857) AS at
             FROM graded AS g
-            GROUP BY g.bin_x, g.bin_y
         ),
         feature AS MATERIALIZED (
             SELECT b.id::bigint AS id, b.n, b.hazard_level, ST_AsMVTGeom(b.at, ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
