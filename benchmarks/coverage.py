@@ -1,7 +1,7 @@
 """Coverage at size: 20,000 cells against the sectors of 20,000 cameras.
 
 Run: .venv/bin/python -m benchmarks.coverage [--cells 20000 --cameras 20000 --rounds 5 --json FILE]
-Prints JSON; seconds. A private cluster with fsync on, no parallel workers. Cells are squares of 250 m; cameras stand
+Prints JSON; seconds. A private cluster with the installation's own settings, fsync on. Cells are squares of 250 m; cameras stand
 at random places, reach 60 to 250 m, see 40 to 110 degrees (as in the study of this question).
 rebuild: registry.rebuild_sights(), every cell's ground by the cameras that see it, reckoned anew and stored. drawn: all cells from
 the kept rows (analysis.drawn_cell_on). shapely: the same areas by an index of trees, clipped and united per cell, one thread: the
@@ -143,7 +143,6 @@ def make_city(connection: Connection, cells: int, cameras: int) -> None:
         (DAY,),
     )
     run("VACUUM ANALYZE")
-    run("SET max_parallel_workers_per_gather = 0")
 
 
 def full(connection: Connection, rounds: int) -> dict[str, Any]:

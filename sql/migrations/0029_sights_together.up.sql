@@ -11,9 +11,12 @@ COMMENT ON TYPE registry.sight IS '一处恰由某组摄像机可见的地面; g
 -- whose it is. One that meets no other stays whole, of two that meet only each other what they share is taken off each; where
 -- three meet, all edges are cut where they cross, and each piece belongs to the cameras whose ground holds it.
 CREATE FUNCTION registry.sights_apart(places text[], ids bigint[], clips geometry[]) RETURNS SETOF registry.sight
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp
--- Nothing is known of how many rows an array holds: joins are by hash, never row by row.
-SET enable_nestloop = off AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp
+-- Nothing is known of how many rows an array holds: joins are by hash, never row by row. Planned once a session (an SQL function
+-- would be planned at every call, which takes as long as a camera's own few cells).
+SET enable_nestloop = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN QUERY
     WITH clip AS MATERIALIZED (
         SELECT c.place, c.id, c.geom, count(*) OVER (PARTITION BY c.place) AS n
         FROM unnest(places, ids, clips) AS c (place, id, geom)
@@ -75,11 +78,13 @@ SET enable_nestloop = off AS $$
     ) AS k (ids, m2)
     WHERE k.m2 > 0
     UNION ALL
-    SELECT h.place, h.ids, sum(h.m2) FROM held AS h GROUP BY h.place, h.ids
-$$;
+    SELECT h.place, h.ids, sum(h.m2) FROM held AS h GROUP BY h.place, h.ids;
+END $$;
 
 CREATE FUNCTION registry.sights_of(places text[], grounds geometry[]) RETURNS SETOF registry.sight
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN QUERY
     WITH clip AS (
         SELECT p.place, i.id, i.clip
         FROM unnest(places, grounds) AS p (place, geom)
@@ -95,8 +100,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp 
     seen AS (
         SELECT array_agg(c.place) AS places, array_agg(c.id) AS ids, array_agg(c.clip) AS clips FROM clip AS c
     )
-    SELECT s.* FROM seen AS k CROSS JOIN LATERAL registry.sights_apart(k.places, k.ids, k.clips) AS s
-$$;
+    SELECT s.* FROM seen AS k CROSS JOIN LATERAL registry.sights_apart(k.places, k.ids, k.clips) AS s;
+END $$;
 COMMENT ON FUNCTION registry.sights_of IS '各处恰由某组摄像机可见的地面，现算; of each place (polygons of the metric zone) the square metres that exactly one set of cameras would see, reckoned now, of all cameras that ever stood.';
 
 -- Costs are told as high as they are: a plan of several processes is worth it.
