@@ -87,13 +87,17 @@ BEGIN
         SELECT least(e.a, e.b) AS starts_at, greatest(e.a, e.b) AS ends_at, CASE WHEN e.a <= e.b THEN 1 ELSE -1 END AS sign
         FROM (VALUES (from_at, morning), (evening, to_at)) AS e (a, b)
     ),
-    near AS (
-        SELECT territory.bin_column(ST_X(i.geom_3857)) AS x, territory.bin_row(ST_Y(i.geom_3857)) AS y, p.sign
+    -- By their time first: these are hours, whatever their number is over the years. Asked together, the ground's index was
+    -- taken for a tile at the district's edge, which holds some hundred thousand of all time.
+    seen AS MATERIALIZED (
+        SELECT i.geom_3857 AS geom, p.sign
         FROM part AS p
         JOIN watch.incident AS i ON i.first_seen_at >= p.starts_at AND i.first_seen_at < p.ends_at
-        WHERE i.geom_3857 && ground
-            AND watch.counts(i.state, i.opened_at, i.mode, i.review)
-            AND (only_class IS NULL OR i.class = only_class)
+        WHERE watch.counts(i.state, i.opened_at, i.mode, i.review) AND (only_class IS NULL OR i.class = only_class)
+    ),
+    near AS (
+        SELECT territory.bin_column(ST_X(s.geom)) AS x, territory.bin_row(ST_Y(s.geom)) AS y, s.sign
+        FROM seen AS s WHERE s.geom && ground
         UNION ALL
         SELECT c.bin_x, c.bin_y, c.n
         FROM watch.event_change AS c
