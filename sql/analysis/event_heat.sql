@@ -1,4 +1,4 @@
--- needs: event_bins
+-- needs: event_bins, parameter
 -- A square (*bin*) by one number: level of the Web Mercator quadtree (6 to 20: the bins of a tile of zoom z are of level z + 6), row
 -- from the north, column from the west.
 CREATE FUNCTION analysis.event_bin_no(level integer, bin_x integer, bin_y integer) RETURNS bigint
@@ -37,13 +37,13 @@ CREATE FUNCTION analysis.event_bin_days(
         WHERE (first_day IS NULL OR c.day >= first_day) AND (end_day IS NULL OR c.day < end_day)
         UNION ALL
         SELECT
-            (i.first_seen_at AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai'))::date, territory.bin_column(ST_X(i.geom_3857)) >> (20 - level),
+            analysis.city_date(i.first_seen_at), territory.bin_column(ST_X(i.geom_3857)) >> (20 - level),
             territory.bin_row(ST_Y(i.geom_3857)) >> (20 - level), 1, (i.class = 'fire')::integer, (i.class = 'smoke')::integer,
             (i.class = 'welding_arc')::integer, (i.class = 'sparks')::integer
         FROM watch.incident AS i
         WHERE (SELECT m.scope FROM access.my_account AS m) = 'site' AND watch.counts(i.state, i.opened_at, i.mode, i.review)
-            AND (first_day IS NULL OR (i.first_seen_at AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai'))::date >= first_day)
-            AND (end_day IS NULL OR (i.first_seen_at AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai'))::date < end_day)
+            AND (first_day IS NULL OR analysis.city_date(i.first_seen_at) >= first_day)
+            AND (end_day IS NULL OR analysis.city_date(i.first_seen_at) < end_day)
     ) AS e
     WHERE level BETWEEN 6 AND 20 AND (only_x IS NULL OR (e.x = only_x AND e.y = only_y))
     GROUP BY e.day, e.x, e.y
