@@ -15,6 +15,7 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
+from geoapp.database.sql_files import read_sql
 from geoapp.errors import Refused
 
 if TYPE_CHECKING:
@@ -92,18 +93,7 @@ def _query(made: "ExpectedEvents", srid: int, moment: datetime) -> sql.Composed:
     tenth = np.empty(len(rank), dtype=np.int64)
     tenth[rank] = _ntile(len(rank))
     row, column = np.divmod(made.numbers, made.grid.columns)
-    return sql.SQL(
-        "(SELECT p.place, (SELECT t.code FROM territory.unit AS t WHERE t.level = 'town' AND t.valid_to IS NULL"
-        " AND t.geom && p.middle AND ST_Intersects(t.geom, p.middle) ORDER BY t.code LIMIT 1) AS town_code,"
-        " (SELECT g.code FROM territory.grid_cell AS g WHERE g.geom && p.middle AND ST_Intersects(g.geom, p.middle)"
-        " ORDER BY g.code LIMIT 1) AS cell_code, p.share, p.share * {total}::double precision AS expected, p.tenth,"
-        " CASE WHEN p.tenth <= 3 THEN (ARRAY['first', 'second', 'third'])[p.tenth] WHEN p.tenth <= 5 THEN 'to_half' ELSE 'rest' END AS band,"
-        " {day}::date AS cut_day, {moment}::timestamptz AS made_at, p.geom, ST_Transform(p.geom, 3857) AS geom_3857"
-        " FROM (SELECT u.place, u.share, u.tenth, ST_MakeEnvelope(u.x, u.y, u.x + {side}, u.y + {side}, {srid}) AS geom,"
-        " ST_SetSRID(ST_MakePoint(u.x + {side} / 2, u.y + {side} / 2), {srid}) AS middle"
-        " FROM unnest({places}::integer[], {shares}::double precision[], {tenths}::integer[], {xs}::double precision[],"
-        " {ys}::double precision[]) AS u (place, share, tenth, x, y)) AS p)"
-    ).format(
+    return sql.SQL(read_sql("layers/expected_event_past")).format(
         total=sql.Literal(made.expected),
         day=sql.Literal(made.cut_day),
         moment=sql.Literal(moment),
