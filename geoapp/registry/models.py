@@ -177,6 +177,12 @@ class Camera(Base):
         gist("camera_sector_3857_idx", "sector_3857"),
         gist("camera_sector_idx", "sector"),
         Index("camera_site_idx", "site_id"),
+        Index(
+            "camera_online_idx",
+            "id",
+            postgresql_include=["is_connected", "enabled", "installed_on", "retired_on"],
+            postgresql_where=text("sector::geometry IS NOT NULL"),
+        ),
         {"schema": "registry"},
     )
 

@@ -75,6 +75,9 @@ class SiteRisk(Base):
     is_seen: Mapped[bool | None]
     computed_at: Mapped[datetime]
     exact_until: Mapped[datetime]
+    checked_at: Mapped[datetime | None] = mapped_column(
+        comment="Newest visit, remote check or self-check by then whose outcome is known; NULL = never checked."
+    )
 
 
 class CellRisk(Base):
@@ -99,6 +102,33 @@ class CellRisk(Base):
     unknown_site_count: Mapped[Big]
     computed_at: Mapped[datetime]
     exact_until: Mapped[datetime]
+    red_count: Mapped[int] = mapped_column(
+        comment="Sites by what a map shows (analysis.risk_look); the six add up to site_count."
+    )
+    orange_count: Mapped[int]
+    yellow_count: Mapped[int]
+    no_data_count: Mapped[int]
+    no_owner_count: Mapped[int]
+    blue_count: Mapped[int]
+    missing_count: Mapped[int] = mapped_column(
+        comment="Sites by the standing of their lead (analysis.duty_state); the others are settled."
+    )
+    two_leads_count: Mapped[int]
+    disputed_count: Mapped[int]
+    proposed_count: Mapped[int]
+    no_person_count: Mapped[int]
+    duty_gap_site_id: Mapped[Big | None] = mapped_column(
+        comment="The first of the sites whose lead is not settled."
+    )
+    unseen_count: Mapped[int] = mapped_column(comment="Orange and red sites that no online camera sees.")
+    overdue_count: Mapped[int] = mapped_column(
+        comment="Sites whose next check is overdue (analysis.site_check)."
+    )
+    overdue_site_id: Mapped[Big | None] = mapped_column(
+        comment="The first of the sites whose check is overdue."
+    )
+    mean_x: Mapped[float] = mapped_column(comment="Mean place of its sites, metres of EPSG:3857.")
+    mean_y: Mapped[float]
 
 
 class RiskDue(Base):

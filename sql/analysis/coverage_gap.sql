@@ -14,8 +14,8 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         FROM analysis.grid_cell_at(moment) AS g
         WHERE only_cell IS NULL OR g.code = only_cell
     ),
-    risk AS MATERIALIZED (
-        SELECT r.level, r.is_seen, r.cell_code FROM analysis.risk_site_at(moment, only_cell) AS r
+    site AS MATERIALIZED (
+        SELECT k.* FROM analysis.site_check_at(moment, only_cell) AS k
     ),
     -- Cameras that stand in the reader's area; a neighbour's camera that looks in is the neighbour's gap.
     camera AS MATERIALIZED (
@@ -60,9 +60,9 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         JOIN territory.grid_cell AS c ON c.geom && p.at AND ST_Intersects(c.geom, p.at)
         GROUP BY c.code
         UNION ALL
-        SELECT r.cell_code, 0, count(*) FROM risk AS r
-        WHERE r.level IN ('orange', 'red') AND NOT r.is_seen AND r.cell_code IS NOT NULL
-        GROUP BY r.cell_code
+        SELECT k.cell_code, 0, count(*) FROM site AS k
+        WHERE k.level IN ('orange', 'red') AND NOT k.is_seen AND k.cell_code IS NOT NULL
+        GROUP BY k.cell_code
     ),
     unseen_in_cell AS (
         SELECT u.code, sum(u.areas) AS areas, sum(u.sites) AS sites FROM unseen AS u GROUP BY u.code
@@ -95,7 +95,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             CASE WHEN k.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (t.today - analysis.city_date(k.last_visit_at)) || ' 天前' END,
             CASE WHEN k.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (t.today - analysis.city_date(k.last_visit_at)) || ' days ago' END,
             s.geom
-        FROM analysis.site_check_at(moment, only_cell) AS k
+        FROM site AS k
         JOIN registry.site AS s ON s.id = k.site_id
         CROSS JOIN (SELECT analysis.city_date(moment) AS today) AS t
         LEFT JOIN cell AS c ON c.code = s.cell_code

@@ -12,7 +12,6 @@ DECLARE
     touched text[];
     online bigint[];
     left_due bigint[];
-    next_duty_change timestamptz;
     at_once boolean;
 BEGIN
     sites := 0;
@@ -24,14 +23,6 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
-    next_duty_change := (
-        SELECT min(d.day)::timestamp AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai')
-        FROM (
-            SELECT a.valid_from AS day FROM duty.assignment AS a
-            UNION ALL SELECT a.valid_to FROM duty.assignment AS a
-        ) AS d
-        WHERE d.day > analysis.city_date(now())
-    );
     was_all := NOT analysis.risk_is_kept();
     -- Sites under cameras that went on line or off are marked, and the cameras noted as they were found here: one that changes
     -- while the rest is worked out is found again next time.
@@ -80,7 +71,8 @@ BEGIN
     INSERT INTO registry.site_risk
     SELECT
         r.site_id, r.town_code, r.cell_code, r.rule_code, true, r.inherent, r.raw, r.dynamic, r.control, r.score, r.level, r.override_reason,
-        r.points, r.unknown_parts, r.has_worker, r.is_stale, r.newest_data_at, r.is_seen, now(), r.exact_until
+        r.points, r.unknown_parts, r.has_worker, r.is_stale, r.newest_data_at, r.is_seen, now(), r.exact_until,
+        r.checked_at
     FROM analysis.risk_site_of(now(), taken) AS r;
     GET DIAGNOSTICS sites = ROW_COUNT;
     -- In the register and not in operation: no score, until the day on which it opens.
@@ -106,11 +98,7 @@ BEGIN
             EXCEPT SELECT r.cell_code FROM registry.site_risk AS r WHERE r.site_id = ANY (left_due)
         );
     END IF;
-    INSERT INTO registry.cell_risk
-    SELECT
-        c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count,
-        now(), coalesce(next_duty_change, now() + interval '10 years')
-    FROM analysis.risk_cell_of(now(), touched) AS c;
+    INSERT INTO registry.cell_risk SELECT c.* FROM analysis.risk_cell_of(now(), touched) AS c;
     GET DIAGNOSTICS cells = ROW_COUNT;
     RETURN NEXT;
 END $$;

@@ -1,22 +1,47 @@
--- needs: parameter, own_area, risk_site, duty_lead
--- Score of cells that have sites, 0.6·max + 0.4·mean of the highest five: all of them, or these.
-CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
-    cell_code text, score double precision, level text, site_count bigint, top_site_id bigint,
-    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint
-) LANGUAGE sql STABLE SET work_mem = '128MB' SET jit = off AS $$
+-- needs: parameter, own_area, risk_site, risk_site_of, duty_lead
+-- Score of cells that have sites, 0.6·max + 0.4·mean of the highest five, and its sites counted by what maps show of them: all cells,
+-- or these. True until exact_until, when the next check gets overdue or an office changes, unless one of its sites changes.
+CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT NULL, constants timestamptz DEFAULT NULL)
+RETURNS SETOF registry.cell_risk LANGUAGE sql STABLE SET work_mem = '128MB' SET jit = off AS $$
     WITH k AS MATERIALIZED (
         SELECT c.* FROM analysis.risk_constants_at(coalesce(constants, moment)) AS c
+    ),
+    due (colour, span) AS MATERIALIZED (
+        SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
+        FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
+    ),
+    office AS MATERIALIZED (
+        SELECT min(d.day)::timestamp AT TIME ZONE coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai') AS changes_at
+        FROM (
+            SELECT a.valid_from AS day FROM duty.assignment AS a
+            UNION ALL SELECT a.valid_to FROM duty.assignment AS a
+        ) AS d
+        WHERE d.day > (SELECT analysis.city_date(moment))
+    ),
+    state AS (
+        SELECT
+            r.site_id, r.cell_code, r.score, r.level, r.is_stale, r.unknown_parts, r.has_worker, r.is_seen,
+            coalesce(l.status, 'missing') AS status,
+            r.checked_at + d.span AS overdue_at,
+            coalesce(r.checked_at + d.span <= moment, true) AS is_overdue,
+            s.geom_3857 AS at
+        FROM analysis.risk_state(moment, codes, constants) AS r
+        JOIN due AS d ON d.colour = r.level
+        JOIN registry.site AS s ON s.id = r.site_id
+        LEFT JOIN analysis.duty_lead_at(moment) AS l ON l.unit_code = r.town_code AND l.rule_code = r.rule_code
+        WHERE r.cell_code IS NOT NULL
     ),
     -- Sites of a cell, worst first: red by override stands before a higher score.
     ranked AS (
         SELECT
-            r.site_id, r.cell_code, r.score, r.level, r.is_stale, r.unknown_parts,
-            coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker AS has_duty_gap,
-            row_number() OVER (PARTITION BY r.cell_code ORDER BY r.score DESC, r.site_id) AS place,
-            row_number() OVER (PARTITION BY r.cell_code ORDER BY (r.level = 'red') DESC, r.score DESC, r.site_id) AS worst
-        FROM analysis.risk_state(moment, codes, constants) AS r
-        LEFT JOIN analysis.duty_lead_at(moment) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
-        WHERE r.cell_code IS NOT NULL
+            s.*, s.status <> 'confirmed' OR NOT s.has_worker AS has_duty_gap,
+            analysis.risk_look(
+                s.level, s.is_stale OR s.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+                s.status <> 'confirmed' OR NOT s.has_worker
+            ) AS look,
+            row_number() OVER (PARTITION BY s.cell_code ORDER BY s.score DESC, s.site_id) AS place,
+            row_number() OVER (PARTITION BY s.cell_code ORDER BY (s.level = 'red') DESC, s.score DESC, s.site_id) AS worst
+        FROM state AS s
     ),
     scored AS (
         SELECT
@@ -28,7 +53,19 @@ CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT N
             bool_or(r.has_duty_gap) AS has_duty_gap,
             bool_or(r.has_duty_gap) FILTER (WHERE r.worst = 1) AS top_has_duty_gap,
             bool_and(r.is_stale) AS is_stale,
-            count(*) FILTER (WHERE r.unknown_parts && ARRAY['hazard_level', 'people', 'vulnerability']) AS unknown_sites
+            count(*) FILTER (WHERE r.unknown_parts && ARRAY['hazard_level', 'people', 'vulnerability']) AS unknown_sites,
+            count(*) FILTER (WHERE r.look = 'red') AS red, count(*) FILTER (WHERE r.look = 'orange') AS orange,
+            count(*) FILTER (WHERE r.look = 'yellow') AS yellow, count(*) FILTER (WHERE r.look = 'no_data') AS no_data,
+            count(*) FILTER (WHERE r.look = 'no_owner') AS no_owner, count(*) FILTER (WHERE r.look = 'blue') AS blue,
+            count(*) FILTER (WHERE r.status = 'missing') AS missing, count(*) FILTER (WHERE r.status = 'two_leads') AS two_leads,
+            count(*) FILTER (WHERE r.status = 'disputed') AS disputed, count(*) FILTER (WHERE r.status = 'proposed') AS proposed,
+            count(*) FILTER (WHERE r.status = 'no_person') AS no_person,
+            min(r.site_id) FILTER (WHERE r.status <> 'confirmed') AS duty_gap_site_id,
+            count(*) FILTER (WHERE r.level IN ('red', 'orange') AND NOT r.is_seen) AS unseen,
+            count(*) FILTER (WHERE r.is_overdue) AS overdue,
+            min(r.site_id) FILTER (WHERE r.is_overdue) AS overdue_site_id,
+            min(r.overdue_at) FILTER (WHERE NOT r.is_overdue) AS next_overdue_at,
+            avg(ST_X(r.at)) AS mean_x, avg(ST_Y(r.at)) AS mean_y
         FROM ranked AS r CROSS JOIN k
         GROUP BY r.cell_code, k.cell_max_share, k.cell_top
     ),
@@ -45,25 +82,23 @@ CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT N
     )
     SELECT
         c.cell_code, c.score, CASE WHEN c.has_red AND c.by_score IN ('yellow', 'blue') THEN 'orange' ELSE c.by_score END,
-        c.sites, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_sites
-    FROM coloured AS c
+        c.sites, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_sites, moment,
+        coalesce(least(o.changes_at, c.next_overdue_at), moment + interval '10 years'),
+        c.red::integer, c.orange::integer, c.yellow::integer, c.no_data::integer, c.no_owner::integer, c.blue::integer,
+        c.missing::integer, c.two_leads::integer, c.disputed::integer, c.proposed::integer, c.no_person::integer, c.duty_gap_site_id,
+        c.unseen::integer, c.overdue::integer, c.overdue_site_id, c.mean_x, c.mean_y
+    FROM coloured AS c CROSS JOIN office AS o
 $$;
-COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分（全部或指定）; scores of cells that have sites, all or these, with the constants in force at `constants` (else at the moment).';
+COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分及其场所计数（全部或指定）; scores of cells that have sites, all or these, with the constants in force at `constants` (else at the moment), and their sites counted by look, standing of the lead, and what is not seen or not checked.';
 
--- The same, of the present from kept rows where none of the cell's sites is due.
-CREATE FUNCTION analysis.risk_cell_state(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
-    cell_code text, score double precision, level text, site_count bigint, top_site_id bigint,
-    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint
-) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET jit = off AS $$
-#variable_conflict use_column
-DECLARE
-    due text[];
+-- Cells whose kept row is old: one of their sites is due, a duty was changed, or the clock has passed a step. NULL = none is kept.
+CREATE FUNCTION analysis.risk_due_cells() RETURNS text[]
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 BEGIN
-    IF only_cell IS NOT NULL OR moment <> now() OR constants <> now() OR NOT analysis.risk_is_kept() THEN
-        RETURN QUERY SELECT * FROM analysis.risk_cell_of(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants);
-        RETURN;
+    IF NOT analysis.risk_is_kept() THEN
+        RETURN NULL;
     END IF;
-    due := ARRAY(
+    RETURN ARRAY(
         WITH site AS MATERIALIZED (SELECT d.site_id AS id FROM analysis.risk_due_sites() AS d)
         SELECT s.cell_code FROM site AS d JOIN registry.site AS s ON s.id = d.id WHERE s.cell_code IS NOT NULL
         UNION
@@ -73,15 +108,30 @@ BEGIN
         UNION
         SELECT c.cell_code FROM registry.cell_risk AS c WHERE c.exact_until <= now()
     );
-    RETURN QUERY
-    SELECT
-        c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count
-    FROM registry.cell_risk AS c WHERE c.cell_code <> ALL (due);
-    IF cardinality(due) > 0 THEN
-        RETURN QUERY SELECT * FROM analysis.risk_cell_of(moment, due);
+END $$;
+COMMENT ON FUNCTION analysis.risk_due_cells IS '保存的分数与计数已过时的网格; cells whose kept score and counts are old, and are worked out anew when they are asked for; NULL = none is kept.';
+
+-- The same as analysis.risk_cell_of of all cells now: kept rows, and those that are due (analysis.risk_due_cells) worked out.
+CREATE FUNCTION analysis.risk_cell_now(due text[]) RETURNS SETOF registry.cell_risk
+LANGUAGE sql STABLE AS $$
+    SELECT c.* FROM registry.cell_risk AS c WHERE due IS NOT NULL AND c.cell_code <> ALL (due)
+    UNION ALL
+    SELECT c.* FROM analysis.risk_cell_of(now(), due) AS c WHERE due IS NULL OR cardinality(due) > 0
+$$;
+COMMENT ON FUNCTION analysis.risk_cell_now IS '当前时刻各网格的风险分与场所计数：保存的行，已过时的（due）现算; scores and counts of cells now: kept rows, and those that are due worked out.';
+
+-- At any moment, of all cells or of one; with other constants where they are asked for.
+CREATE FUNCTION analysis.risk_cell_state(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL)
+RETURNS SETOF registry.cell_risk
+LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+BEGIN
+    IF only_cell IS NOT NULL OR moment <> now() OR constants <> now() THEN
+        RETURN QUERY SELECT c.* FROM analysis.risk_cell_of(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants) AS c;
+    ELSE
+        RETURN QUERY SELECT c.* FROM analysis.risk_cell_now(analysis.risk_due_cells()) AS c;
     END IF;
 END $$;
-COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分：当前时刻取保存的行，已过时的现算; scores of cells that have sites: for now() from kept rows, what is due worked out; for another moment worked out.';
+COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分及场所计数：当前时刻取保存的行，已过时的现算; scores and counts of cells that have sites: for now() from kept rows, what is due worked out; for another moment worked out.';
 
 CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,

@@ -135,7 +135,7 @@ CREATE FUNCTION analysis.risk_state(
     site_id bigint, town_code text, cell_code text, rule_code text, inherent double precision, raw double precision,
     dynamic double precision, control double precision, score double precision, level text, override_reason text,
     points double precision[], unknown_parts text[], has_worker boolean, is_stale boolean, newest_data_at timestamptz,
-    is_seen boolean, exact_until timestamptz
+    is_seen boolean, exact_until timestamptz, checked_at timestamptz
 ) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET work_mem = '64MB' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -162,7 +162,7 @@ BEGIN
     RETURN QUERY
     SELECT
         r.site_id, r.town_code, r.cell_code, r.rule_code, r.inherent, r.raw, r.dynamic, r.control, r.score, r.level, r.override_reason,
-        r.points, r.unknown_parts, r.has_worker, r.is_stale, r.newest_data_at, r.is_seen, r.exact_until
+        r.points, r.unknown_parts, r.has_worker, r.is_stale, r.newest_data_at, r.is_seen, r.exact_until, r.checked_at
     FROM registry.site_risk AS r
     WHERE r.is_active AND (only_cells IS NULL OR r.cell_code = ANY (only_cells)) AND (only_sites IS NULL OR r.site_id = ANY (only_sites))
         AND r.site_id <> ALL (due);

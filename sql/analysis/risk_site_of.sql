@@ -24,7 +24,7 @@ CREATE FUNCTION analysis.risk_site_of(moment timestamptz, ids bigint[] DEFAULT N
     site_id bigint, town_code text, cell_code text, rule_code text, inherent double precision, raw double precision,
     dynamic double precision, control double precision, score double precision, level text, override_reason text,
     points double precision[], unknown_parts text[], has_worker boolean, is_stale boolean, newest_data_at timestamptz,
-    is_seen boolean, exact_until timestamptz
+    is_seen boolean, exact_until timestamptz, checked_at timestamptz
 ) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET work_mem = '128MB' SET jit = off
 SET join_collapse_limit = 1 SET from_collapse_limit = 1 AS $$
 #variable_conflict use_column
@@ -323,6 +323,7 @@ BEGIN
                 CASE WHEN c.site_id IS NULL THEN 'certificates' END,
                 CASE WHEN s.cell_code IS NULL THEN 'cell' END
             ], NULL) AS unknown_parts,
+            greatest(v.check_at, v.self_check_at) AS checked_at,
             greatest(v.check_at, v.self_check_at, h.known_at, i.known_at) AS newest_data_at,
             least(
                 v.next_at, h.next_at, i.next_at, w.next_at, l.next_at, a.next_at,
@@ -422,7 +423,8 @@ BEGIN
                 END
             ),
             moment + 3650 * day
-        )
+        ),
+        c.checked_at
     FROM capped AS c;
 END $$;
-COMMENT ON FUNCTION analysis.risk_site_of IS '现算：各在营场所（或指定场所）某时刻的风险分; scores of all active sites, or of these, worked out from the rows themselves, with the constants in force at `constants` (else at the moment). points: by term, in the order of analysis.risk_term. exact_until: until then the clock alone moves the score by no more than risk_drift_points and changes no step of it.';
+COMMENT ON FUNCTION analysis.risk_site_of IS '现算：各在营场所（或指定场所）某时刻的风险分; scores of all active sites, or of these, worked out from the rows themselves, with the constants in force at `constants` (else at the moment). points: by term, in the order of analysis.risk_term. exact_until: until then the clock alone moves the score by no more than risk_drift_points and changes no step of it. checked_at: the newest visit, remote check or self-check whose outcome is known.';

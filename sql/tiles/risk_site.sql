@@ -1,49 +1,67 @@
--- needs: extent, analysis/risk_site, analysis/duty_lead
--- Sites by their risk, one by one from zoom 13; below, one point for each 32nd of a tile with the number of sites and the worst look.
+-- needs: extent, uncounted_sites, analysis/own_area, analysis/risk_site, analysis/risk_cell, analysis/duty_lead
+-- Sites by their risk, one by one from zoom 13; below, one point for each 32nd of a tile with the number of sites and the worst
+-- look. From there the sites of a cell are drawn together, at their mean place, as registry.cell_risk counts them.
 CREATE FUNCTION tiles.risk_site(z integer, x integer, y integer) RETURNS bytea
-LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
-    -- From far away most sites of the city lie in the tile: then all scores are read in one pass.
-    near constant bigint[] := CASE WHEN z >= 11 THEN ARRAY(
-        SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y)
-    ) END;
+    looks constant text[] := ARRAY['red', 'orange', 'yellow', 'no_data', 'no_owner', 'blue'];
+    is_grouped constant boolean := z < 13;
+    whole constant text[] := CASE WHEN z < 13 AND NOT analysis.sees_all() THEN analysis.whole_units() END;
+    due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
+    sites constant bigint[] := CASE
+        WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
+        ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y))
+    END;
 BEGIN
     RETURN (
-    WITH found AS (
+    WITH by_cell AS (
+        SELECT
+            c.top_site_id AS id, c.site_count AS n, c.mean_x, c.mean_y,
+            CASE
+                WHEN c.red_count > 0 THEN 1 WHEN c.orange_count > 0 THEN 2 WHEN c.yellow_count > 0 THEN 3
+                WHEN c.no_data_count > 0 THEN 4 WHEN c.no_owner_count > 0 THEN 5 ELSE 6
+            END AS worst
+        FROM analysis.risk_cell_now(due) AS c
+        WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
+            AND tiles.is_on_ground(ST_MakePoint(c.mean_x, c.mean_y), z, x, y)
+    ),
+    by_itself AS MATERIALIZED (
         SELECT
             s.id, r.score, s.geom_3857 AS at,
             analysis.risk_look(
                 r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
-        FROM analysis.risk_state(now(), only_sites => near) AS r
+        FROM analysis.risk_state(now(), only_sites => sites) AS r
         JOIN registry.site AS s ON s.id = r.site_id
         LEFT JOIN analysis.duty_lead_at(now()) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
-        WHERE s.geom_3857 && tiles.search_box(z, x, y)
+        WHERE cardinality(sites) > 0
+    ),
+    part AS (
+        SELECT c.id, c.n, c.worst, c.mean_x, c.mean_y FROM by_cell AS c
+        UNION ALL
+        SELECT i.id, 1, array_position(looks, i.look), ST_X(i.at), ST_Y(i.at) FROM by_itself AS i WHERE is_grouped
     ),
     bucket AS (
         SELECT
-            min(f.id) AS id, count(*)::integer AS n, NULL::double precision AS score,
-            (ARRAY['red', 'orange', 'yellow', 'no_data', 'no_owner', 'blue'])[
-                min(array_position(ARRAY['red', 'orange', 'yellow', 'no_data', 'no_owner', 'blue'], f.look))
-            ] AS look,
-            ST_AsMVTGeom(ST_Centroid(ST_Collect(f.at)), ST_TileEnvelope(z, x, y), 4096, 0, true) AS geom
-        FROM found AS f
-        WHERE z < 13 AND f.at && ST_TileEnvelope(z, x, y)
-        GROUP BY ST_SnapToGrid(f.at, 40075016.68 / power(2, z) / 32)
+            min(p.id) AS id, sum(p.n)::integer AS n, NULL::double precision AS score, looks[min(p.worst)] AS look,
+            ST_AsMVTGeom(
+                ST_SetSRID(ST_MakePoint(sum(p.n * p.mean_x) / sum(p.n), sum(p.n * p.mean_y) / sum(p.n)), 3857),
+                ST_TileEnvelope(z, x, y), 4096, 0, true
+            ) AS geom
+        FROM part AS p
+        GROUP BY tiles.group_column(p.mean_x, z), tiles.group_row(p.mean_y, z)
     ),
     single AS (
-        SELECT f.id, 1 AS n, f.score, f.look, ST_AsMVTGeom(f.at, ST_TileEnvelope(z, x, y), 4096, 64, true) AS geom
-        FROM found AS f
-        WHERE z >= 13
-        ORDER BY f.id
+        SELECT i.id, 1 AS n, i.score, i.look, tiles.drawn(i.at, z, x, y) AS geom
+        FROM by_itself AS i
+        WHERE NOT is_grouped
+        ORDER BY i.id
     ),
     feature AS MATERIALIZED (
-        SELECT * FROM bucket WHERE geom IS NOT NULL
-        UNION ALL
-        SELECT * FROM single WHERE geom IS NOT NULL
+        SELECT * FROM bucket UNION ALL SELECT * FROM single
     )
-    SELECT ST_AsMVT(f, 'risk_site', 4096, 'geom', 'id') FROM feature AS f
+    SELECT ST_AsMVT(f, 'risk_site', 4096, 'geom', 'id') FROM feature AS f WHERE f.geom IS NOT NULL
     );
 END
 $$;

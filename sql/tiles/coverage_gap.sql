@@ -1,0 +1,137 @@
+-- needs: extent, cell_ground, uncounted_sites, analysis/parameter, analysis/own_area, analysis/no_cell, analysis/camera, analysis/key_risk_area, analysis/risk_site, analysis/risk_cell, analysis/gap_place
+-- As analysis.coverage_gap, for one tile only. One by one from zoom 13; below, points are one for each 32nd of a tile, with their
+-- number and the worst kind: there the sites of a cell that are not checked are drawn together, at the mean place of its sites, as
+-- registry.cell_risk counts them, and shapes carry their kind alone and are left out where they are no larger than a pixel.
+CREATE FUNCTION tiles.coverage_gap(z integer, x integer, y integer) RETURNS bytea
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
+DECLARE
+    box constant geometry := tiles.search_box(z, x, y);
+    is_grouped constant boolean := z < 13;
+    pixel_m2 constant double precision := CASE WHEN z < 13 THEN (40075016.685578488 / 2 ^ z / 512) ^ 2 ELSE 0 END;
+    today constant date := analysis.city_date(now());
+    seen_fraction_min constant double precision := analysis.parameter_value('seen_fraction_min');
+    not_observed_before constant timestamptz := now() - make_interval(secs => 3600 * analysis.parameter_value('not_observed_hours'));
+    -- What stands in a cell is known to those who see all of it.
+    whole constant text[] := CASE WHEN NOT analysis.sees_all() THEN analysis.whole_units() END;
+    due constant text[] := analysis.risk_due_cells();
+    sites constant bigint[] := CASE
+        WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
+        ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && box)
+    END;
+    reach geometry := box;
+    -- Key risk areas of the tile, and of cells that reach into it; from far away all.
+    areas bigint[];
+BEGIN
+    IF NOT is_grouped THEN
+        reach := (SELECT ST_SetSRID(ST_Extent(c.geom_3857)::geometry, 3857) FROM tiles.cell_ground(z, x, y) AS c);
+        areas := ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.geom_3857 && box OR a.geom_3857 && reach);
+    END IF;
+    RETURN (
+    WITH cell AS MATERIALIZED (
+        SELECT c.code, c.geom_3857 AS at
+        FROM tiles.cell_ground(z, x, y) AS c
+        WHERE (whole IS NULL OR left(c.code, 12) = ANY (whole)) AND (NOT is_grouped OR ST_Area(c.geom_3857) > pixel_m2)
+    ),
+    area AS MATERIALIZED (
+        SELECT a.id, a.name_zh, a.name_en, a.seen_fraction, a.online_camera_count, a.geom, a.geom_3857
+        FROM analysis.key_risk_area_at(now(), areas) AS a
+    ),
+    counted AS MATERIALIZED (
+        SELECT c.cell_code, c.unseen_count, c.overdue_count, c.overdue_site_id, c.mean_x, c.mean_y
+        FROM analysis.risk_cell_now(due) AS c
+        WHERE (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
+            AND (is_grouped OR c.cell_code = ANY (ARRAY(SELECT k.code FROM cell AS k)))
+    ),
+    unstaffed AS (
+        SELECT c.code FROM cell AS c
+        WHERE NOT EXISTS (
+            SELECT FROM duty.grid_staff AS s
+            WHERE s.cell_code = c.code AND s.role = 'worker' AND s.assigned_from <= today AND (s.assigned_to IS NULL OR s.assigned_to > today)
+        )
+    ),
+    unseen AS (
+        SELECT k.cell_code AS code FROM counted AS k WHERE k.unseen_count > 0
+        UNION
+        SELECT g.code
+        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a WHERE a.online_camera_count = 0) AS p
+        JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
+    ),
+    cell_gap AS (
+        SELECT 'no_grid_worker' AS kind, u.code FROM unstaffed AS u
+        UNION ALL
+        SELECT 'no_camera', u.code FROM unseen AS u
+    ),
+    -- A cell with two gaps is drawn once and told twice.
+    cell_drawn AS MATERIALIZED (
+        SELECT c.code, tiles.drawn(c.at, z, x, y) AS geom FROM cell AS c WHERE c.code IN (SELECT g.code FROM cell_gap AS g)
+    ),
+    shape AS (
+        SELECT 'no_cell' AS kind, 'ground' AS subject, n.id::text AS subject_id, n.name_zh, n.name_en, n.geom_3857 AS at
+        FROM analysis.no_cell AS n WHERE n.geom_3857 && box
+        UNION ALL
+        SELECT 'no_camera', 'key_risk_area', a.id::text, a.name_zh, a.name_en, a.geom_3857
+        FROM area AS a WHERE a.seen_fraction < seen_fraction_min AND a.geom_3857 && box
+    ),
+    -- Days after which the next check is overdue, by colour.
+    check_due (colour, span) AS MATERIALIZED (
+        SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
+        FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
+    ),
+    point AS MATERIALIZED (
+        -- A neighbour's camera that looks in is the neighbour's gap.
+        SELECT 'not_observed' AS kind, 'camera' AS subject, m.id::text AS subject_id, m.name_zh, m.gb_id AS name_en, 1 AS n, m.geom_3857 AS at
+        FROM analysis.camera_at(now()) AS m CROSS JOIN analysis.own_area AS o
+        WHERE m.geom_3857 && box AND m.is_connected AND coalesce(m.last_observed_at < not_observed_before, true)
+            AND CASE o.scope WHEN 'town' THEN m.town_code = ANY (o.areas) WHEN 'community' THEN left(m.cell_code, 12) = ANY (o.areas) ELSE true END
+        UNION ALL
+        SELECT 'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, 1, s.geom_3857
+        FROM analysis.risk_state(now(), only_sites => sites) AS r
+        JOIN check_due AS d ON d.colour = r.level
+        JOIN registry.site AS s ON s.id = r.site_id
+        WHERE cardinality(sites) > 0 AND coalesce(r.checked_at <= now() - d.span, true)
+        UNION ALL
+        SELECT 'not_checked', 'site', k.overdue_site_id::text, NULL, NULL, k.overdue_count, ST_SetSRID(ST_MakePoint(k.mean_x, k.mean_y), 3857)
+        FROM counted AS k WHERE is_grouped AND k.overdue_count > 0
+    ),
+    bucket AS (
+        SELECT
+            -- Of one gap its own number; of more, the place's.
+            analysis.gap_no(min(p.kind), min(p.subject), min(p.subject_id)) AS id,
+            CASE WHEN bool_or(p.kind = 'not_observed') THEN 'not_observed' ELSE 'not_checked' END AS kind,
+            sum(p.n)::integer AS n,
+            ST_AsMVTGeom(
+                ST_SetSRID(ST_MakePoint(sum(p.n * ST_X(p.at)) / sum(p.n), sum(p.n * ST_Y(p.at)) / sum(p.n)), 3857),
+                ST_TileEnvelope(z, x, y), 4096, 0, true
+            ) AS geom
+        FROM point AS p
+        WHERE is_grouped AND tiles.is_on_ground(p.at, z, x, y)
+        GROUP BY tiles.group_column(ST_X(p.at), z), tiles.group_row(ST_Y(p.at), z)
+    ),
+    feature AS MATERIALIZED (
+        SELECT
+            b.id, b.kind, NULL AS subject, NULL AS subject_id, NULL AS name_zh, NULL AS name_en, b.n, b.geom
+        FROM bucket AS b
+        UNION ALL
+        SELECT
+            analysis.gap_no(p.kind, p.subject, p.subject_id), p.kind, p.subject, p.subject_id, p.name_zh, p.name_en, p.n,
+            tiles.drawn(p.at, z, x, y)
+        FROM point AS p WHERE NOT is_grouped
+        UNION ALL
+        SELECT
+            analysis.gap_no(s.kind, s.subject, s.subject_id), s.kind, CASE WHEN NOT is_grouped THEN s.subject END,
+            CASE WHEN NOT is_grouped THEN s.subject_id END, CASE WHEN NOT is_grouped THEN s.name_zh END,
+            CASE WHEN NOT is_grouped THEN s.name_en END, 1, tiles.drawn(s.at, z, x, y)
+        FROM shape AS s WHERE NOT is_grouped OR ST_Area(s.at) > pixel_m2
+        UNION ALL
+        SELECT
+            analysis.gap_no(g.kind, 'cell', g.code), g.kind, CASE WHEN NOT is_grouped THEN 'cell' END,
+            CASE WHEN NOT is_grouped THEN g.code END, k.name_zh, CASE WHEN NOT is_grouped THEN '' END, 1, d.geom
+        FROM cell_gap AS g
+        JOIN cell_drawn AS d ON d.code = g.code
+        LEFT JOIN territory.grid_cell AS k ON NOT is_grouped AND k.code = g.code
+    )
+    SELECT ST_AsMVT(f, 'coverage_gap', 4096, 'geom', 'id') FROM feature AS f WHERE NOT ST_IsEmpty(f.geom)
+    );
+END
+$$;
+COMMENT ON FUNCTION tiles.coverage_gap IS '监管盲区; coverage gaps: kind, subject, subject_id, name_zh, name_en; below zoom 13 points aggregated, n = number of gaps and the worst kind.';
