@@ -62,6 +62,7 @@ from geoapp.settings import settings
 from layers import upkeep
 from layers.honest_route import record_refused
 from layers.http import router as layer_router
+from layers.one_tile import Tiles
 from layers.tiles import TileCopies
 
 _log = structlog.get_logger("dashboards")
@@ -202,7 +203,7 @@ def create_app(
         one.register(app, board)
     review_desk.register(app)
     _serve_pages(server, app, set(pages), pool)
-    server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on))
+    server.add_middleware(Gate, pool=pools["gate"], hosts=gate_hosts(listening_on), tiles=Tiles(pool, copies))
     server.add_middleware(SafeHeaders, policy=content_policy(app))
     return server
 

@@ -30,9 +30,8 @@ from geoapp.access.sessions import CSRF_COOKIE, CSRF_HEADER, caller_of_session, 
 from geoapp.access.tokens import caller_of_token
 from geoapp.settings import settings
 from layers.honest_route import VARY
-from layers.recent_answers import knows
-from layers.tiles import REVALIDATE
-from layers.unchanged import etag_for_session, held_tile
+from layers.one_tile import Tiles, held_answer, made_answer
+from layers.session_tile import tile_of_session, wanted_tile
 
 Found = TypeVar("Found")
 
@@ -70,16 +69,20 @@ class Gate:
     """Resolves the session's cookie or the API token to a caller, and lets nobody else through.
 
     `pool` belongs to the gate alone, so that a check never waits behind a map's slow question; it connects as the web
-    process, which by itself reads accounts and sessions only. Behind the gate, `current_caller()` is the one who asks;
+    process, which by itself reads accounts and sessions only. `tiles` are answered by the gate itself. Behind the gate, `current_caller()` is the one who asks;
     `scope["state"]["csrf"]` is the session's CSRF token, for forms (field `csrf`).
     """
 
-    def __init__(self, app: ASGIApp, pool: Pool, *, hosts: frozenset[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, pool: Pool, *, hosts: frozenset[str] | None, tiles: Tiles | None = None
+    ) -> None:
         self.app = app
+        self.tiles = tiles
         self.pool = pool
         self.hosts = hosts
         self._has_accounts = False
         self._limiter: CapacityLimiter | None = None
+        self._making: CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -102,7 +105,7 @@ class Gate:
             if not self._host_is_known(asked):
                 answer = self._refuse("host", 400, asked)
             elif not _answers_strangers(asked):
-                answer = await self._not_modified(asked)
+                answer = await self._tile(asked)
                 if answer is not None:
                     await answer(scope, receive, send)
                     return
@@ -252,26 +255,30 @@ class Gate:
         slides = not asked.by_itself and asked.path != SOCKET_PATH
         return await self._ask(lambda c: caller_of_session(c, session, datetime.now(UTC), slides=slides))
 
-    async def _not_modified(self, asked: Asked) -> Response | None:
-        """304 where a browser asks whether its copy of a tile is still good and it is: most of what an open map asks.
+    async def _tile(self, asked: Asked) -> Response | None:
+        """A tile for a browser: most of what an open map asks for, and mostly the browser holds it already (304).
 
         None wherever anything else is to be said: then the usual way says it.
         """
-        session = asked.session
-        if session is None or asked.method != "GET" or "if-none-match" not in asked.headers:
+        session, tiles = asked.session, self.tiles
+        if tiles is None or session is None or asked.method != "GET" or "authorization" in asked.headers:
             return None
-        if "authorization" in asked.headers or (held := held_tile(asked.path, asked.query)) is None:
+        if (wanted := wanted_tile(asked.path, asked.query)) is None:
             return None
         at, slides = datetime.now(UTC), not asked.by_itself
         try:
-            found = await self._ask(lambda c: etag_for_session(c, held, session, at, slides=slides))
-        except psycopg.ProgrammingError:
-            return None  # another schema: the route says so
-        if found is None or (found[0].is_demo and not settings().demo) or not knows(asked.headers, found[1]):
-            return None
-        return Response(
-            status_code=304, headers={"ETag": found[1], "Cache-Control": REVALIDATE, "Vary": VARY}
-        )
+            found = await self._ask(lambda c: tile_of_session(c, wanted, session, at, slides=slides))
+            if found is None or (found.caller.is_demo and not settings().demo):
+                return None
+            answer = held_answer(asked.headers, tiles.copies, found)
+            if answer is None:
+                answer = await to_thread.run_sync(
+                    made_answer, asked.headers, tiles.pool, tiles.copies, found, limiter=self._makers()
+                )
+        except (psycopg.ProgrammingError, psycopg.DataError):
+            return None  # no right, or another schema: the route says so
+        answer.headers["Vary"] = VARY
+        return answer
 
     async def _any_account(self) -> bool:
         # Accounts are disabled, never deleted: once there is one, there always is.
@@ -292,6 +299,12 @@ class Gate:
                 return question(connection)
 
         return await to_thread.run_sync(in_thread, limiter=self._threads())
+
+    def _makers(self) -> CapacityLimiter:
+        # A tile that must be made waits behind other tiles, never a check behind a tile.
+        if self._making is None:
+            self._making = CapacityLimiter(self.tiles.pool.max_size if self.tiles else 1)
+        return self._making
 
     def _threads(self) -> CapacityLimiter:
         # Threads of its own: pages that wait for the database do not keep others from being checked.

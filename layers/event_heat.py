@@ -18,9 +18,9 @@ from layers import answers
 from layers.asked import LONGEST_WINDOW, WrongValue
 from layers.catalogue.colours import EVENT_KIND
 from layers.honest_route import message
-from layers.recent_answers import knows, packed
+from layers.one_tile import OneTile, held_answer, made_answer
 from layers.registry import LAYERS
-from layers.tiles import AREA_LAYERS, MVT, REVALIDATE, TileCopies, tile_address, versions_of
+from layers.tiles import AREA_LAYERS, TileCopies, tile_address, versions_of
 
 MAX_ZOOM = 14
 # Of a tile's width and height (analysis.event_bins).
@@ -82,15 +82,26 @@ def _time(name: str, text: str) -> datetime | None:
     return found.astimezone(UTC)
 
 
-def heat_version(connection: Connection, window: Window, caller: Caller) -> str:
-    """Changes whenever tiles of the window may differ for the caller; of two scopes it is never the same."""
+def _versions(connection: Connection, caller: Caller) -> str:
+    """Changes whenever tiles of a window may differ for the caller."""
     areas = AREA_LAYERS if caller.scope != "district" else ()
-    return version_text(window, caller, versions_of(connection, [*LAYERS[NAME].versions, *areas]))
+    return versions_of(connection, [*LAYERS[NAME].versions, *areas])
 
 
-def version_text(window: Window, caller: Caller, versions: str) -> str:
-    """The version of a window for a caller, from territory.versions_of."""
-    return hashlib.sha256(repr((caller.scope_key, window, versions)).encode()).hexdigest()[:16]
+def heat_tile(caller: Caller, address: tuple[int, int, int], window: Window, versions: str) -> OneTile:
+    """The heat of a window for a caller, from territory.versions_of: of two scopes its version is never the same."""
+    version = hashlib.sha256(repr((caller.scope_key, window, versions)).encode()).hexdigest()[:16]
+
+    def make(connection: Connection) -> bytes:
+        row = connection.execute(
+            "SELECT tiles.event_heat(%(z)s, %(x)s, %(y)s, %(since)s, %(until)s, %(only_class)s) AS tile",
+            dict(zip("zxy", address, strict=True)) | window.values,
+            binary=True,
+        ).fetchone()
+        assert row is not None
+        return bytes(row["tile"] or b"")
+
+    return OneTile(caller, NAME, caller.scope_key, version, address, make)
 
 
 def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
@@ -126,24 +137,10 @@ def add_event_heat(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         except WindowError as fault:
             return message(422, str(fault))
         with as_web(pool) as connection:
-            version = heat_version(connection, window, caller)
-        headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
-        if knows(request.headers, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        key = (NAME, caller.scope_key, version, *address)
-        made = copies.get(key)
-        if made is None:
-            with acting(pool, caller) as connection:
-                row = connection.execute(
-                    "SELECT tiles.event_heat(%(z)s, %(x)s, %(y)s, %(since)s, %(until)s, %(only_class)s) AS tile",
-                    dict(zip("zxy", address, strict=True)) | window.values,
-                    binary=True,
-                ).fetchone()
-            assert row is not None
-            made = copies.put(key, bytes(row["tile"] or b""))
-        if not made:
-            return Response(status_code=204, headers=headers)
-        return packed(request, made, headers, media_type=MVT, gzipped=True)
+            wanted = heat_tile(caller, address, window, _versions(connection, caller))
+        return held_answer(request.headers, copies, wanted) or made_answer(
+            request.headers, pool, copies, wanted
+        )
 
     @routes.get(f"/tiles/{NAME}.json")
     def scale(

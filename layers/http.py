@@ -17,9 +17,10 @@ from layers.catalogue_routes import add_catalogue
 from layers.event_heat import add_event_heat
 from layers.export_route import add_export
 from layers.honest_route import honest_route
+from layers.one_tile import OneTile, held_answer, made_answer
 from layers.recent_answers import RecentAnswers, knows, packed, serialised
 from layers.registry import Layer, layer, layers_for, lens
-from layers.tiles import MVT, REVALIDATE, TileCopies, layer_version, make_tile, scope_of, tile_address
+from layers.tiles import REVALIDATE, TileCopies, layer_version, make_tile, scope_of, tile_address
 
 
 def router(pool: Pool, copies: TileCopies | None = None) -> APIRouter:
@@ -62,18 +63,13 @@ def _add_tiles(routes: APIRouter, pool: Pool, copies: TileCopies) -> None:
         with acting(pool, caller) if as_of is not None else as_web(pool) as connection:
             span = span_of(connection, declared, as_of, since, until)
             version = layer_version(connection, declared, caller, span)
-        headers = {"ETag": f'W/"{version}"', "Cache-Control": REVALIDATE}
-        if knows(request.headers, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        key = (name, scope_of(declared, caller), version, *address)
-        made = copies.get(key)
-        if made is None:
-            with acting(pool, caller) as connection:
-                tile_bytes = make_tile(connection, declared, *address, span=span)
-            made = copies.put(key, tile_bytes)
-        if not made:
-            return Response(status_code=204, headers=headers)
-        return packed(request, made, headers, media_type=MVT, gzipped=True)
+        wanted = OneTile(
+            caller, name, scope_of(declared, caller), version, address,
+            lambda connection: make_tile(connection, declared, *address, span=span),
+        )  # fmt: skip
+        return held_answer(request.headers, copies, wanted) or made_answer(
+            request.headers, pool, copies, wanted
+        )
 
     @routes.get("/tiles/{name}.json")
     def tilejson(request: Request, name: str) -> dict[str, Any]:
@@ -136,7 +132,7 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
         if knows(request.headers, etag):
             return Response(status_code=304, headers=headers)
-        return packed(request, body, headers, media_type="application/json", gzipped=False)
+        return packed(request.headers, body, headers, media_type="application/json", gzipped=False)
 
     @routes.get("/lens/{name}.json")
     def lens_of_cells(

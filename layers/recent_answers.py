@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.encoders import jsonable_encoder
 
 # Answers over the whole city are computed at most once in this many seconds for all who may see the same.
@@ -85,11 +85,11 @@ def knows(headers: Mapping[str, str], etag: str) -> bool:
 
 
 def packed(
-    request: Request, body: bytes, headers: dict[str, str], *, media_type: str, gzipped: bool
+    asked: Mapping[str, str], body: bytes, headers: dict[str, str], *, media_type: str, gzipped: bool
 ) -> Response:
-    """A response in the coding that the browser takes; `gzipped` tells what `body` is."""
+    """A response in the coding that the browser takes, by the headers that it sent; `gzipped` tells what `body` is."""
     headers = dict(headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if "gzip" in asked.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
         body = body if gzipped else gzip.compress(body, 5, mtime=0)
     elif gzipped:

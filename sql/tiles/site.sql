@@ -1,5 +1,31 @@
 -- needs: extent, analysis/parameter
--- Sites one by one from zoom 12, where no more than a few thousand stand in the tile. Else one point for each 32nd of a tile
+-- Sites one by one from close by, where a tile holds some thousands: one plan for all tiles.
+CREATE FUNCTION tiles.close_site(z integer, x integer, y integer) RETURNS bytea
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    ground constant geometry := ST_TileEnvelope(z, x, y);
+    west constant double precision := ST_XMin(ground);
+    north constant double precision := ST_YMax(ground);
+    per_m constant double precision := tiles.units_per_m(z);
+    today constant date := analysis.city_date(now());
+BEGIN
+    RETURN (
+    WITH feature AS MATERIALIZED (
+        SELECT
+            s.id, 1 AS n, s.hazard_level, CASE WHEN z >= 14 THEN s.name_zh END AS name_zh, r.category,
+            ST_SnapToGrid(ST_TransScale(s.geom_3857, -west, -north, per_m, -per_m), 1) AS geom
+        FROM registry.site AS s
+        LEFT JOIN duty.rule AS r ON r.code = s.rule_code
+        WHERE s.geom_3857 && ground AND s.active_from <= today AND (s.active_to IS NULL OR s.active_to > today)
+        ORDER BY s.id
+    )
+    SELECT ST_AsMVT(f, 'site', 4096, 'geom', 'id') FROM feature AS f
+    );
+END
+$$;
+COMMENT ON FUNCTION tiles.close_site IS '近处的场所点; sites one by one: as tiles.site from zoom 14.';
+
+-- Sites one by one from zoom 14, and from 12 where no more than a few thousand stand in the tile. Else one point for each 32nd of a tile
 -- (zooms below 12) or 64th (12 and 13), with the number of sites and the worst grade: from registry.site_bin, which follows
 -- every change; where a large one has left it behind, below zoom 12 from the sites themselves, which takes seconds. A firm's
 -- sites are always counted themselves.
@@ -14,6 +40,9 @@ DECLARE
     coarser constant integer := CASE WHEN z < 12 THEN 11 - z ELSE 13 - z END;
     is_grouped boolean := z < 12;
 BEGIN
+    IF z >= 14 THEN
+        RETURN tiles.close_site(z, x, y);
+    END IF;
     IF z IN (12, 13) AND is_kept THEN
         -- The coarser bins say it as well, and are a sixtieth as many.
         is_grouped := (
@@ -58,7 +87,7 @@ BEGIN
     -- Planned for this tile: a plan for any tile takes every tile for a small one, and never a town's own index.
     RETURN (
     WITH near AS (
-        SELECT s.id, s.hazard_level, s.name_zh, s.rule_code, s.geom_3857
+        SELECT s.id, s.hazard_level, s.rule_code, s.geom_3857
         FROM registry.site AS s
         WHERE s.geom_3857 && ST_TileEnvelope(z, x, y)
             AND s.active_from <= today AND (s.active_to IS NULL OR s.active_to > today)
@@ -77,7 +106,7 @@ BEGIN
     ),
     single AS (
         SELECT
-            n.id, 1 AS n, n.hazard_level, CASE WHEN z >= 14 THEN n.name_zh END AS name_zh, r.category, n.geom_3857 AS at
+            n.id, 1 AS n, n.hazard_level, NULL::text AS name_zh, r.category, n.geom_3857 AS at
         FROM near AS n LEFT JOIN duty.rule AS r ON r.code = n.rule_code WHERE z >= 12
         ORDER BY n.id
     ),

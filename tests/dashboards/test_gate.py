@@ -104,6 +104,37 @@ def test_a_session_that_was_ended_cannot_be_replayed(site: Site) -> None:
     assert client.get("/assets/app.css").status_code == 401
 
 
+def test_a_tile_made_at_the_gate_is_the_one_that_the_route_makes(site: Site) -> None:
+    """A browser's session has its tiles from the gate, a token from the route: the same bytes, version and headers."""
+    with site.connect() as owner:
+        row = owner.execute(
+            "SELECT territory.bin_column(ST_X(p)) >> 8 AS x, territory.bin_row(ST_Y(p)) >> 8 AS y"
+            " FROM (SELECT ST_Centroid(ST_Extent(s.geom_3857)) AS p FROM registry.site AS s) AS s"
+        ).fetchone()
+    assert row is not None
+    place = f"12/{row['x']}/{row['y']}"
+    client = site.client("committee")
+    reader = {"Authorization": f"Bearer {token(site, 'committee', ['read'])}"}
+    filled = 0
+    for path in (
+        *(
+            f"/tiles/{name}/{place}.mvt"
+            for name in ("cell", "site", "risk_site", "camera", "coverage_gap", "unit")
+        ),
+        f"/tiles/event_heat/{place}.mvt",
+        f"/tiles/event_heat/{place}.mvt?from=2020-01-01T00:00:00Z&class=fire",
+    ):
+        ours, route = client.get(path), httpx.get(site.base + path, headers=reader)
+        assert (ours.status_code, ours.content) == (route.status_code, route.content), path
+        for header in ("etag", "cache-control", "vary", "content-type", "x-content-type-options"):
+            assert ours.headers.get(header) == route.headers.get(header), (path, header)
+        filled += len(ours.content) > 0
+    assert filled >= 4
+    # What has no window of its own or cannot be read is the route's to answer.
+    assert client.get(f"/tiles/event_heat/{place}.mvt?as_of=2026-01-01T00:00:00Z").status_code == 422
+    assert client.get(f"/tiles/cell/{place}.mvt?from=2026-01-01T00:00:00Z").status_code == 422
+
+
 def test_a_known_tile_is_answered_at_the_gate_and_only_to_who_may_have_it(site: Site) -> None:
     """304 comes before the route; it must not come for a session that has ended, nor for an area that has changed."""
     path = "/tiles/{}/0/0/0.mvt"
