@@ -1,4 +1,23 @@
 -- needs: parameter, own_area, unit, grid_cell, site, camera, key_risk_area, risk_site, site_check, no_cell
+-- Orange and red sites that no online camera sees, by cell: all cells, or one. Of the present from kept counts.
+CREATE FUNCTION analysis.unseen_site_count(moment timestamptz, only_cell text DEFAULT NULL) RETURNS TABLE (cell_code text, site_count bigint)
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    due text[];
+BEGIN
+    IF moment = now() AND only_cell IS NULL THEN
+        due := analysis.risk_due_cells();
+        RETURN QUERY SELECT c.cell_code, c.unseen_count::bigint FROM analysis.risk_cell_now(due) AS c WHERE c.unseen_count > 0;
+    ELSE
+        RETURN QUERY
+        SELECT r.cell_code, count(*)
+        FROM analysis.risk_state(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END) AS r
+        WHERE r.level IN ('orange', 'red') AND NOT r.is_seen AND r.cell_code IS NOT NULL
+        GROUP BY r.cell_code;
+    END IF;
+END $$;
+COMMENT ON FUNCTION analysis.unseen_site_count IS '各网格无在线摄像机看到的红橙场所数; orange and red sites that no online camera sees, by cell. Complete for cells that the reader sees whole.';
+
 -- What nobody watches, by kind (one row a gap), everywhere or in one cell. Farmland without a camera is no gap. with_sites: also
 -- the sites that are not checked, which are many.
 CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFAULT NULL, with_sites boolean DEFAULT true) RETURNS TABLE (
@@ -13,9 +32,6 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             (SELECT analysis.sees_all()) OR g.community_code = ANY (ARRAY(SELECT w.code FROM analysis.whole_unit AS w)) AS is_whole
         FROM analysis.grid_cell_at(moment) AS g
         WHERE only_cell IS NULL OR g.code = only_cell
-    ),
-    site AS MATERIALIZED (
-        SELECT k.* FROM analysis.site_check_at(moment, only_cell) AS k
     ),
     -- Cameras that stand in the reader's area; a neighbour's camera that looks in is the neighbour's gap.
     camera AS MATERIALIZED (
@@ -60,9 +76,7 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         JOIN territory.grid_cell AS c ON c.geom && p.at AND ST_Intersects(c.geom, p.at)
         GROUP BY c.code
         UNION ALL
-        SELECT k.cell_code, 0, count(*) FROM site AS k
-        WHERE k.level IN ('orange', 'red') AND NOT k.is_seen AND k.cell_code IS NOT NULL
-        GROUP BY k.cell_code
+        SELECT k.cell_code, 0, k.site_count FROM analysis.unseen_site_count(moment, only_cell) AS k
     ),
     unseen_in_cell AS (
         SELECT u.code, sum(u.areas) AS areas, sum(u.sites) AS sites FROM unseen AS u GROUP BY u.code
@@ -95,10 +109,11 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
             CASE WHEN k.last_visit_at IS NULL THEN '从未检查' ELSE '上次 ' || (t.today - analysis.city_date(k.last_visit_at)) || ' 天前' END,
             CASE WHEN k.last_visit_at IS NULL THEN 'never checked' ELSE 'last check ' || (t.today - analysis.city_date(k.last_visit_at)) || ' days ago' END,
             s.geom
-        FROM site AS k
+        FROM analysis.site_check_at(moment, only_cell) AS k
         JOIN registry.site AS s ON s.id = k.site_id
         CROSS JOIN (SELECT analysis.city_date(moment) AS today) AS t
-        LEFT JOIN cell AS c ON c.code = s.cell_code
+        -- Not the list above: of which nothing is known that would keep a million sites from being compared with each of its cells.
+        LEFT JOIN territory.grid_cell AS c ON c.code = s.cell_code
         WHERE with_sites AND k.is_overdue
     )
     SELECT g.*, moment FROM (

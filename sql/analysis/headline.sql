@@ -1,4 +1,4 @@
--- needs: parameter, own_area, unit, no_cell, site, camera, key_risk_area, event, risk_cell, coverage_gap, duty
+-- needs: parameter, own_area, unit, no_cell, town_tally, camera, key_risk_area, event, risk_cell, gap_count, duty
 -- The figures of the first screen, one row each: value, and numerator and denominator where it is a share. They are of the
 -- reader's own area; what cannot be told of it (an enterprise does not see a whole cell) is NULL, never 0.
 CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
@@ -15,13 +15,11 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         SELECT r.level, r.cell_code FROM analysis.risk_cell_at(moment) AS r
     ),
     site AS MATERIALIZED (
-        SELECT s.duty_status, s.cell_code, s.town_code FROM analysis.site_at(moment) AS s CROSS JOIN own AS o
-        WHERE CASE o.scope WHEN 'town' THEN s.town_code = ANY (o.areas) ELSE true END
-    ),
-    worker AS (
-        SELECT DISTINCT g.cell_code FROM duty.grid_staff AS g
-        WHERE g.role = 'worker' AND g.assigned_from <= (SELECT analysis.city_date(moment))
-            AND (g.assigned_to IS NULL OR g.assigned_to > (SELECT analysis.city_date(moment)))
+        SELECT
+            coalesce(sum(t.site_count), 0) AS n, coalesce(sum(t.no_lead_count), 0) AS no_lead,
+            coalesce(sum(t.unanswered_count), 0) AS unanswered
+        FROM analysis.town_tally_at(moment) AS t CROSS JOIN own AS o
+        WHERE CASE o.scope WHEN 'town' THEN t.town_code = ANY (o.areas) ELSE true END
     ),
     grid AS MATERIALIZED (
         SELECT g.code, g.worker_count FROM analysis.grid_cell_at(moment) AS g
@@ -36,15 +34,6 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     ground AS (
         SELECT coalesce(sum(n.area_m2), 0) / 1e6 AS km2, coalesce(sum(n.area_m2) FILTER (WHERE n.declared), 0) / 1e6 AS declared_km2
         FROM analysis.no_cell AS n
-    ),
-    -- K18: no clear lead, no named person, no grid worker, or nobody in the town.
-    answered AS (
-        SELECT s.duty_status = 'confirmed' AND w.cell_code IS NOT NULL AND EXISTS (
-            SELECT 1 FROM duty.unit_staff AS t
-            WHERE t.unit_code = s.town_code AND t.assigned_from <= (SELECT analysis.city_date(moment))
-                AND (t.assigned_to IS NULL OR t.assigned_to > (SELECT analysis.city_date(moment)))
-        ) AS fully
-        FROM site AS s LEFT JOIN worker AS w ON w.cell_code = s.cell_code
     ),
     camera AS MATERIALIZED (
         SELECT c.is_connected, c.is_online FROM analysis.camera_at(moment) AS c CROSS JOIN own AS o
@@ -61,7 +50,7 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
             AND CASE o.scope WHEN 'town' THEN e.town_code = ANY (o.areas) WHEN 'community' THEN left(e.cell_code, 12) = ANY (o.areas) ELSE true END
     ),
     gap AS MATERIALIZED (
-        SELECT g.kind FROM analysis.coverage_gap_at(moment) AS g CROSS JOIN own AS o
+        SELECT g.kind, g.n FROM analysis.coverage_gap_count_at(moment) AS g CROSS JOIN own AS o
         WHERE CASE o.scope WHEN 'town' THEN g.town_code = ANY (o.areas) ELSE true END
     ),
     -- K17: of the place types that have a site in the county, those with exactly one confirmed lead. For a town's reader: in
@@ -80,9 +69,10 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         UNION ALL SELECT 'ground_in_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.km2 END, d.km2, false, 'km2' FROM ground AS g, district AS d
         UNION ALL SELECT 'ground_declared_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.declared_km2 END, g.km2, false, 'km2'
         FROM ground AS g, district AS d
-        UNION ALL SELECT 'sites_total', count(*), NULL, false, 'site' FROM site
-        UNION ALL SELECT 'sites_without_confirmed_lead', count(*) FILTER (WHERE s.duty_status NOT IN ('confirmed', 'no_person')), count(*), false, 'site' FROM site AS s
-        UNION ALL SELECT 'sites_with_duty_gap', count(*) FILTER (WHERE NOT a.fully), count(*), false, 'site' FROM answered AS a
+        UNION ALL SELECT 'sites_total', s.n, NULL, false, 'site' FROM site AS s
+        UNION ALL SELECT 'sites_without_confirmed_lead', s.no_lead, s.n, false, 'site' FROM site AS s
+        -- K18: no clear lead, no named person, no grid worker, or nobody in the town.
+        UNION ALL SELECT 'sites_with_duty_gap', s.unanswered, s.n, false, 'site' FROM site AS s
         UNION ALL SELECT 'duty_clear_rate', count(*) FILTER (WHERE t.status IN ('confirmed', 'no_person')), count(*), true, 'share' FROM type AS t
         UNION ALL SELECT 'cells_total', count(*), NULL, false, 'cell' FROM cell
         UNION ALL SELECT 'cells_red', count(*) FILTER (WHERE c.level = 'red'), count(*), false, 'cell' FROM cell AS c
@@ -97,7 +87,7 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
         UNION ALL SELECT 'incidents_open', count(*) FILTER (WHERE NOT e.is_closed), NULL, false, 'incident' FROM event AS e
         UNION ALL SELECT 'incidents_unreviewed', count(*) FILTER (WHERE e.review = 'unreviewed'), count(*), false, 'incident' FROM event AS e
         UNION ALL SELECT 'incidents_today', count(*) FILTER (WHERE e.first_seen_at >= analysis.city_midnight(moment)), NULL, false, 'incident' FROM event AS e
-        UNION ALL SELECT 'gaps_' || k.kind, count(g.kind), NULL, false, 'gap'
+        UNION ALL SELECT 'gaps_' || k.kind, coalesce(sum(g.n), 0), NULL, false, 'gap'
         FROM (VALUES ('no_cell'), ('no_grid_worker'), ('no_camera'), ('not_observed'), ('not_checked')) AS k (kind)
         LEFT JOIN gap AS g ON g.kind = k.kind
         GROUP BY k.kind
@@ -130,8 +120,7 @@ CREATE FUNCTION analysis.town_summary_at(moment timestamptz) RETURNS TABLE (
         FROM analysis.risk_cell_at(moment) AS r GROUP BY r.town_code
     ),
     site AS (
-        SELECT s.town_code, count(*) AS n, count(*) FILTER (WHERE s.duty_status <> 'confirmed') AS gap
-        FROM analysis.site_at(moment) AS s GROUP BY s.town_code
+        SELECT t.town_code, t.site_count AS n, t.lead_gap_count AS gap FROM analysis.town_tally_at(moment) AS t
     ),
     area AS (
         SELECT a.town_code, count(*) AS n,
@@ -143,7 +132,7 @@ CREATE FUNCTION analysis.town_summary_at(moment timestamptz) RETURNS TABLE (
         FROM analysis.camera_at(moment) AS c GROUP BY c.town_code
     ),
     gap AS (
-        SELECT g.town_code, count(*) AS n FROM analysis.coverage_gap_at(moment) AS g GROUP BY g.town_code
+        SELECT g.town_code, sum(g.n)::bigint AS n FROM analysis.coverage_gap_count_at(moment) AS g GROUP BY g.town_code
     ),
     event AS (
         SELECT e.town_code, count(*) AS n FROM analysis.event AS e

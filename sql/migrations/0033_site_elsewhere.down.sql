@@ -1,0 +1,1 @@
+DROP INDEX registry.site_elsewhere_idx;
