@@ -1,22 +1,22 @@
 -- needs: parameter, own_area, duty_lead, risk_site, risk_cell
-CREATE FUNCTION analysis.staffed_cell_at(moment timestamptz) RETURNS TABLE (cell_code text)
+CREATE FUNCTION analysis.staffed_cells(moment timestamptz) RETURNS TABLE (cell_code text)
 LANGUAGE sql STABLE AS $$
     SELECT DISTINCT g.cell_code FROM duty.grid_staff AS g
     WHERE g.role = 'worker' AND g.assigned_from <= (SELECT analysis.city_date(moment))
         AND (g.assigned_to IS NULL OR g.assigned_to > (SELECT analysis.city_date(moment)))
 $$;
-COMMENT ON FUNCTION analysis.staffed_cell_at IS '有在任网格员的网格; cells that have a grid worker in office.';
+COMMENT ON FUNCTION analysis.staffed_cells IS '有在任网格员的网格; cells that have a grid worker in office.';
 
-CREATE FUNCTION analysis.staffed_unit_at(moment timestamptz) RETURNS TABLE (unit_code text)
+CREATE FUNCTION analysis.staffed_units(moment timestamptz) RETURNS TABLE (unit_code text)
 LANGUAGE sql STABLE AS $$
     SELECT DISTINCT s.unit_code FROM duty.unit_staff AS s
     WHERE s.assigned_from <= (SELECT analysis.city_date(moment)) AND (s.assigned_to IS NULL OR s.assigned_to > (SELECT analysis.city_date(moment)))
 $$;
-COMMENT ON FUNCTION analysis.staffed_unit_at IS '有在任负责人的单元; units with a leader or officer in office.';
+COMMENT ON FUNCTION analysis.staffed_units IS '有在任负责人的单元; units with a leader or officer in office.';
 
 -- Of each active site (or of these): the standing of its lead, whether somebody answers for it (a lead with a named person, a grid
 -- worker of its cell, somebody in office in its town), and whether its check is overdue.
-CREATE FUNCTION analysis.site_standing_at(moment timestamptz, only_sites bigint[] DEFAULT NULL) RETURNS TABLE (
+CREATE FUNCTION analysis.site_standing(moment timestamptz, only_sites bigint[] DEFAULT NULL) RETURNS TABLE (
     site_id bigint, town_code text, cell_code text, status text, has_worker boolean, has_staff boolean, is_overdue boolean
 ) LANGUAGE sql STABLE AS $$
     WITH due (colour, span) AS MATERIALIZED (
@@ -29,10 +29,10 @@ CREATE FUNCTION analysis.site_standing_at(moment timestamptz, only_sites bigint[
     FROM analysis.risk_state(moment, only_sites => only_sites) AS r
     JOIN due AS d ON d.colour = r.level
     LEFT JOIN analysis.duty_lead_at(moment) AS l ON l.unit_code = r.town_code AND l.rule_code = r.rule_code
-    LEFT JOIN analysis.staffed_cell_at(moment) AS w ON w.cell_code = r.cell_code
-    LEFT JOIN analysis.staffed_unit_at(moment) AS t ON t.unit_code = r.town_code
+    LEFT JOIN analysis.staffed_cells(moment) AS w ON w.cell_code = r.cell_code
+    LEFT JOIN analysis.staffed_units(moment) AS t ON t.unit_code = r.town_code
 $$;
-COMMENT ON FUNCTION analysis.site_standing_at IS '各在营场所（或指定场所）的责任与检查状态; active sites, or these: standing of the lead, whether the cell has a grid worker and the town anybody in office, whether the check is overdue.';
+COMMENT ON FUNCTION analysis.site_standing IS '各在营场所（或指定场所）的责任与检查状态; active sites, or these: standing of the lead, whether the cell has a grid worker and the town anybody in office, whether the check is overdue.';
 
 -- Active sites by the town that answers for them. Of the present, where scores are kept: cells are added up, and only sites that no
 -- cell's count holds for their town, or whose cell the reader does not see whole, are looked at one by one.
@@ -66,7 +66,7 @@ BEGIN
             (NOT (s.status = 'confirmed' AND s.has_worker AND s.has_staff))::integer AS unanswered,
             (NOT (s.status = 'confirmed' AND s.has_worker))::integer AS unanswered_in_cell,
             s.is_overdue::integer AS overdue
-        FROM analysis.site_standing_at(moment, elsewhere) AS s
+        FROM analysis.site_standing(moment, elsewhere) AS s
         WHERE due IS NULL OR cardinality(elsewhere) > 0
     ),
     cell AS (
@@ -78,7 +78,7 @@ BEGIN
             ELSE c.missing_count + c.two_leads_count + c.disputed_count + c.proposed_count + c.no_person_count END AS unanswered,
             c.overdue_count AS overdue
         FROM analysis.risk_cell_now(due) AS c
-        LEFT JOIN analysis.staffed_cell_at(moment) AS w ON w.cell_code = c.cell_code
+        LEFT JOIN analysis.staffed_cells(moment) AS w ON w.cell_code = c.cell_code
         WHERE due IS NOT NULL AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
     ),
     by_cell AS (
@@ -95,7 +95,7 @@ BEGIN
         SELECT
             c.town_code, sum(c.n) AS n, sum(c.no_lead) AS no_lead, sum(c.lead_gap) AS lead_gap,
             CASE WHEN t.unit_code IS NULL THEN sum(c.n) ELSE sum(c.unanswered) END AS unanswered, sum(c.overdue) AS overdue
-        FROM by_cell AS c LEFT JOIN analysis.staffed_unit_at(moment) AS t ON t.unit_code = c.town_code
+        FROM by_cell AS c LEFT JOIN analysis.staffed_units(moment) AS t ON t.unit_code = c.town_code
         GROUP BY c.town_code, t.unit_code
         UNION ALL
         SELECT o.town_code, count(*), sum(o.no_lead), sum(o.lead_gap), sum(o.unanswered), sum(o.overdue) FROM one AS o GROUP BY o.town_code

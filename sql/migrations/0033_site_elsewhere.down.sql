@@ -1,1 +1,0 @@
-DROP INDEX registry.site_elsewhere_idx;
