@@ -114,7 +114,8 @@ COMMENT ON FUNCTION analysis.risk_due_cells IS '保存的分数与计数已过�
 -- The same as analysis.risk_cell_of of all cells now: kept rows, and those that are due (analysis.risk_due_cells) worked out.
 CREATE FUNCTION analysis.risk_cell_now(due text[]) RETURNS SETOF registry.cell_risk
 LANGUAGE sql STABLE AS $$
-    SELECT c.* FROM registry.cell_risk AS c WHERE due IS NOT NULL AND c.cell_code <> ALL (due)
+    SELECT c.* FROM registry.cell_risk AS c
+    WHERE due IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(due) AS d (code) WHERE d.code = c.cell_code)
     UNION ALL
     SELECT c.* FROM analysis.risk_cell_of(now(), due) AS c WHERE due IS NULL OR cardinality(due) > 0
 $$;
@@ -124,11 +125,14 @@ COMMENT ON FUNCTION analysis.risk_cell_now IS '当前时刻各网格的风险分
 CREATE FUNCTION analysis.risk_cell_state(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL)
 RETURNS SETOF registry.cell_risk
 LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    due text[];
 BEGIN
     IF only_cell IS NOT NULL OR moment <> now() OR constants <> now() THEN
         RETURN QUERY SELECT c.* FROM analysis.risk_cell_of(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants) AS c;
     ELSE
-        RETURN QUERY SELECT c.* FROM analysis.risk_cell_now(analysis.risk_due_cells()) AS c;
+        due := analysis.risk_due_cells();
+        RETURN QUERY SELECT c.* FROM analysis.risk_cell_now(due) AS c;
     END IF;
 END $$;
 COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分及场所计数：当前时刻取保存的行，已过时的现算; scores and counts of cells that have sites: for now() from kept rows, what is due worked out; for another moment worked out.';

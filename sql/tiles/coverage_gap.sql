@@ -6,6 +6,12 @@ CREATE FUNCTION tiles.coverage_gap(z integer, x integer, y integer) RETURNS byte
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 DECLARE
     box constant geometry := tiles.search_box(z, x, y);
+    -- The tile's ground, and the side of a group.
+    west constant double precision := ST_XMin(ST_TileEnvelope(z, x, y));
+    east constant double precision := ST_XMax(ST_TileEnvelope(z, x, y));
+    south constant double precision := ST_YMin(ST_TileEnvelope(z, x, y));
+    north constant double precision := ST_YMax(ST_TileEnvelope(z, x, y));
+    side constant double precision := (east - west) / 32;
     is_grouped constant boolean := z < 13;
     pixel_m2 constant double precision := CASE WHEN z < 13 THEN (40075016.685578488 / 2 ^ z / 512) ^ 2 ELSE 0 END;
     today constant date := analysis.city_date(now());
@@ -79,33 +85,36 @@ BEGIN
     ),
     point AS MATERIALIZED (
         -- A neighbour's camera that looks in is the neighbour's gap.
-        SELECT 'not_observed' AS kind, 'camera' AS subject, m.id::text AS subject_id, m.name_zh, m.gb_id AS name_en, 1 AS n, m.geom_3857 AS at
+        SELECT 'not_observed' AS kind, 'camera' AS subject, m.id AS subject_id, m.name_zh, m.gb_id AS name_en, m.geom_3857 AS at
         FROM analysis.camera_at(now()) AS m CROSS JOIN analysis.own_area AS o
         WHERE m.geom_3857 && box AND m.is_connected AND coalesce(m.last_observed_at < not_observed_before, true)
             AND CASE o.scope WHEN 'town' THEN m.town_code = ANY (o.areas) WHEN 'community' THEN left(m.cell_code, 12) = ANY (o.areas) ELSE true END
         UNION ALL
-        SELECT 'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, 1, s.geom_3857
+        SELECT 'not_checked', 'site', s.id, s.name_zh, s.name_zh, s.geom_3857
         FROM analysis.risk_state(now(), only_sites => sites) AS r
         JOIN check_due AS d ON d.colour = r.level
         JOIN registry.site AS s ON s.id = r.site_id
         WHERE cardinality(sites) > 0 AND coalesce(r.checked_at <= now() - d.span, true)
+    ),
+    part AS (
+        SELECT p.kind, p.subject, p.subject_id, 1 AS n, ST_X(p.at) AS mean_x, ST_Y(p.at) AS mean_y FROM point AS p WHERE is_grouped
         UNION ALL
-        SELECT 'not_checked', 'site', k.overdue_site_id::text, NULL, NULL, k.overdue_count, ST_SetSRID(ST_MakePoint(k.mean_x, k.mean_y), 3857)
+        SELECT 'not_checked', 'site', k.overdue_site_id, k.overdue_count, k.mean_x, k.mean_y
         FROM counted AS k WHERE is_grouped AND k.overdue_count > 0
     ),
     bucket AS (
         SELECT
             -- Of one gap its own number; of more, the place's.
-            analysis.gap_no(min(p.kind), min(p.subject), min(p.subject_id)) AS id,
+            analysis.gap_no(min(p.kind), min(p.subject), min(p.subject_id)::text) AS id,
             CASE WHEN bool_or(p.kind = 'not_observed') THEN 'not_observed' ELSE 'not_checked' END AS kind,
             sum(p.n)::integer AS n,
             ST_AsMVTGeom(
-                ST_SetSRID(ST_MakePoint(sum(p.n * ST_X(p.at)) / sum(p.n), sum(p.n * ST_Y(p.at)) / sum(p.n)), 3857),
+                ST_SetSRID(ST_MakePoint(sum(p.n * p.mean_x) / sum(p.n), sum(p.n * p.mean_y) / sum(p.n)), 3857),
                 ST_TileEnvelope(z, x, y), 4096, 0, true
             ) AS geom
-        FROM point AS p
-        WHERE is_grouped AND tiles.is_on_ground(p.at, z, x, y)
-        GROUP BY tiles.group_column(ST_X(p.at), z), tiles.group_row(ST_Y(p.at), z)
+        FROM part AS p
+        WHERE p.mean_x >= west AND p.mean_x < east AND p.mean_y >= south AND p.mean_y < north
+        GROUP BY floor((p.mean_x - west) / side), floor((p.mean_y - south) / side)
     ),
     feature AS MATERIALIZED (
         SELECT
@@ -113,7 +122,7 @@ BEGIN
         FROM bucket AS b
         UNION ALL
         SELECT
-            analysis.gap_no(p.kind, p.subject, p.subject_id), p.kind, p.subject, p.subject_id, p.name_zh, p.name_en, p.n,
+            analysis.gap_no(p.kind, p.subject, p.subject_id::text), p.kind, p.subject, p.subject_id::text, p.name_zh, p.name_en, 1,
             tiles.drawn(p.at, z, x, y)
         FROM point AS p WHERE NOT is_grouped
         UNION ALL

@@ -6,6 +6,12 @@ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS
 DECLARE
     looks constant text[] := ARRAY['red', 'orange', 'yellow', 'no_data', 'no_owner', 'blue'];
     is_grouped constant boolean := z < 13;
+    -- The tile's ground, and the side of a group.
+    west constant double precision := ST_XMin(ST_TileEnvelope(z, x, y));
+    east constant double precision := ST_XMax(ST_TileEnvelope(z, x, y));
+    south constant double precision := ST_YMin(ST_TileEnvelope(z, x, y));
+    north constant double precision := ST_YMax(ST_TileEnvelope(z, x, y));
+    side constant double precision := (east - west) / 32;
     whole constant text[] := CASE WHEN z < 13 AND NOT analysis.sees_all() THEN analysis.whole_units() END;
     due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
     sites constant bigint[] := CASE
@@ -23,7 +29,7 @@ BEGIN
             END AS worst
         FROM analysis.risk_cell_now(due) AS c
         WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
-            AND tiles.is_on_ground(ST_MakePoint(c.mean_x, c.mean_y), z, x, y)
+            AND c.mean_x >= west AND c.mean_x < east AND c.mean_y >= south AND c.mean_y < north
     ),
     by_itself AS MATERIALIZED (
         SELECT
@@ -50,7 +56,7 @@ BEGIN
                 ST_TileEnvelope(z, x, y), 4096, 0, true
             ) AS geom
         FROM part AS p
-        GROUP BY tiles.group_column(p.mean_x, z), tiles.group_row(p.mean_y, z)
+        GROUP BY floor((p.mean_x - west) / side), floor((p.mean_y - south) / side)
     ),
     single AS (
         SELECT i.id, 1 AS n, i.score, i.look, tiles.drawn(i.at, z, x, y) AS geom
