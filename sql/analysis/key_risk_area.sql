@@ -1,5 +1,5 @@
 -- needs: parameter, camera, sight
--- All areas, or these: then only the cameras that would see something of them are asked.
+-- All areas, or these.
 CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz, only_areas bigint[] DEFAULT NULL) RETURNS TABLE (
     id bigint, code text, name_zh text, name_en text, site_id bigint, site_name_zh text, town_code text,
     kind text, level text, onboarded_on date, area_m2 double precision, seen_m2 double precision,
@@ -18,8 +18,7 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz, only_areas bigint[
     ),
     camera AS MATERIALIZED (
         SELECT c.id, c.is_online FROM analysis.camera_at(moment) AS c
-        WHERE c.sector IS NOT NULL
-            AND (only_areas IS NULL OR c.id = ANY (ARRAY(SELECT k.id FROM sight AS s CROSS JOIN LATERAL unnest(s.camera_ids) AS k (id))))
+        WHERE c.sector IS NOT NULL AND c.id = ANY (ARRAY(SELECT k.id FROM sight AS s CROSS JOIN LATERAL unnest(s.camera_ids) AS k (id)))
     ),
     pair AS MATERIALIZED (
         SELECT s.area_id, s.sight_id, s.m2, c.id AS camera_id, c.is_online

@@ -19,18 +19,25 @@ DECLARE
     not_observed_before constant timestamptz := now() - make_interval(secs => 3600 * analysis.parameter_value('not_observed_hours'));
     -- What stands in a cell is known to those who see all of it.
     whole constant text[] := CASE WHEN NOT analysis.sees_all() THEN analysis.whole_units() END;
-    due constant text[] := analysis.risk_due_cells();
-    sites constant bigint[] := CASE
-        WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
-        ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && box)
-    END;
-    reach geometry := box;
-    -- Key risk areas of the tile, and of cells that reach into it; from far away all.
+    due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
+    reach geometry;
+    -- Key risk areas and sites of the tile, and of the cells that reach into it; from far away all areas, and the sites in no such cell.
     areas bigint[];
+    sites bigint[];
+    due_sites bigint[];
 BEGIN
-    IF NOT is_grouped THEN
+    IF is_grouped THEN
+        sites := tiles.uncounted_sites(z, x, y, whole);
+    ELSE
         reach := (SELECT ST_SetSRID(ST_Extent(c.geom_3857)::geometry, 3857) FROM tiles.cell_ground(z, x, y) AS c);
         areas := ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.geom_3857 && box OR a.geom_3857 && reach);
+        sites := ARRAY(
+            SELECT s.id FROM registry.site AS s
+            WHERE s.geom_3857 && box OR s.cell_code = ANY (ARRAY(SELECT c.code FROM tiles.cell_ground(z, x, y) AS c))
+        );
+    END IF;
+    IF cardinality(sites) > 0 THEN
+        due_sites := analysis.risk_due_of(sites);
     END IF;
     RETURN (
     WITH cell AS MATERIALIZED (
@@ -45,8 +52,10 @@ BEGIN
     counted AS MATERIALIZED (
         SELECT c.cell_code, c.unseen_count, c.overdue_count, c.overdue_site_id, c.mean_x, c.mean_y
         FROM analysis.risk_cell_now(due) AS c
-        WHERE (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
-            AND (is_grouped OR c.cell_code = ANY (ARRAY(SELECT k.code FROM cell AS k)))
+        WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
+    ),
+    state AS MATERIALIZED (
+        SELECT r.site_id, r.cell_code, r.level, r.is_seen, r.checked_at FROM analysis.risk_site_now(sites, due_sites) AS r
     ),
     unstaffed AS (
         SELECT c.code FROM cell AS c
@@ -57,6 +66,8 @@ BEGIN
     ),
     unseen AS (
         SELECT k.cell_code AS code FROM counted AS k WHERE k.unseen_count > 0
+        UNION
+        SELECT r.cell_code FROM state AS r WHERE r.level IN ('orange', 'red') AND NOT r.is_seen
         UNION
         SELECT g.code
         FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a WHERE a.online_camera_count = 0) AS p
@@ -91,10 +102,10 @@ BEGIN
             AND CASE o.scope WHEN 'town' THEN m.town_code = ANY (o.areas) WHEN 'community' THEN left(m.cell_code, 12) = ANY (o.areas) ELSE true END
         UNION ALL
         SELECT 'not_checked', 'site', s.id, s.name_zh, s.name_zh, s.geom_3857
-        FROM analysis.risk_state(now(), only_sites => sites) AS r
+        FROM state AS r
         JOIN check_due AS d ON d.colour = r.level
         JOIN registry.site AS s ON s.id = r.site_id
-        WHERE cardinality(sites) > 0 AND coalesce(r.checked_at <= now() - d.span, true)
+        WHERE s.geom_3857 && box AND coalesce(r.checked_at <= now() - d.span, true)
     ),
     part AS (
         SELECT p.kind, p.subject, p.subject_id, 1 AS n, ST_X(p.at) AS mean_x, ST_Y(p.at) AS mean_y FROM point AS p WHERE is_grouped

@@ -18,6 +18,7 @@ DECLARE
         WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
         ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y))
     END;
+    due_sites constant bigint[] := CASE WHEN cardinality(sites) > 0 THEN analysis.risk_due_of(sites) END;
 BEGIN
     RETURN (
     WITH by_cell AS (
@@ -38,10 +39,9 @@ BEGIN
                 r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
-        FROM analysis.risk_state(now(), only_sites => sites) AS r
+        FROM analysis.risk_site_now(sites, due_sites) AS r
         JOIN registry.site AS s ON s.id = r.site_id
         LEFT JOIN analysis.duty_lead_at(now()) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
-        WHERE cardinality(sites) > 0
     ),
     part AS (
         SELECT c.id, c.n, c.worst, c.mean_x, c.mean_y FROM by_cell AS c

@@ -6,6 +6,14 @@ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     ground constant geometry := ST_TileEnvelope(z, x, y);
 BEGIN
+    IF whole IS NULL THEN
+        RETURN ARRAY(
+            SELECT s.id FROM registry.site AS s
+            WHERE s.cell_code IS NULL
+                AND ST_X(s.geom_3857) >= ST_XMin(ground) AND ST_X(s.geom_3857) < ST_XMax(ground)
+                AND ST_Y(s.geom_3857) >= ST_YMin(ground) AND ST_Y(s.geom_3857) < ST_YMax(ground)
+        );
+    END IF;
     -- Each point is on the ground of one tile of a zoom: its right and upper edge are its neighbours'.
     RETURN ARRAY(
         SELECT s.id FROM registry.site AS s
