@@ -1,6 +1,5 @@
 -- needs: parameter, camera, sight
--- All areas, or these.
-CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz, only_areas bigint[] DEFAULT NULL) RETURNS TABLE (
+CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
     id bigint, code text, name_zh text, name_en text, site_id bigint, site_name_zh text, town_code text,
     kind text, level text, onboarded_on date, area_m2 double precision, seen_m2 double precision,
     seen_fraction double precision, camera_count bigint, online_camera_count bigint, cell_code text,
@@ -11,11 +10,11 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz, only_areas bigint[
         SELECT a.* FROM registry.key_risk_area AS a
         WHERE a.status = 'active' AND coalesce(a.onboarded_on <= (SELECT analysis.city_date(moment)), true)
             AND coalesce(a.retired_on > (SELECT analysis.city_date(moment)), true)
-            AND (only_areas IS NULL OR a.id = ANY (only_areas))
     ),
     sight AS MATERIALIZED (
-        SELECT s.area_id, s.sight_id, s.m2, s.camera_ids FROM analysis.area_sights(only_areas) AS s
+        SELECT s.area_id, s.sight_id, s.m2, s.camera_ids FROM analysis.area_sights() AS s
     ),
+    -- Only those that would see some area: the others are most of them.
     camera AS MATERIALIZED (
         SELECT c.id, c.is_online FROM analysis.camera_at(moment) AS c
         WHERE c.sector IS NOT NULL AND c.id = ANY (ARRAY(SELECT k.id FROM sight AS s CROSS JOIN LATERAL unnest(s.camera_ids) AS k (id)))

@@ -20,17 +20,13 @@ DECLARE
     -- What stands in a cell is known to those who see all of it.
     whole constant text[] := CASE WHEN NOT analysis.sees_all() THEN analysis.whole_units() END;
     due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
-    reach geometry;
-    -- Key risk areas and sites of the tile, and of the cells that reach into it; from far away all areas, and the sites in no such cell.
-    areas bigint[];
+    -- Sites of the tile, and of the cells that reach into it; from far away those that no cell's count holds.
     sites bigint[];
     due_sites bigint[];
 BEGIN
     IF is_grouped THEN
         sites := tiles.uncounted_sites(z, x, y, whole);
     ELSE
-        reach := (SELECT ST_SetSRID(ST_Extent(c.geom_3857)::geometry, 3857) FROM tiles.cell_ground(z, x, y) AS c);
-        areas := ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.geom_3857 && box OR a.geom_3857 && reach);
         sites := ARRAY(
             SELECT s.id FROM registry.site AS s
             WHERE s.geom_3857 && box OR s.cell_code = ANY (ARRAY(SELECT c.code FROM tiles.cell_ground(z, x, y) AS c))
@@ -47,7 +43,7 @@ BEGIN
     ),
     area AS MATERIALIZED (
         SELECT a.id, a.name_zh, a.name_en, a.seen_fraction, a.online_camera_count, a.geom, a.geom_3857
-        FROM analysis.key_risk_area_at(now(), areas) AS a
+        FROM analysis.key_risk_area_at(now()) AS a
     ),
     counted AS MATERIALIZED (
         SELECT c.cell_code, c.unseen_count, c.overdue_count, c.overdue_site_id, c.mean_x, c.mean_y
@@ -57,30 +53,41 @@ BEGIN
     state AS MATERIALIZED (
         SELECT r.site_id, r.cell_code, r.level, r.is_seen, r.checked_at FROM analysis.risk_site_now(sites, due_sites) AS r
     ),
-    unstaffed AS (
-        SELECT c.code FROM cell AS c
-        WHERE NOT EXISTS (
-            SELECT FROM duty.grid_staff AS s
-            WHERE s.cell_code = c.code AND s.role = 'worker' AND s.assigned_from <= today AND (s.assigned_to IS NULL OR s.assigned_to > today)
-        )
-    ),
+    -- Cells in which something should be seen that no online camera sees.
     unseen AS (
         SELECT k.cell_code AS code FROM counted AS k WHERE k.unseen_count > 0
-        UNION
-        SELECT r.cell_code FROM state AS r WHERE r.level IN ('orange', 'red') AND NOT r.is_seen
-        UNION
+        UNION ALL
+        SELECT r.cell_code FROM state AS r WHERE r.level IN ('orange', 'red') AND NOT r.is_seen AND r.cell_code IS NOT NULL
+        UNION ALL
         SELECT g.code
-        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a WHERE a.online_camera_count = 0) AS p
+        FROM (
+            SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a
+            WHERE a.online_camera_count = 0
+                -- Simplified cells are a little smaller than they are.
+                AND a.geom_3857 && (SELECT ST_Expand(ST_SetSRID(ST_Extent(c.at)::geometry, 3857), sqrt(pixel_m2)) FROM cell AS c)
+            OFFSET 0
+        ) AS p
         JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
     ),
-    cell_gap AS (
-        SELECT 'no_grid_worker' AS kind, u.code FROM unstaffed AS u
-        UNION ALL
-        SELECT 'no_camera', u.code FROM unseen AS u
+    judged AS (
+        SELECT
+            c.code, c.at,
+            c.code NOT IN (
+                SELECT s.cell_code FROM duty.grid_staff AS s
+                WHERE s.role = 'worker' AND s.assigned_from <= today AND (s.assigned_to IS NULL OR s.assigned_to > today)
+            ) AS is_unstaffed,
+            c.code IN (SELECT u.code FROM unseen AS u) AS is_unseen
+        FROM cell AS c
     ),
     -- A cell with two gaps is drawn once and told twice.
     cell_drawn AS MATERIALIZED (
-        SELECT c.code, tiles.drawn(c.at, z, x, y) AS geom FROM cell AS c WHERE c.code IN (SELECT g.code FROM cell_gap AS g)
+        SELECT j.code, j.is_unstaffed, j.is_unseen, tiles.drawn(j.at, z, x, y) AS geom
+        FROM judged AS j WHERE j.is_unstaffed OR j.is_unseen
+    ),
+    cell_gap AS (
+        SELECT 'no_grid_worker' AS kind, d.code, d.geom FROM cell_drawn AS d WHERE d.is_unstaffed
+        UNION ALL
+        SELECT 'no_camera', d.code, d.geom FROM cell_drawn AS d WHERE d.is_unseen
     ),
     shape AS (
         SELECT 'no_cell' AS kind, 'ground' AS subject, n.id::text AS subject_id, n.name_zh, n.name_en, n.geom_3857 AS at
@@ -94,6 +101,11 @@ BEGIN
         SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
         FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     ),
+    site_near AS MATERIALIZED (
+        SELECT s.id, s.name_zh, s.geom_3857 FROM registry.site AS s WHERE s.geom_3857 && box AND NOT is_grouped
+        UNION ALL
+        SELECT s.id, s.name_zh, s.geom_3857 FROM registry.site AS s WHERE is_grouped AND s.id = ANY (sites)
+    ),
     point AS MATERIALIZED (
         -- A neighbour's camera that looks in is the neighbour's gap.
         SELECT 'not_observed' AS kind, 'camera' AS subject, m.id AS subject_id, m.name_zh, m.gb_id AS name_en, m.geom_3857 AS at
@@ -104,8 +116,8 @@ BEGIN
         SELECT 'not_checked', 'site', s.id, s.name_zh, s.name_zh, s.geom_3857
         FROM state AS r
         JOIN check_due AS d ON d.colour = r.level
-        JOIN registry.site AS s ON s.id = r.site_id
-        WHERE s.geom_3857 && box AND coalesce(r.checked_at <= now() - d.span, true)
+        JOIN site_near AS s ON s.id = r.site_id
+        WHERE coalesce(r.checked_at <= now() - d.span, true)
     ),
     part AS (
         SELECT p.kind, p.subject, p.subject_id, 1 AS n, ST_X(p.at) AS mean_x, ST_Y(p.at) AS mean_y FROM point AS p WHERE is_grouped
@@ -145,9 +157,8 @@ BEGIN
         UNION ALL
         SELECT
             analysis.gap_no(g.kind, 'cell', g.code), g.kind, CASE WHEN NOT is_grouped THEN 'cell' END,
-            CASE WHEN NOT is_grouped THEN g.code END, k.name_zh, CASE WHEN NOT is_grouped THEN '' END, 1, d.geom
+            CASE WHEN NOT is_grouped THEN g.code END, k.name_zh, CASE WHEN NOT is_grouped THEN '' END, 1, g.geom
         FROM cell_gap AS g
-        JOIN cell_drawn AS d ON d.code = g.code
         LEFT JOIN territory.grid_cell AS k ON NOT is_grouped AND k.code = g.code
     )
     SELECT ST_AsMVT(f, 'coverage_gap', 4096, 'geom', 'id') FROM feature AS f WHERE NOT ST_IsEmpty(f.geom)

@@ -32,6 +32,11 @@ BEGIN
         WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
             AND c.mean_x >= west AND c.mean_x < east AND c.mean_y >= south AND c.mean_y < north
     ),
+    site_near AS MATERIALIZED (
+        SELECT s.id, s.geom_3857 FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y) AND NOT is_grouped
+        UNION ALL
+        SELECT s.id, s.geom_3857 FROM registry.site AS s WHERE is_grouped AND s.id = ANY (sites)
+    ),
     by_itself AS MATERIALIZED (
         SELECT
             s.id, r.score, s.geom_3857 AS at,
@@ -40,7 +45,7 @@ BEGIN
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
         FROM analysis.risk_site_now(sites, due_sites) AS r
-        JOIN registry.site AS s ON s.id = r.site_id
+        JOIN site_near AS s ON s.id = r.site_id
         LEFT JOIN analysis.duty_lead_at(now()) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
     ),
     part AS (
