@@ -180,7 +180,10 @@ class Camera(Base):
         Index(
             "camera_online_idx",
             "id",
-            postgresql_include=["is_connected", "enabled", "installed_on", "retired_on"],
+            "is_connected",
+            "enabled",
+            "installed_on",
+            "retired_on",
             postgresql_where=text("sector::geometry IS NOT NULL"),
         ),
         {"schema": "registry"},

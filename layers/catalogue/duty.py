@@ -19,7 +19,7 @@ LAYERS = (
     Layer(
         id="duty_gap", name_zh="责任缺口", name_en="Missing duties", group="duty", source="analysis.duty_gap_place", kind="tiles",
         key="gap_no", geometry="mixed", order=62, shape=("geom", ""), past=True, clock_s=300,
-        versions=("cell", "unit", "site", "duty"), style=Style("fill", fill_opacity=0.3, line_px=1.2), grouped_below=13, min_zoom=8,
+        versions=("cell", "simplified", "unit", "site", "duty"), style=Style("fill", fill_opacity=0.3, line_px=1.2), grouped_below=13, min_zoom=8,
         visible_by_default=False,
         fields={"class": "类别 / what is missing", "subject": "对象 / subject", "subject_id": "对象编号 / id of the subject", **NAMES,
                 "n": "处数 / number of gaps"},

@@ -34,4 +34,4 @@ COMMENT ON COLUMN registry.cell_risk.mean_x IS 'Mean place of its sites, metres 
 
 -- Which cameras are online is asked with every score: by this index alone, not by a table full of shapes. (The cast is what is left of
 -- a view's column; without it the index is not found.)
-CREATE INDEX camera_online_idx ON registry.camera (id) INCLUDE (is_connected, enabled, installed_on, retired_on) WHERE sector::geometry IS NOT NULL;
+CREATE INDEX camera_online_idx ON registry.camera (id, is_connected, enabled, installed_on, retired_on) WHERE sector::geometry IS NOT NULL;

@@ -6,6 +6,12 @@ CREATE FUNCTION tiles.coverage_gap(z integer, x integer, y integer) RETURNS byte
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 DECLARE
     box constant geometry := tiles.search_box(z, x, y);
+    -- The tile's ground, and the side of a group.
+    west constant double precision := ST_XMin(ST_TileEnvelope(z, x, y));
+    east constant double precision := ST_XMax(ST_TileEnvelope(z, x, y));
+    south constant double precision := ST_YMin(ST_TileEnvelope(z, x, y));
+    north constant double precision := ST_YMax(ST_TileEnvelope(z, x, y));
+    side constant double precision := (east - west) / 32;
     is_grouped constant boolean := z < 13;
     pixel_m2 constant double precision := CASE WHEN z < 13 THEN (40075016.685578488 / 2 ^ z / 512) ^ 2 ELSE 0 END;
     today constant date := analysis.city_date(now());
@@ -13,18 +19,21 @@ DECLARE
     not_observed_before constant timestamptz := now() - make_interval(secs => 3600 * analysis.parameter_value('not_observed_hours'));
     -- What stands in a cell is known to those who see all of it.
     whole constant text[] := CASE WHEN NOT analysis.sees_all() THEN analysis.whole_units() END;
-    due constant text[] := analysis.risk_due_cells();
-    sites constant bigint[] := CASE
-        WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
-        ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && box)
-    END;
-    reach geometry := box;
-    -- Key risk areas of the tile, and of cells that reach into it; from far away all.
-    areas bigint[];
+    due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
+    -- Sites of the tile, and of the cells that reach into it; from far away those that no cell's count holds.
+    sites bigint[];
+    due_sites bigint[];
 BEGIN
-    IF NOT is_grouped THEN
-        reach := (SELECT ST_SetSRID(ST_Extent(c.geom_3857)::geometry, 3857) FROM tiles.cell_ground(z, x, y) AS c);
-        areas := ARRAY(SELECT a.id FROM registry.key_risk_area AS a WHERE a.geom_3857 && box OR a.geom_3857 && reach);
+    IF is_grouped THEN
+        sites := tiles.uncounted_sites(z, x, y, whole);
+    ELSE
+        sites := ARRAY(
+            SELECT s.id FROM registry.site AS s
+            WHERE s.geom_3857 && box OR s.cell_code = ANY (ARRAY(SELECT c.code FROM tiles.cell_ground(z, x, y) AS c))
+        );
+    END IF;
+    IF cardinality(sites) > 0 THEN
+        due_sites := analysis.risk_due_of(sites);
     END IF;
     RETURN (
     WITH cell AS MATERIALIZED (
@@ -34,36 +43,51 @@ BEGIN
     ),
     area AS MATERIALIZED (
         SELECT a.id, a.name_zh, a.name_en, a.seen_fraction, a.online_camera_count, a.geom, a.geom_3857
-        FROM analysis.key_risk_area_at(now(), areas) AS a
+        FROM analysis.key_risk_area_at(now()) AS a
     ),
     counted AS MATERIALIZED (
         SELECT c.cell_code, c.unseen_count, c.overdue_count, c.overdue_site_id, c.mean_x, c.mean_y
         FROM analysis.risk_cell_now(due) AS c
-        WHERE (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
-            AND (is_grouped OR c.cell_code = ANY (ARRAY(SELECT k.code FROM cell AS k)))
+        WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
     ),
-    unstaffed AS (
-        SELECT c.code FROM cell AS c
-        WHERE NOT EXISTS (
-            SELECT FROM duty.grid_staff AS s
-            WHERE s.cell_code = c.code AND s.role = 'worker' AND s.assigned_from <= today AND (s.assigned_to IS NULL OR s.assigned_to > today)
-        )
+    state AS MATERIALIZED (
+        SELECT r.site_id, r.cell_code, r.level, r.is_seen, r.checked_at FROM analysis.risk_site_now(sites, due_sites) AS r
     ),
+    -- Cells in which something should be seen that no online camera sees.
     unseen AS (
         SELECT k.cell_code AS code FROM counted AS k WHERE k.unseen_count > 0
-        UNION
+        UNION ALL
+        SELECT r.cell_code FROM state AS r WHERE r.level IN ('orange', 'red') AND NOT r.is_seen AND r.cell_code IS NOT NULL
+        UNION ALL
         SELECT g.code
-        FROM (SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a WHERE a.online_camera_count = 0) AS p
+        FROM (
+            SELECT ST_PointOnSurface(a.geom) AS at FROM area AS a
+            WHERE a.online_camera_count = 0
+                -- Simplified cells are a little smaller than they are.
+                AND a.geom_3857 && (SELECT ST_Expand(ST_SetSRID(ST_Extent(c.at)::geometry, 3857), sqrt(pixel_m2)) FROM cell AS c)
+            OFFSET 0
+        ) AS p
         JOIN territory.grid_cell AS g ON g.geom && p.at AND ST_Intersects(g.geom, p.at)
     ),
-    cell_gap AS (
-        SELECT 'no_grid_worker' AS kind, u.code FROM unstaffed AS u
-        UNION ALL
-        SELECT 'no_camera', u.code FROM unseen AS u
+    judged AS (
+        SELECT
+            c.code, c.at,
+            c.code NOT IN (
+                SELECT s.cell_code FROM duty.grid_staff AS s
+                WHERE s.role = 'worker' AND s.assigned_from <= today AND (s.assigned_to IS NULL OR s.assigned_to > today)
+            ) AS is_unstaffed,
+            c.code IN (SELECT u.code FROM unseen AS u) AS is_unseen
+        FROM cell AS c
     ),
     -- A cell with two gaps is drawn once and told twice.
     cell_drawn AS MATERIALIZED (
-        SELECT c.code, tiles.drawn(c.at, z, x, y) AS geom FROM cell AS c WHERE c.code IN (SELECT g.code FROM cell_gap AS g)
+        SELECT j.code, j.is_unstaffed, j.is_unseen, tiles.drawn(j.at, z, x, y) AS geom
+        FROM judged AS j WHERE j.is_unstaffed OR j.is_unseen
+    ),
+    cell_gap AS (
+        SELECT 'no_grid_worker' AS kind, d.code, d.geom FROM cell_drawn AS d WHERE d.is_unstaffed
+        UNION ALL
+        SELECT 'no_camera', d.code, d.geom FROM cell_drawn AS d WHERE d.is_unseen
     ),
     shape AS (
         SELECT 'no_cell' AS kind, 'ground' AS subject, n.id::text AS subject_id, n.name_zh, n.name_en, n.geom_3857 AS at
@@ -77,35 +101,43 @@ BEGIN
         SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
         FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     ),
+    site_near AS MATERIALIZED (
+        SELECT s.id, s.name_zh, s.geom_3857 FROM registry.site AS s WHERE s.geom_3857 && box AND NOT is_grouped
+        UNION ALL
+        SELECT s.id, s.name_zh, s.geom_3857 FROM registry.site AS s WHERE is_grouped AND s.id = ANY (sites)
+    ),
     point AS MATERIALIZED (
         -- A neighbour's camera that looks in is the neighbour's gap.
-        SELECT 'not_observed' AS kind, 'camera' AS subject, m.id::text AS subject_id, m.name_zh, m.gb_id AS name_en, 1 AS n, m.geom_3857 AS at
+        SELECT 'not_observed' AS kind, 'camera' AS subject, m.id AS subject_id, m.name_zh, m.gb_id AS name_en, m.geom_3857 AS at
         FROM analysis.camera_at(now()) AS m CROSS JOIN analysis.own_area AS o
         WHERE m.geom_3857 && box AND m.is_connected AND coalesce(m.last_observed_at < not_observed_before, true)
             AND CASE o.scope WHEN 'town' THEN m.town_code = ANY (o.areas) WHEN 'community' THEN left(m.cell_code, 12) = ANY (o.areas) ELSE true END
         UNION ALL
-        SELECT 'not_checked', 'site', s.id::text, s.name_zh, s.name_zh, 1, s.geom_3857
-        FROM analysis.risk_state(now(), only_sites => sites) AS r
+        SELECT 'not_checked', 'site', s.id, s.name_zh, s.name_zh, s.geom_3857
+        FROM state AS r
         JOIN check_due AS d ON d.colour = r.level
-        JOIN registry.site AS s ON s.id = r.site_id
-        WHERE cardinality(sites) > 0 AND coalesce(r.checked_at <= now() - d.span, true)
+        JOIN site_near AS s ON s.id = r.site_id
+        WHERE coalesce(r.checked_at <= now() - d.span, true)
+    ),
+    part AS (
+        SELECT p.kind, p.subject, p.subject_id, 1 AS n, ST_X(p.at) AS mean_x, ST_Y(p.at) AS mean_y FROM point AS p WHERE is_grouped
         UNION ALL
-        SELECT 'not_checked', 'site', k.overdue_site_id::text, NULL, NULL, k.overdue_count, ST_SetSRID(ST_MakePoint(k.mean_x, k.mean_y), 3857)
+        SELECT 'not_checked', 'site', k.overdue_site_id, k.overdue_count, k.mean_x, k.mean_y
         FROM counted AS k WHERE is_grouped AND k.overdue_count > 0
     ),
     bucket AS (
         SELECT
             -- Of one gap its own number; of more, the place's.
-            analysis.gap_no(min(p.kind), min(p.subject), min(p.subject_id)) AS id,
+            analysis.gap_no(min(p.kind), min(p.subject), min(p.subject_id)::text) AS id,
             CASE WHEN bool_or(p.kind = 'not_observed') THEN 'not_observed' ELSE 'not_checked' END AS kind,
             sum(p.n)::integer AS n,
             ST_AsMVTGeom(
-                ST_SetSRID(ST_MakePoint(sum(p.n * ST_X(p.at)) / sum(p.n), sum(p.n * ST_Y(p.at)) / sum(p.n)), 3857),
+                ST_SetSRID(ST_MakePoint(sum(p.n * p.mean_x) / sum(p.n), sum(p.n * p.mean_y) / sum(p.n)), 3857),
                 ST_TileEnvelope(z, x, y), 4096, 0, true
             ) AS geom
-        FROM point AS p
-        WHERE is_grouped AND tiles.is_on_ground(p.at, z, x, y)
-        GROUP BY tiles.group_column(ST_X(p.at), z), tiles.group_row(ST_Y(p.at), z)
+        FROM part AS p
+        WHERE p.mean_x >= west AND p.mean_x < east AND p.mean_y >= south AND p.mean_y < north
+        GROUP BY floor((p.mean_x - west) / side), floor((p.mean_y - south) / side)
     ),
     feature AS MATERIALIZED (
         SELECT
@@ -113,7 +145,7 @@ BEGIN
         FROM bucket AS b
         UNION ALL
         SELECT
-            analysis.gap_no(p.kind, p.subject, p.subject_id), p.kind, p.subject, p.subject_id, p.name_zh, p.name_en, p.n,
+            analysis.gap_no(p.kind, p.subject, p.subject_id::text), p.kind, p.subject, p.subject_id::text, p.name_zh, p.name_en, 1,
             tiles.drawn(p.at, z, x, y)
         FROM point AS p WHERE NOT is_grouped
         UNION ALL
@@ -125,9 +157,8 @@ BEGIN
         UNION ALL
         SELECT
             analysis.gap_no(g.kind, 'cell', g.code), g.kind, CASE WHEN NOT is_grouped THEN 'cell' END,
-            CASE WHEN NOT is_grouped THEN g.code END, k.name_zh, CASE WHEN NOT is_grouped THEN '' END, 1, d.geom
+            CASE WHEN NOT is_grouped THEN g.code END, k.name_zh, CASE WHEN NOT is_grouped THEN '' END, 1, g.geom
         FROM cell_gap AS g
-        JOIN cell_drawn AS d ON d.code = g.code
         LEFT JOIN territory.grid_cell AS k ON NOT is_grouped AND k.code = g.code
     )
     SELECT ST_AsMVT(f, 'coverage_gap', 4096, 'geom', 'id') FROM feature AS f WHERE NOT ST_IsEmpty(f.geom)

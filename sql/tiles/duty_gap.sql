@@ -7,6 +7,12 @@ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SE
 DECLARE
     classes constant text[] := ARRAY['missing', 'two_leads', 'disputed', 'proposed', 'no_person'];
     box constant geometry := tiles.search_box(z, x, y);
+    -- The tile's ground, and the side of a group.
+    west constant double precision := ST_XMin(ST_TileEnvelope(z, x, y));
+    east constant double precision := ST_XMax(ST_TileEnvelope(z, x, y));
+    south constant double precision := ST_YMin(ST_TileEnvelope(z, x, y));
+    north constant double precision := ST_YMax(ST_TileEnvelope(z, x, y));
+    side constant double precision := (east - west) / 32;
     is_grouped constant boolean := z < 13;
     pixel_m2 constant double precision := CASE WHEN z < 13 THEN (40075016.685578488 / 2 ^ z / 512) ^ 2 ELSE 0 END;
     today constant date := analysis.city_date(now());
@@ -60,7 +66,7 @@ BEGIN
             END AS worst
         FROM analysis.risk_cell_now(due) AS c
         WHERE is_grouped AND c.duty_gap_site_id IS NOT NULL AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
-            AND tiles.is_on_ground(ST_MakePoint(c.mean_x, c.mean_y), z, x, y)
+            AND c.mean_x >= west AND c.mean_x < east AND c.mean_y >= south AND c.mean_y < north
         UNION ALL
         SELECT s.id, ST_X(s.at), ST_Y(s.at), 1, array_position(classes, s.status) FROM site AS s WHERE is_grouped
     ),
@@ -73,7 +79,7 @@ BEGIN
                 ST_TileEnvelope(z, x, y), 4096, 0, true
             ) AS geom
         FROM part AS p
-        GROUP BY tiles.group_column(p.mean_x, z), tiles.group_row(p.mean_y, z)
+        GROUP BY floor((p.mean_x - west) / side), floor((p.mean_y - south) / side)
     ),
     feature AS MATERIALIZED (
         SELECT

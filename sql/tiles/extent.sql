@@ -7,22 +7,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION tiles.search_box IS '瓦片范围加边距; ground of a tile with its margin, EPSG:3857.';
 
--- Each point of the world is on the ground of exactly one tile of a zoom, so that what is counted in tiles adds up.
-CREATE FUNCTION tiles.is_on_ground(point geometry, z integer, x integer, y integer) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT ST_X(point) >= ST_XMin(ST_TileEnvelope(z, x, y)) AND ST_X(point) < ST_XMax(ST_TileEnvelope(z, x, y))
-        AND ST_Y(point) >= ST_YMin(ST_TileEnvelope(z, x, y)) AND ST_Y(point) < ST_YMax(ST_TileEnvelope(z, x, y))
-$$;
-COMMENT ON FUNCTION tiles.is_on_ground IS '点是否在瓦片范围内（左、下边在内）; whether a point (EPSG:3857) lies in a tile, its left and lower edge counted in.';
-
--- Which 32nd of its tile a point lies in, where points of a tile of this zoom are drawn as groups.
-CREATE FUNCTION tiles.group_column(x_m double precision, z integer) RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT floor((x_m + 20037508.342789244) / 40075016.685578488 * 2 ^ (z + 5))::integer $$;
-CREATE FUNCTION tiles.group_row(y_m double precision, z integer) RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT floor((20037508.342789244 - y_m) / 40075016.685578488 * 2 ^ (z + 5))::integer $$;
-COMMENT ON FUNCTION tiles.group_column IS '点所在的三十二分格（列）; column of the 32nd of a tile that an x of EPSG:3857 lies in, counted from the west of the world.';
-COMMENT ON FUNCTION tiles.group_row IS '点所在的三十二分格（行）; row of the 32nd of a tile that a y of EPSG:3857 lies in, counted from the north.';
-
 -- A shape in the units of a tile (4096 to a side, from its upper left corner), with the margin of search_box. What lies wholly
 -- within is only moved onto the grid: a border that two cells share stays one border, and it costs a fifth of ST_AsMVTGeom,
 -- which mends each shape by itself and is left what has to be cut. The tile is given by its ground, its search box, its upper

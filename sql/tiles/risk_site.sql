@@ -6,12 +6,19 @@ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS
 DECLARE
     looks constant text[] := ARRAY['red', 'orange', 'yellow', 'no_data', 'no_owner', 'blue'];
     is_grouped constant boolean := z < 13;
+    -- The tile's ground, and the side of a group.
+    west constant double precision := ST_XMin(ST_TileEnvelope(z, x, y));
+    east constant double precision := ST_XMax(ST_TileEnvelope(z, x, y));
+    south constant double precision := ST_YMin(ST_TileEnvelope(z, x, y));
+    north constant double precision := ST_YMax(ST_TileEnvelope(z, x, y));
+    side constant double precision := (east - west) / 32;
     whole constant text[] := CASE WHEN z < 13 AND NOT analysis.sees_all() THEN analysis.whole_units() END;
     due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
     sites constant bigint[] := CASE
         WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
         ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y))
     END;
+    due_sites constant bigint[] := CASE WHEN cardinality(sites) > 0 THEN analysis.risk_due_of(sites) END;
 BEGIN
     RETURN (
     WITH by_cell AS (
@@ -23,7 +30,12 @@ BEGIN
             END AS worst
         FROM analysis.risk_cell_now(due) AS c
         WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
-            AND tiles.is_on_ground(ST_MakePoint(c.mean_x, c.mean_y), z, x, y)
+            AND c.mean_x >= west AND c.mean_x < east AND c.mean_y >= south AND c.mean_y < north
+    ),
+    site_near AS MATERIALIZED (
+        SELECT s.id, s.geom_3857 FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y) AND NOT is_grouped
+        UNION ALL
+        SELECT s.id, s.geom_3857 FROM registry.site AS s WHERE is_grouped AND s.id = ANY (sites)
     ),
     by_itself AS MATERIALIZED (
         SELECT
@@ -32,10 +44,9 @@ BEGIN
                 r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
-        FROM analysis.risk_state(now(), only_sites => sites) AS r
-        JOIN registry.site AS s ON s.id = r.site_id
+        FROM analysis.risk_site_now(sites, due_sites) AS r
+        JOIN site_near AS s ON s.id = r.site_id
         LEFT JOIN analysis.duty_lead_at(now()) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
-        WHERE cardinality(sites) > 0
     ),
     part AS (
         SELECT c.id, c.n, c.worst, c.mean_x, c.mean_y FROM by_cell AS c
@@ -50,7 +61,7 @@ BEGIN
                 ST_TileEnvelope(z, x, y), 4096, 0, true
             ) AS geom
         FROM part AS p
-        GROUP BY tiles.group_column(p.mean_x, z), tiles.group_row(p.mean_y, z)
+        GROUP BY floor((p.mean_x - west) / side), floor((p.mean_y - south) / side)
     ),
     single AS (
         SELECT i.id, 1 AS n, i.score, i.look, tiles.drawn(i.at, z, x, y) AS geom
