@@ -112,6 +112,8 @@ class Layer:
     database decides. scoped: whether callers of different areas get different rows (else one copy serves all). personal:
     columns of a file that name or reach a person. switched: whether it has a switch on the map; else it is always drawn. note: a
     query of sql/layers with note_zh and note_en, what the legend says beside the classes (a bandwidth, a day, why nothing is there).
+    counted: the analysts' view that counts the source by the field of the usual classing (`n`, and `no_place` of them without a
+    shape), where that is quicker than listing it; its function at a moment is named as the source's.
     """
 
     id: str
@@ -151,6 +153,7 @@ class Layer:
     personal: tuple[str, ...] = ()
     switched: bool = True
     note: str = ""
+    counted: str = ""
 
     @property
     def classes(self) -> tuple[LegendClass, ...]:
@@ -178,6 +181,7 @@ class Layer:
             "between",
             "past_near",
             "past_worked_out",
+            "counted",
         ):
             del told[inner]
         computed = {"classes": [asdict(one) for one in self.classes], "class_field": self.class_field}

@@ -66,6 +66,10 @@ def _note(connection: Connection, layer: Layer, span: Span) -> dict[str, Any]:
 
 def _counts(layer: Layer, by: Classing, span: Span) -> sql.Composed:
     """Rows by class, and those of them without a shape."""
+    if layer.counted and by.id == layer.classings[0].id:
+        return sql.SQL(
+            "SELECT c.{}::text AS class, sum(c.n)::bigint AS n, sum(c.no_place)::bigint AS no_place FROM {}({}) AS c GROUP BY 1"
+        ).format(sql.Identifier(by.field), sql.Identifier(*f"{layer.counted}_at".split(".")), span.as_sql)
     source, geometry = source_of(layer, span), sql.Identifier("s", layer.shape[0])
     if layer.ground is not None:
         source += sql.SQL(" LEFT") + joined_ground(layer)[0]

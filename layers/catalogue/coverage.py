@@ -91,6 +91,7 @@ LAYERS = (
     ),
     Layer(
         id="coverage_gap", name_zh="监管盲区", name_en="Coverage gaps", group="coverage", source="analysis.coverage_gap_place",
+        counted="analysis.coverage_gap_count",
         kind="tiles", key="gap_no", geometry="mixed", order=63, shape=("geom", ""), past=True, clock_s=300,
         versions=("cell", "no_cell", "unit", "simplified", "site", "camera", "camera_health", "key_risk_area", "incident", "inspection", "duty", "parameter"),
         style=Style("fill", fill_opacity=0.35, line_px=1.2), grouped_below=13, min_zoom=8, visible_by_default=False,
