@@ -127,36 +127,6 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION analysis.risk_due_sites IS '保存的分数已过时的场所; sites whose kept score is old, and is worked out anew when it is asked for.';
 
--- Those of some sites that are due; NULL = no score is kept.
-CREATE FUNCTION analysis.risk_due_of(sites bigint[]) RETURNS bigint[]
-LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
-BEGIN
-    IF analysis.risk_is_kept() THEN
-        RETURN ARRAY(SELECT s.id FROM unnest(sites) AS s (id) INTERSECT SELECT d.site_id FROM analysis.risk_due_sites() AS d);
-    END IF;
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION analysis.risk_due_of IS '指定场所中保存的分数已过时的; those of these sites whose kept score is old; NULL = none is kept.';
-
--- Scores of some sites now, given which of them are due (analysis.risk_due_of): kept rows, and what is due worked out. Part of the
--- query that asks, so that only the columns are read that it wants.
-CREATE FUNCTION analysis.risk_site_now(sites bigint[], due bigint[]) RETURNS TABLE (
-    site_id bigint, town_code text, cell_code text, rule_code text, score double precision, level text,
-    unknown_parts text[], has_worker boolean, is_stale boolean, is_seen boolean, checked_at timestamptz
-) LANGUAGE sql STABLE AS $$
-    SELECT
-        r.site_id, r.town_code, r.cell_code, r.rule_code, r.score, r.level, r.unknown_parts, r.has_worker, r.is_stale, r.is_seen, r.checked_at
-    FROM registry.site_risk AS r
-    WHERE due IS NOT NULL AND r.is_active AND r.site_id = ANY (sites)
-        AND NOT EXISTS (SELECT FROM unnest(due) AS d (id) WHERE d.id = r.site_id)
-    UNION ALL
-    SELECT
-        r.site_id, r.town_code, r.cell_code, r.rule_code, r.score, r.level, r.unknown_parts, r.has_worker, r.is_stale, r.is_seen, r.checked_at
-    FROM analysis.risk_site_of(now(), coalesce(due, sites)) AS r
-    WHERE cardinality(coalesce(due, sites)) > 0
-$$;
-COMMENT ON FUNCTION analysis.risk_site_now IS '当前时刻指定场所的风险分：保存的行，已过时的（due）现算; scores of these sites now: kept rows, and those that are due worked out.';
-
 -- The same columns as analysis.risk_site_of, of some cells or of all: for the present from the kept rows, and only what is
 -- due worked out; for any other moment worked out.
 CREATE FUNCTION analysis.risk_state(

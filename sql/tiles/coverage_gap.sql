@@ -20,21 +20,19 @@ DECLARE
     -- What stands in a cell is known to those who see all of it.
     whole constant text[] := CASE WHEN NOT analysis.sees_all() THEN analysis.whole_units() END;
     due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
-    -- Sites of the tile, and of the cells that reach into it; from far away those that no cell's count holds.
-    sites bigint[];
-    due_sites bigint[];
-BEGIN
-    IF is_grouped THEN
-        sites := tiles.uncounted_sites(z, x, y, whole);
-    ELSE
-        sites := ARRAY(
+    -- From far away the sites that no cell's count holds; close by those of the tile, and of the cells that reach into it.
+    apart constant bigint[] := CASE WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole) END;
+    cells constant text[] := CASE WHEN z >= 13 THEN ARRAY(SELECT c.code FROM tiles.cell_ground(z, x, y) AS c) END;
+    is_kept constant boolean := analysis.risk_is_kept();
+    due_sites constant bigint[] := CASE
+        WHEN z < 13 AND cardinality(apart) = 0 THEN '{}'
+        ELSE ARRAY(
             SELECT s.id FROM registry.site AS s
-            WHERE s.geom_3857 && box OR s.cell_code = ANY (ARRAY(SELECT c.code FROM tiles.cell_ground(z, x, y) AS c))
-        );
-    END IF;
-    IF cardinality(sites) > 0 THEN
-        due_sites := analysis.risk_due_of(sites);
-    END IF;
+            WHERE CASE WHEN z < 13 THEN s.id = ANY (apart) ELSE s.geom_3857 && box OR s.cell_code = ANY (cells) END
+                AND (NOT is_kept OR s.id IN (SELECT d.site_id FROM analysis.risk_due_sites() AS d))
+        )
+    END;
+BEGIN
     RETURN (
     WITH cell AS MATERIALIZED (
         SELECT c.code, c.geom_3857 AS at
@@ -50,8 +48,22 @@ BEGIN
         FROM analysis.risk_cell_now(due) AS c
         WHERE is_grouped AND (whole IS NULL OR left(c.cell_code, 12) = ANY (whole))
     ),
+    site_near AS MATERIALIZED (
+        SELECT s.id, s.name_zh, s.geom_3857 AS at FROM registry.site AS s
+        WHERE CASE WHEN is_grouped THEN s.id = ANY (apart) ELSE s.geom_3857 && box OR s.cell_code = ANY (cells) END
+    ),
+    -- Their scores as they are kept, and those that are due worked out.
     state AS MATERIALIZED (
-        SELECT r.site_id, r.cell_code, r.level, r.is_seen, r.checked_at FROM analysis.risk_site_now(sites, due_sites) AS r
+        SELECT s.id, s.name_zh, s.at, r.cell_code, r.level, r.is_seen, r.checked_at
+        FROM site_near AS s
+        CROSS JOIN LATERAL (
+            SELECT k.cell_code, k.level, k.is_seen, k.checked_at FROM registry.site_risk AS k WHERE k.site_id = s.id AND k.is_active OFFSET 0
+        ) AS r
+        WHERE is_kept AND s.id <> ALL (due_sites)
+        UNION ALL
+        SELECT s.id, s.name_zh, s.at, r.cell_code, r.level, r.is_seen, r.checked_at
+        FROM analysis.risk_site_of(now(), due_sites) AS r JOIN site_near AS s ON s.id = r.site_id
+        WHERE cardinality(due_sites) > 0
     ),
     -- Cells in which something should be seen that no online camera sees.
     unseen AS (
@@ -101,11 +113,6 @@ BEGIN
         SELECT c.colour, make_interval(secs => 86400 * analysis.check_days(c.colour))
         FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     ),
-    site_near AS MATERIALIZED (
-        SELECT s.id, s.name_zh, s.geom_3857 FROM registry.site AS s WHERE s.geom_3857 && box AND NOT is_grouped
-        UNION ALL
-        SELECT s.id, s.name_zh, s.geom_3857 FROM registry.site AS s WHERE is_grouped AND s.id = ANY (sites)
-    ),
     point AS MATERIALIZED (
         -- A neighbour's camera that looks in is the neighbour's gap.
         SELECT 'not_observed' AS kind, 'camera' AS subject, m.id AS subject_id, m.name_zh, m.gb_id AS name_en, m.geom_3857 AS at
@@ -113,11 +120,9 @@ BEGIN
         WHERE m.geom_3857 && box AND m.is_connected AND coalesce(m.last_observed_at < not_observed_before, true)
             AND CASE o.scope WHEN 'town' THEN m.town_code = ANY (o.areas) WHEN 'community' THEN left(m.cell_code, 12) = ANY (o.areas) ELSE true END
         UNION ALL
-        SELECT 'not_checked', 'site', s.id, s.name_zh, s.name_zh, s.geom_3857
-        FROM state AS r
-        JOIN check_due AS d ON d.colour = r.level
-        JOIN site_near AS s ON s.id = r.site_id
-        WHERE coalesce(r.checked_at <= now() - d.span, true)
+        SELECT 'not_checked', 'site', r.id, r.name_zh, r.name_zh, r.at
+        FROM state AS r JOIN check_due AS d ON d.colour = r.level
+        WHERE r.at && box AND coalesce(r.checked_at <= now() - d.span, true)
     ),
     part AS (
         SELECT p.kind, p.subject, p.subject_id, 1 AS n, ST_X(p.at) AS mean_x, ST_Y(p.at) AS mean_y FROM point AS p WHERE is_grouped

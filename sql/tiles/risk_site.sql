@@ -14,11 +14,17 @@ DECLARE
     side constant double precision := (east - west) / 32;
     whole constant text[] := CASE WHEN z < 13 AND NOT analysis.sees_all() THEN analysis.whole_units() END;
     due constant text[] := CASE WHEN z < 13 THEN analysis.risk_due_cells() END;
-    sites constant bigint[] := CASE
-        WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole)
-        ELSE ARRAY(SELECT s.id FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y))
+    box constant geometry := tiles.search_box(z, x, y);
+    apart constant bigint[] := CASE WHEN z < 13 THEN tiles.uncounted_sites(z, x, y, whole) END;
+    is_kept constant boolean := analysis.risk_is_kept();
+    due_sites constant bigint[] := CASE
+        WHEN z < 13 AND cardinality(apart) = 0 THEN '{}'
+        ELSE ARRAY(
+            SELECT s.id FROM registry.site AS s
+            WHERE CASE WHEN z < 13 THEN s.id = ANY (apart) ELSE s.geom_3857 && box END
+                AND (NOT is_kept OR s.id IN (SELECT d.site_id FROM analysis.risk_due_sites() AS d))
+        )
     END;
-    due_sites constant bigint[] := CASE WHEN cardinality(sites) > 0 THEN analysis.risk_due_of(sites) END;
 BEGIN
     RETURN (
     WITH by_cell AS (
@@ -33,19 +39,31 @@ BEGIN
             AND c.mean_x >= west AND c.mean_x < east AND c.mean_y >= south AND c.mean_y < north
     ),
     site_near AS MATERIALIZED (
-        SELECT s.id, s.geom_3857 FROM registry.site AS s WHERE s.geom_3857 && tiles.search_box(z, x, y) AND NOT is_grouped
+        SELECT s.id, s.geom_3857 AS at FROM registry.site AS s
+        WHERE CASE WHEN is_grouped THEN s.id = ANY (apart) ELSE s.geom_3857 && box END
+    ),
+    -- Their scores as they are kept, and those that are due worked out.
+    state AS (
+        SELECT s.id, s.at, r.*
+        FROM site_near AS s
+        CROSS JOIN LATERAL (
+            SELECT k.town_code, k.rule_code, k.score, k.level, k.unknown_parts, k.has_worker, k.is_stale
+            FROM registry.site_risk AS k WHERE k.site_id = s.id AND k.is_active OFFSET 0
+        ) AS r
+        WHERE is_kept AND s.id <> ALL (due_sites)
         UNION ALL
-        SELECT s.id, s.geom_3857 FROM registry.site AS s WHERE is_grouped AND s.id = ANY (sites)
+        SELECT s.id, s.at, r.town_code, r.rule_code, r.score, r.level, r.unknown_parts, r.has_worker, r.is_stale
+        FROM analysis.risk_site_of(now(), due_sites) AS r JOIN site_near AS s ON s.id = r.site_id
+        WHERE cardinality(due_sites) > 0
     ),
     by_itself AS MATERIALIZED (
         SELECT
-            s.id, r.score, s.geom_3857 AS at,
+            r.id, r.score, r.at,
             analysis.risk_look(
                 r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
-        FROM analysis.risk_site_now(sites, due_sites) AS r
-        JOIN site_near AS s ON s.id = r.site_id
+        FROM state AS r
         LEFT JOIN analysis.duty_lead_at(now()) AS d ON d.unit_code = r.town_code AND d.rule_code = r.rule_code
     ),
     part AS (
