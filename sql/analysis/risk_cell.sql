@@ -58,6 +58,7 @@ CREATE FUNCTION analysis.risk_cell_state(moment timestamptz, only_cell text DEFA
 #variable_conflict use_column
 DECLARE
     due text[];
+    rules text[];
 BEGIN
     IF only_cell IS NOT NULL OR moment <> now() OR constants <> now() OR NOT analysis.risk_is_kept() THEN
         RETURN QUERY SELECT * FROM analysis.risk_cell_of(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants);
@@ -73,6 +74,11 @@ BEGIN
         UNION
         SELECT c.cell_code FROM registry.cell_risk AS c WHERE c.exact_until <= now()
     );
+    -- Asked by itself: a million sites would be gone through for no place type at all.
+    rules := ARRAY(SELECT DISTINCT d.rule_code FROM registry.risk_due AS d WHERE d.rule_code IS NOT NULL);
+    IF cardinality(rules) > 0 THEN
+        due := due || ARRAY(SELECT DISTINCT s.cell_code FROM registry.site AS s WHERE s.rule_code = ANY (rules) AND s.cell_code IS NOT NULL);
+    END IF;
     RETURN QUERY
     SELECT
         c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count

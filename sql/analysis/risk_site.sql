@@ -90,7 +90,7 @@ COMMENT ON FUNCTION analysis.risk_versions IS '保存的风险分所依据的公
 CREATE FUNCTION analysis.risk_is_kept() RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM registry.risk_made_from AS m WHERE m.versions = analysis.risk_versions())
-        AND NOT EXISTS (SELECT FROM registry.risk_due AS d WHERE d.site_id IS NULL AND d.cell_code IS NULL)
+        AND NOT EXISTS (SELECT FROM registry.risk_due AS d WHERE d.site_id IS NULL AND d.cell_code IS NULL AND d.rule_code IS NULL)
 $$;
 COMMENT ON FUNCTION analysis.risk_is_kept IS '保存的风险分是否可用; whether the kept scores can be used (sites that are due apart).';
 
@@ -120,6 +120,9 @@ LANGUAGE sql STABLE AS $$
         WHERE o.camera_id IS NULL OR n.camera_id IS NULL
     )
     SELECT d.site_id FROM registry.risk_due AS d WHERE d.site_id IS NOT NULL
+    UNION
+    SELECT s.id FROM registry.site AS s
+    WHERE s.cell_code = ANY (ARRAY(SELECT d.cell_code FROM registry.risk_due AS d WHERE d.is_whole_cell))
     UNION
     SELECT r.site_id FROM registry.site_risk AS r WHERE r.exact_until <= now()
     UNION

@@ -26,6 +26,7 @@ from small_town import (
 from detection.lease import sync_cameras
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
+from geoapp.registry.kept_risk import keep_risk
 from layers.registry import LAYERS
 from layers.tiles import layer_version
 
@@ -94,6 +95,38 @@ def test_a_camera_and_what_it_sees_written_beside_each_other(town: Connection, *
     assert len(kept) >= 3
     town.execute("SELECT registry.rebuild_sights()")
     assert kept == sights(town)
+
+
+@pytest.mark.parametrize("what", ["worker", "lead", "camera"])
+def test_a_site_and_what_its_score_hangs_on_written_beside_each_other(town: Connection, what: str) -> None:
+    """Who is assigned sees no site that another has not committed yet; its score was kept when he commits."""
+    cell = one(town, "SELECT code FROM territory.grid_cell WHERE name_zh = '5,0'")["code"]
+    watching = add_camera(town, 2810, 210, box(2700, 200, 20, 20), seen=datetime.now(UTC))
+    if what == "worker":
+        town.execute("DELETE FROM duty.grid_staff WHERE cell_code = %s", (cell,))
+    keep_risk(town)
+    with beside(town) as writing, beside(town) as assigning:
+        assigning.execute("BEGIN")
+        if what == "worker":
+            assigning.execute(
+                "INSERT INTO duty.grid_staff (cell_code, person_id, role, assigned_from) VALUES (%s, %s, 'worker', '2020-01-01')",
+                (cell, add_person(town, "网格员")),
+            )
+        elif what == "lead":
+            assign(assigning, "R02", COUNTY, "YJ", "confirmed", person=add_person(town, "科长"))
+        else:
+            assigning.execute("UPDATE registry.camera SET sector = ST_Translate(sector, 100, 0) WHERE id = %s", (watching,))
+        site = add_site(writing, 2810, 210, rule="R02")
+        keep_risk(town)
+        assigning.execute("COMMIT")
+    held = one(town, "SELECT * FROM analysis.risk_state(now()) WHERE site_id = %s", site)
+    keep_risk(town)
+    kept = one(town, "SELECT has_worker, is_seen FROM registry.site_risk WHERE site_id = %s", site)
+    true = one(town, "SELECT has_worker, is_seen FROM analysis.risk_site_of(now(), ARRAY[%s::bigint])", site)
+    assert kept == true == {name: held[name] for name in true}
+    cells = "SELECT has_duty_gap, top_has_duty_gap FROM {} WHERE cell_code = %s"
+    assert one(town, cells.format("registry.cell_risk"), cell) == one(town, cells.format("analysis.risk_cell_of(now())"), cell)
+    assert true["is_seen" if what == "camera" else "has_worker"]
 
 
 def test_a_camera_is_looked_through_on_the_days_of_the_city(town: Connection) -> None:
