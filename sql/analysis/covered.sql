@@ -51,6 +51,9 @@ CREATE FUNCTION analysis.covered(
     not_known_fraction double precision, cameras bigint, observed_cameras bigint, not_known_cameras bigint
 ) LANGUAGE plpgsql STABLE SET work_mem = '128MB' AS $$
 #variable_conflict use_column
+DECLARE
+    cells_unknown constant text[] := analysis.cells_not_known();
+    areas_unknown constant bigint[] := analysis.areas_not_known();
 BEGIN
     IF place_kind IS NULL OR place_kind NOT IN ('key_risk_area', 'cell', 'town', 'district') THEN
         RAISE EXCEPTION '不能按 % 计算覆盖 / no coverage by %: key_risk_area, cell, town or district', place_kind, place_kind
@@ -71,14 +74,15 @@ BEGIN
         SELECT
             a.id::text COLLATE "C" AS part, a.id::text COLLATE "C" AS place, ST_Area(a.geom) AS area_m2,
             coalesce(a.onboarded_on, '-infinity') AS first_day,
-            coalesce(a.retired_on, CASE WHEN a.status = 'retired' THEN '-infinity' ELSE 'infinity' END::date) AS end_day
+            coalesce(a.retired_on, CASE WHEN a.status = 'retired' THEN '-infinity' ELSE 'infinity' END::date) AS end_day,
+            a.id = ANY (areas_unknown) AS is_not_known
         FROM registry.key_risk_area AS a
         WHERE place_kind = 'key_risk_area' AND a.status IN ('active', 'retired')
             AND (only_places IS NULL OR a.id::text = ANY (only_places))
         UNION ALL
         SELECT
             g.code, CASE place_kind WHEN 'cell' THEN g.code WHEN 'town' THEN coalesce(u.parent_code, '') ELSE '' END, ST_Area(g.geom),
-            '-infinity', 'infinity'
+            '-infinity', 'infinity', g.code = ANY (cells_unknown)
         FROM territory.grid_cell AS g LEFT JOIN territory.unit AS u ON u.code = g.community_code
         WHERE place_kind <> 'key_risk_area'
             AND (place_kind <> 'district' OR (SELECT analysis.sees_all()))
@@ -144,18 +148,23 @@ BEGIN
         GROUP BY b.place, m.hour
     ),
     total AS (
-        SELECT p.place, a.hour, sum(p.area_m2) AS area_m2
+        SELECT p.place, a.hour, sum(p.area_m2) AS area_m2, coalesce(sum(p.area_m2) FILTER (WHERE p.is_not_known), 0) AS unknown_m2
         FROM part AS p JOIN asked AS a ON p.first_day <= a.day AND p.end_day > a.day
         GROUP BY p.place, a.hour
     )
     SELECT
-        t.place, t.hour, t.area_m2, coalesce(g.drawn_m2, 0), coalesce(g.observed_m2, 0), coalesce(g.not_known_m2, 0),
+        t.place, t.hour, t.area_m2, coalesce(g.drawn_m2, 0), coalesce(g.observed_m2, 0), n.not_known_m2,
         coalesce(g.drawn_m2, 0) / nullif(t.area_m2, 0), coalesce(g.observed_m2, 0) / nullif(t.area_m2, 0),
-        coalesce(g.not_known_m2, 0) / nullif(t.area_m2, 0),
+        n.not_known_m2 / nullif(t.area_m2, 0),
         coalesce(c.cameras, 0), coalesce(c.observed_cameras, 0), coalesce(c.not_known_cameras, 0)
     FROM total AS t
     LEFT JOIN ground AS g ON g.place = t.place AND g.hour = t.hour
-    LEFT JOIN counted AS c ON c.place = t.place AND c.hour = t.hour;
+    LEFT JOIN counted AS c ON c.place = t.place AND c.hour = t.hour
+    -- Of a part that is no shape, or near a sector that is none, all may have been seen.
+    CROSS JOIN LATERAL (
+        SELECT least(coalesce(g.not_known_m2, 0) + t.unknown_m2, greatest(t.area_m2 - coalesce(g.observed_m2, 0), coalesce(g.not_known_m2, 0)))
+            AS not_known_m2
+    ) AS n;
 END $$;
 COMMENT ON FUNCTION analysis.covered IS '每小时的覆盖：视域所及、确实看到、不知（重点风险源区域、网格、街镇、全区）; per place (key_risk_area, cell, town, district) and hour as known at a moment, square metres: drawn (inside what installed cameras would see), observed (through a camera of which at least one picture was seen in the hour), not_known (may have been observed: no record yet, or the sector was drawn anew since). Never more than the ledger says.';
 
@@ -297,6 +306,10 @@ CREATE FUNCTION analysis.coverage_basis_at(moment timestamptz) RETURNS TABLE (
     building AS (
         SELECT count(*) AS n FROM territory.building
     ),
+    bad AS (
+        SELECT count(*) AS n, (array_agg(b.kind || ' ' || coalesce(nullif(b.name_zh, ''), b.subject_id) ORDER BY b.kind, b.subject_id))[1:5] AS some
+        FROM analysis.shape_left_out AS b
+    ),
     record AS (
         SELECT min(r.began_at) AS began_at FROM watch.connection_record AS r
     )
@@ -318,6 +331,13 @@ CREATE FUNCTION analysis.coverage_basis_at(moment timestamptz) RETURNS TABLE (
         'cameras_redrawn', c.redrawn, c.n, c.redrawn > 0,
         c.redrawn || ' 台摄像机的视域改过：改动之前所见不知', c.redrawn || ' cameras had their sector drawn anew: what they saw before is not known'
     FROM camera AS c
+    UNION ALL
+    SELECT
+        'shapes_left_out', b.n, NULL, b.n > 0,
+        b.n || ' 个形状不合规，所见不知' || coalesce('：' || array_to_string(b.some, '、') || CASE WHEN b.n > 5 THEN '……' ELSE '' END, ''),
+        b.n || ' shapes are not valid: what is seen there is not known'
+        || coalesce(' (' || array_to_string(b.some, ', ') || CASE WHEN b.n > 5 THEN ', …' ELSE '' END || ')', '')
+    FROM bad AS b
     UNION ALL
     SELECT
         'areas_without_day', a.undated, a.n, a.undated > 0,

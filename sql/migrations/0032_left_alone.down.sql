@@ -72,3 +72,138 @@ DROP FUNCTION registry.mark_risk_of_cells;
 UPDATE registry.risk_due SET cell_code = NULL WHERE is_whole_cell;
 ALTER TABLE registry.risk_due DROP COLUMN is_whole_cell, DROP COLUMN rule_code;
 COMMENT ON TABLE registry.risk_due IS 'Sites whose kept score is old, and cells whose duties changed (site_id NULL); both NULL = every site.';
+
+DROP INDEX registry.camera_left_out_idx, registry.key_risk_area_left_out_idx, territory.grid_cell_left_out_idx, territory.building_left_out_idx;
+CREATE OR REPLACE FUNCTION registry.ground_seen(place geometry, sector geometry)
+RETURNS geometry LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH near AS MATERIALIZED (
+        SELECT b.geom, ST_Contains(b.geom, place) AS is_under
+        FROM territory.building AS b
+        WHERE b.geom && sector AND ST_Intersects(b.geom, sector)
+    ),
+    side AS (
+        SELECT
+            ST_StartPoint(d.geom) AS p, ST_EndPoint(d.geom) AS q,
+            ST_X(ST_StartPoint(d.geom)) - ST_X(place) AS px, ST_Y(ST_StartPoint(d.geom)) - ST_Y(place) AS py,
+            ST_X(ST_EndPoint(d.geom)) - ST_X(place) AS qx, ST_Y(ST_EndPoint(d.geom)) - ST_Y(place) AS qy,
+            50 * ST_MaxDistance(place, sector) AS far_m
+        FROM near AS n CROSS JOIN LATERAL ST_DumpSegments(n.geom) AS d
+        WHERE NOT n.is_under
+    ),
+    -- Behind each side: to where its ends, seen from the camera, are far outside the sector. A side that is seen edge on hides nothing.
+    shadow AS (
+        SELECT ST_MakePolygon(ST_MakeLine(ARRAY[
+            s.p, s.q,
+            ST_SetSRID(ST_MakePoint(ST_X(place) + s.qx * k.q, ST_Y(place) + s.qy * k.q), ST_SRID(place)),
+            ST_SetSRID(ST_MakePoint(ST_X(place) + s.px * k.p, ST_Y(place) + s.py * k.p), ST_SRID(place)),
+            s.p
+        ])) AS geom
+        FROM side AS s
+        CROSS JOIN LATERAL (
+            SELECT
+                greatest(s.far_m / nullif(sqrt(s.px * s.px + s.py * s.py), 0), 2) AS p,
+                greatest(s.far_m / nullif(sqrt(s.qx * s.qx + s.qy * s.qy), 0), 2) AS q
+        ) AS k
+        WHERE abs(s.px * s.qy - s.py * s.qx) > 1e-6
+    ),
+    hidden AS (
+        SELECT ST_Union(h.geom, 0.001) AS geom
+        FROM (SELECT n.geom FROM near AS n UNION ALL SELECT s.geom FROM shadow AS s) AS h
+    )
+    SELECT coalesce(ST_CollectionExtract(ST_Difference(sector, h.geom, 0.001), 3), sector) FROM hidden AS h
+$$;
+CREATE OR REPLACE FUNCTION registry.camera_ground() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.sector := coalesce(NEW.sector, registry.wedge(NEW.geom, NEW.azimuth_deg, NEW.hfov_deg, NEW.max_range_m));
+    ELSE
+        IF NEW.sector IS NOT DISTINCT FROM OLD.sector
+            AND (OLD.sector IS NULL OR OLD.sector = registry.wedge(OLD.geom, OLD.azimuth_deg, OLD.hfov_deg, OLD.max_range_m)) THEN
+            NEW.sector := registry.wedge(NEW.geom, NEW.azimuth_deg, NEW.hfov_deg, NEW.max_range_m);
+        END IF;
+        IF OLD.sector IS NOT NULL AND OLD.sector IS DISTINCT FROM NEW.sector THEN
+            NEW.sector_since := now();
+        END IF;
+    END IF;
+    NEW.ground := NEW.sector;
+    IF EXISTS (SELECT FROM territory.building AS b WHERE b.geom && NEW.sector) THEN
+        NEW.ground := registry.ground_seen(NEW.geom, NEW.sector);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE FUNCTION registry.building_hides() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET geoapp.batch = 'derived' AS $$
+DECLARE
+    near bigint[] := '{}';
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        UPDATE registry.camera AS c SET ground = c.sector WHERE c.ground IS DISTINCT FROM c.sector;
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        near := ARRAY(SELECT DISTINCT k.id FROM new_building AS b JOIN registry.camera AS k ON k.sector && b.geom);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        near := near || ARRAY(SELECT DISTINCT k.id FROM old_building AS b JOIN registry.camera AS k ON k.sector && b.geom);
+    END IF;
+    IF cardinality(near) > 0 THEN
+        UPDATE registry.camera AS c SET ground = s.ground
+        FROM (SELECT k.id, registry.ground_seen(k.geom, k.sector) AS ground FROM registry.camera AS k WHERE k.id = ANY (near)) AS s
+        WHERE c.id = s.id AND c.ground IS DISTINCT FROM s.ground;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION registry.sights_of(places text[], grounds geometry[]) RETURNS SETOF registry.sight
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN QUERY
+    WITH clip AS (
+        SELECT p.place, i.id, i.clip
+        FROM unnest(places, grounds) AS p (place, geom)
+        -- Clip to the place first: never one overlay of everything.
+        CROSS JOIN LATERAL (
+            SELECT
+                c.id,
+                CASE WHEN ST_Covers(p.geom, c.ground) THEN c.ground ELSE ST_CollectionExtract(ST_Intersection(p.geom, c.ground), 3) END AS clip
+            FROM registry.camera AS c WHERE c.sector && p.geom OFFSET 0
+        ) AS i
+        WHERE NOT ST_IsEmpty(i.clip)
+    ),
+    seen AS (
+        SELECT array_agg(c.place) AS places, array_agg(c.id) AS ids, array_agg(c.clip) AS clips FROM clip AS c
+    )
+    SELECT s.* FROM seen AS k CROSS JOIN LATERAL registry.sights_apart(k.places, k.ids, k.clips) AS s;
+END $$;
+CREATE OR REPLACE FUNCTION registry.rebuild_sights() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET min_parallel_table_scan_size = 0 AS $$
+DECLARE
+    n bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(748116313);
+    DELETE FROM registry.sight_due;
+    INSERT INTO registry.sight_due (cells, areas)
+    SELECT array_agg(g.code), '{}'
+    FROM (SELECT g.code, row_number() OVER (ORDER BY g.code) / 100 AS batch FROM territory.grid_cell AS g) AS g GROUP BY g.batch
+    UNION ALL
+    SELECT '{}', array_agg(a.id)
+    FROM (SELECT a.id, row_number() OVER (ORDER BY a.id) / 100 AS batch FROM registry.key_risk_area AS a) AS a GROUP BY a.batch;
+    CREATE TEMP TABLE cell_sight_now ON COMMIT DROP AS
+    SELECT registry.cell_sights_of(d.cells) AS sight FROM registry.sight_due AS d WHERE d.cells <> '{}';
+    CREATE TEMP TABLE area_sight_now ON COMMIT DROP AS
+    SELECT registry.area_sights_of(d.areas) AS sight FROM registry.sight_due AS d WHERE d.areas <> '{}';
+    DELETE FROM registry.cell_sight;
+    DELETE FROM registry.area_sight;
+    INSERT INTO registry.cell_sight (cell_code, camera_ids, m2)
+    SELECT (s.sight).place, (s.sight).camera_ids, (s.sight).m2 FROM pg_temp.cell_sight_now AS s;
+    INSERT INTO registry.area_sight (area_id, camera_ids, m2)
+    SELECT (s.sight).place::bigint, (s.sight).camera_ids, (s.sight).m2 FROM pg_temp.area_sight_now AS s;
+    DROP TABLE pg_temp.cell_sight_now, pg_temp.area_sight_now;
+    SELECT coalesce(sum(cardinality(d.cells) + cardinality(d.areas)), 0) INTO n FROM registry.sight_due AS d;
+    DELETE FROM registry.sight_due;
+    RETURN n;
+END $$;
+ALTER TABLE registry.camera DISABLE TRIGGER USER;
+UPDATE registry.camera AS c SET ground = c.sector WHERE c.ground IS NULL;
+ALTER TABLE registry.camera ENABLE TRIGGER USER;
