@@ -99,6 +99,7 @@ class CellRisk(Base):
     unknown_site_count: Mapped[Big]
     computed_at: Mapped[datetime]
     exact_until: Mapped[datetime]
+    lacks_data: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class RiskDue(Base):

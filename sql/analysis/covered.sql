@@ -66,7 +66,7 @@ BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
         SELECT h.hour, analysis.city_date(h.hour) AS day
-        FROM generate_series(date_trunc('hour', since), least(until, moment), interval '1 hour') AS h (hour)
+        FROM generate_series(analysis.city_hour(since), least(until, moment), interval '1 hour') AS h (hour)
         WHERE h.hour < until AND h.hour < moment
     ),
     -- A town is its cells. An area that left on a day that nobody wrote down is not counted for any hour.
@@ -192,7 +192,7 @@ CREATE FUNCTION analysis.area_hours(since timestamptz, until timestamptz, moment
 $$;
 COMMENT ON FUNCTION analysis.area_hours IS '重点风险源区域每小时的判定（60% 规则）; each key risk area and hour: seen (at least seen_fraction_min of it observed) | not_known (may have been) | blind (cameras stand that would see enough of it, and did not) | not_covered (no cameras that would).';
 CREATE VIEW analysis.area_hour AS
-SELECT * FROM analysis.area_hours(date_trunc('hour', now()) - interval '23 hours', now(), now());
+SELECT * FROM analysis.area_hours(analysis.city_hour(now()) - interval '23 hours', now(), now());
 COMMENT ON VIEW analysis.area_hour IS '最近 24 小时各重点风险源区域每小时是否被看到; the last 24 hours of analysis.area_hours; the running hour counts up to now.';
 
 -- The same over a window: one hour in which it was not seen is enough to say so.
@@ -244,7 +244,7 @@ CREATE FUNCTION analysis.blind_area_at(at timestamptz, moment timestamptz DEFAUL
     drawn_fraction double precision, observed_fraction double precision, not_known_fraction double precision, why jsonb
 ) LANGUAGE sql STABLE AS $$
     WITH unseen AS MATERIALIZED (
-        SELECT h.* FROM analysis.area_hours(date_trunc('hour', at), date_trunc('hour', at) + interval '1 hour', moment) AS h
+        SELECT h.* FROM analysis.area_hours(analysis.city_hour(at), analysis.city_hour(at) + interval '1 hour', moment) AS h
         WHERE h.verdict <> 'seen'
     ),
     answer AS (
@@ -252,7 +252,7 @@ CREATE FUNCTION analysis.blind_area_at(at timestamptz, moment timestamptz DEFAUL
         FROM unseen AS u
         JOIN registry.key_risk_area AS a ON a.id = u.area_id
         JOIN registry.camera AS c ON c.sector && a.geom AND ST_Intersects(a.geom, c.ground)
-        JOIN analysis.observation_hours(date_trunc('hour', at), date_trunc('hour', at) + interval '1 hour', moment) AS w ON w.camera_id = c.id
+        JOIN analysis.observation_hours(analysis.city_hour(at), analysis.city_hour(at) + interval '1 hour', moment) AS w ON w.camera_id = c.id
         WHERE w.state <> 'looked'
     ),
     why AS (

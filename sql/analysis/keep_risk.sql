@@ -122,7 +122,7 @@ BEGIN
     INSERT INTO registry.cell_risk
     SELECT
         c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count,
-        now(), coalesce(next_duty_change, now() + interval '10 years')
+        now(), coalesce(next_duty_change, now() + interval '10 years'), c.lacks_data
     FROM analysis.risk_cell_of(now(), touched) AS c;
     GET DIAGNOSTICS cells = ROW_COUNT;
     RETURN NEXT;

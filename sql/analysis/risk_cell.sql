@@ -2,7 +2,8 @@
 -- Score of cells that have sites, 0.6·max + 0.4·mean of the highest five: all of them, or these.
 CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     cell_code text, score double precision, level text, site_count bigint, top_site_id bigint,
-    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint
+    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
+    lacks_data boolean
 ) LANGUAGE sql STABLE SET work_mem = '128MB' SET jit = off AS $$
     WITH k AS MATERIALIZED (
         SELECT c.* FROM analysis.risk_constants_at(coalesce(constants, moment)) AS c
@@ -28,7 +29,8 @@ CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT N
             bool_or(r.has_duty_gap) AS has_duty_gap,
             bool_or(r.has_duty_gap) FILTER (WHERE r.worst = 1) AS top_has_duty_gap,
             bool_and(r.is_stale) AS is_stale,
-            count(*) FILTER (WHERE r.unknown_parts && ARRAY['hazard_level', 'people', 'vulnerability']) AS unknown_sites
+            count(*) FILTER (WHERE r.unknown_parts && ARRAY['hazard_level', 'people', 'vulnerability']) AS unknown_sites,
+            bool_and(analysis.risk_lacks_data(r.is_stale, r.unknown_parts)) AS lacks_data
         FROM ranked AS r CROSS JOIN k
         GROUP BY r.cell_code, k.cell_max_share, k.cell_top
     ),
@@ -45,7 +47,7 @@ CREATE FUNCTION analysis.risk_cell_of(moment timestamptz, codes text[] DEFAULT N
     )
     SELECT
         c.cell_code, c.score, CASE WHEN c.has_red AND c.by_score IN ('yellow', 'blue') THEN 'orange' ELSE c.by_score END,
-        c.sites, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_sites
+        c.sites, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_sites, c.lacks_data
     FROM coloured AS c
 $$;
 COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分（全部或指定）; scores of cells that have sites, all or these, with the constants in force at `constants` (else at the moment).';
@@ -53,7 +55,8 @@ COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分（�
 -- The same, of the present from kept rows where none of the cell's sites is due.
 CREATE FUNCTION analysis.risk_cell_state(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     cell_code text, score double precision, level text, site_count bigint, top_site_id bigint,
-    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint
+    has_duty_gap boolean, top_has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
+    lacks_data boolean
 ) LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -81,7 +84,8 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT
-        c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count
+        c.cell_code, c.score, c.level, c.site_count, c.top_site_id, c.has_duty_gap, c.top_has_duty_gap, c.is_stale, c.unknown_site_count,
+        c.lacks_data
     FROM registry.cell_risk AS c WHERE c.cell_code <> ALL (due);
     IF cardinality(due) > 0 THEN
         RETURN QUERY SELECT * FROM analysis.risk_cell_of(moment, due);
@@ -92,14 +96,14 @@ COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分�
 CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,
     top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
-    top_has_duty_gap boolean, as_of timestamptz, look text
+    top_has_duty_gap boolean, as_of timestamptz, look text, lacks_data boolean
 ) LANGUAGE sql STABLE AS $$
     SELECT
         g.code, g.cell_no, u.parent_code, c.score, c.level,
         coalesce(c.site_count, 0), c.top_site_id, s.name_zh,
         coalesce(c.has_duty_gap, false), coalesce(c.is_stale, false), coalesce(c.unknown_site_count, 0),
         coalesce(c.top_has_duty_gap, false), moment,
-        analysis.risk_look(c.level, c.is_stale OR c.unknown_site_count = c.site_count, c.top_has_duty_gap)
+        analysis.risk_look(c.level, c.lacks_data, c.top_has_duty_gap), coalesce(c.lacks_data, false)
     FROM territory.grid_cell AS g
     LEFT JOIN territory.unit AS u ON u.code = g.community_code
     LEFT JOIN analysis.risk_cell_state(moment, only_cell, constants) AS c ON c.cell_code = g.code
@@ -115,4 +119,5 @@ COMMENT ON COLUMN analysis.risk_cell.top_site_id IS 'The site behind the colour.
 COMMENT ON COLUMN analysis.risk_cell.has_duty_gap IS 'Some site of the cell lacks a clear lead or person, or the cell a worker; top_has_duty_gap: the site behind the colour does.';
 COMMENT ON COLUMN analysis.risk_cell.is_stale IS 'Every site of the cell is stale.';
 COMMENT ON COLUMN analysis.risk_cell.unknown_site_count IS 'Sites whose hazard, people or vulnerability is not known.';
-COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (low or moderate, and all sites old or unknown), or no_owner (low, and nobody answers for the site behind the colour), or none (no site on record).';
+COMMENT ON COLUMN analysis.risk_cell.lacks_data IS 'Of every site of the cell all data are old, or grade, people and vulnerability all unknown (analysis.risk_lacks_data).';
+COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (low or moderate, and lacks_data), or no_owner (low, and nobody answers for the site behind the colour), or none (no site on record).';

@@ -1,3 +1,132 @@
+CREATE OR REPLACE FUNCTION watch.recount_hours(since timestamptz, until timestamptz) RETURNS TABLE (
+    hour timestamptz, is_known boolean, cameras integer, changed integer, changes jsonb
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz;
+BEGIN
+    IF since IS NULL OR until IS NULL OR until < since THEN
+        RAISE EXCEPTION '时段不合规：起 %，止 % / no span of time: from %, to %', since, until, since, until
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    LOCK TABLE watch.observation_hour IN SHARE ROW EXCLUSIVE MODE;
+    FOR at IN
+        SELECT h FROM generate_series(date_trunc('hour', since), until - interval '1 hour', interval '1 hour') AS h WHERE h >= since
+    LOOP
+        hour := at;
+        changes := '[]';
+        is_known := to_regclass('watch.observation_' || to_char(at AT TIME ZONE 'UTC', 'YYYYMMDD')) IS NOT NULL;
+        IF NOT is_known THEN
+            SELECT count(*) INTO cameras FROM watch.observation_hour AS o WHERE o.hour = at;
+            changed := 0;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        WITH look AS (
+            SELECT o.camera_id, o.reason, count(*)::integer AS n
+            FROM watch.observation AS o
+            WHERE o.captured_at >= at AND o.captured_at < at + interval '1 hour'
+            GROUP BY o.camera_id, o.reason
+        ),
+        looked AS (
+            SELECT
+                l.camera_id,
+                coalesce(sum(l.n) FILTER (WHERE l.reason IS NULL), 0)::integer AS observed,
+                coalesce(sum(l.n) FILTER (WHERE l.reason IS NOT NULL), 0)::integer AS unobserved,
+                coalesce(jsonb_object_agg(l.reason, l.n) FILTER (WHERE l.reason IS NOT NULL), '{}') AS reasons
+            FROM look AS l
+            GROUP BY l.camera_id
+        ),
+        before AS (
+            SELECT o.*, coalesce((o.reasons ->> 'not_scanned')::integer, 0) AS not_scanned
+            FROM watch.observation_hour AS o
+            WHERE o.hour = at
+        ),
+        recounted AS (
+            SELECT
+                coalesce(l.camera_id, b.camera_id) AS camera_id,
+                coalesce(l.observed, 0) AS observed,
+                coalesce(l.unobserved, 0) + coalesce(b.not_scanned, 0) AS unobserved,
+                coalesce(l.reasons, '{}')
+                || CASE WHEN b.not_scanned > 0 THEN jsonb_build_object('not_scanned', b.not_scanned) ELSE '{}' END AS reasons,
+                CASE
+                    WHEN b.camera_id IS NOT NULL
+                        THEN jsonb_build_object('observed', b.observed, 'unobserved', b.unobserved, 'reasons', b.reasons)
+                END AS was
+            FROM looked AS l
+            FULL JOIN before AS b ON b.camera_id = l.camera_id
+        ),
+        differing AS (
+            SELECT r.* FROM recounted AS r
+            WHERE r.was IS DISTINCT FROM
+                jsonb_build_object('observed', r.observed, 'unobserved', r.unobserved, 'reasons', r.reasons)
+        ),
+        written AS (
+            INSERT INTO watch.observation_hour AS o (camera_id, hour, due, observed, unobserved, reasons)
+            SELECT d.camera_id, at, d.observed + d.unobserved, d.observed, d.unobserved, d.reasons FROM differing AS d
+            ON CONFLICT (camera_id, hour) DO UPDATE SET
+                due = EXCLUDED.due, observed = EXCLUDED.observed, unobserved = EXCLUDED.unobserved, reasons = EXCLUDED.reasons
+            RETURNING o.camera_id
+        )
+        SELECT
+            (SELECT count(*) FROM recounted),
+            (SELECT count(*) FROM written),
+            coalesce(
+                (
+                    SELECT jsonb_agg(
+                        jsonb_build_object(
+                            'camera_id', d.camera_id,
+                            'was', d.was,
+                            'is', jsonb_build_object('observed', d.observed, 'unobserved', d.unobserved, 'reasons', d.reasons)
+                        ) ORDER BY d.camera_id
+                    )
+                    FROM differing AS d
+                ),
+                '[]'
+            )
+        INTO cameras, changed, changes;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION territory.versions_of(layers text[]) RETURNS text
+-- Not in SQL: planned once a connection, not at each call.
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_events text := '';
+BEGIN
+    IF 'event_bin' = ANY (layers) THEN
+        of_events := ',event_bin=' || (SELECT f.folded FROM watch.event_fold AS f) || '+' || (SELECT count(*) FROM watch.event_change);
+    END IF;
+    RETURN coalesce((
+            SELECT string_agg(v.layer || '=' || v.version, ',' ORDER BY v.layer)
+            FROM territory.layer_version AS v WHERE v.layer = ANY (layers)
+        ), '')
+        || of_events
+        || '|' || coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '')
+        || '|' || current_database() || coalesce((SELECT c.code || c.loaded_at FROM territory.city AS c), '');
+END $$;
+ALTER TABLE watch.event_fold DROP COLUMN salt;
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'registry.risk_hex', 'watch.expected_event', 'watch.expected_event_made', 'watch.camera_health', 'territory.no_cell_piece',
+        'territory.cell_simplified', 'territory.unit_simplified', 'registry.site_risk', 'registry.cell_risk', 'registry.site_bin',
+        'registry.cell_sight', 'registry.area_sight'
+    ] LOOP
+        EXECUTE format('DROP TRIGGER emptied_bump ON %s', name);
+    END LOOP;
+    FOREACH name IN ARRAY ARRAY[
+        'registry.site_risk', 'registry.cell_risk', 'registry.site_bin', 'registry.cell_sight', 'registry.area_sight', 'watch.event_bin',
+        'watch.event_day'
+    ] LOOP
+        EXECUTE format('DROP TRIGGER kept_emptied ON %s', name);
+    END LOOP;
+END $$;
+DROP FUNCTION registry.kept_emptied;
+ALTER TABLE registry.cell_risk DROP COLUMN lacks_data;
 -- Back to what 0024 made.
 CREATE OR REPLACE FUNCTION registry.staff_risk_touched() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

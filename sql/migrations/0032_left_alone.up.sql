@@ -249,3 +249,163 @@ UPDATE registry.camera AS c SET ground = NULL WHERE NOT ST_IsValid(c.sector);
 ALTER TABLE registry.camera ENABLE TRIGGER USER;
 -- What could not be reckoned so far.
 SELECT registry.refresh_sights();
+
+-- Whether every site of a cell lacks data, by the same rule as a site (analysis.risk_lacks_data).
+ALTER TABLE registry.cell_risk ADD COLUMN lacks_data boolean NOT NULL DEFAULT false;
+DELETE FROM registry.cell_risk;
+INSERT INTO registry.risk_due DEFAULT VALUES;
+
+-- Rows that a map is drawn from and that somebody empties: the map is another one, and what was kept is to be made again.
+DO $$
+DECLARE
+    emptied record;
+BEGIN
+    FOR emptied IN
+        SELECT * FROM (VALUES
+            ('registry.risk_hex', 'risk_surface'), ('watch.expected_event', 'expected_event'), ('watch.expected_event_made', 'expected_event'),
+            ('watch.camera_health', 'camera_health'), ('territory.no_cell_piece', 'no_cell'), ('territory.cell_simplified', 'simplified'),
+            ('territory.unit_simplified', 'simplified'), ('registry.site_risk', 'inspection'), ('registry.cell_risk', 'inspection'),
+            ('registry.site_bin', 'site'), ('registry.cell_sight', 'camera'), ('registry.area_sight', 'camera')
+        ) AS t (name, layer)
+    LOOP
+        EXECUTE format('CREATE TRIGGER emptied_bump AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION territory.bump_layer(%L)',
+            emptied.name, emptied.layer);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION registry.kept_emptied() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    CASE TG_TABLE_NAME
+        WHEN 'site_risk', 'cell_risk' THEN INSERT INTO registry.risk_due DEFAULT VALUES;
+        WHEN 'site_bin' THEN UPDATE registry.site_bin_made SET is_whole = false;
+        WHEN 'cell_sight' THEN INSERT INTO registry.sight_due (cells, areas) SELECT array_agg(g.code), '{}' FROM territory.grid_cell AS g HAVING count(*) > 0;
+        WHEN 'area_sight' THEN INSERT INTO registry.sight_due (cells, areas) SELECT '{}', array_agg(a.id) FROM registry.key_risk_area AS a HAVING count(*) > 0;
+        ELSE UPDATE watch.event_fold SET folded = folded + 1;
+    END CASE;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON registry.site_risk FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON registry.cell_risk FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON registry.site_bin FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON registry.cell_sight FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON registry.area_sight FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON watch.event_bin FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+CREATE TRIGGER kept_emptied AFTER TRUNCATE ON watch.event_day FOR EACH STATEMENT EXECUTE FUNCTION registry.kept_emptied();
+
+-- How many changes of incidents wait to be folded is the whole district's to know: of the version only that it is another.
+ALTER TABLE watch.event_fold ADD COLUMN salt text NOT NULL DEFAULT gen_random_uuid()::text;
+COMMENT ON COLUMN watch.event_fold.salt IS 'Nobody reads it but territory.versions_of, whose text would tell counts without it.';
+CREATE OR REPLACE FUNCTION territory.versions_of(layers text[]) RETURNS text
+-- Not in SQL: planned once a connection, not at each call.
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_events text := '';
+BEGIN
+    IF 'event_bin' = ANY (layers) THEN
+        -- Salted: whoever asks learns that something was written, not how much of it in the whole district.
+        of_events := ',event_bin=' || (
+            SELECT md5(f.salt || ' ' || f.folded || ' ' || (SELECT count(*) FROM watch.event_change)) FROM watch.event_fold AS f
+        );
+    END IF;
+    RETURN coalesce((
+            SELECT string_agg(v.layer || '=' || v.version, ',' ORDER BY v.layer)
+            FROM territory.layer_version AS v WHERE v.layer = ANY (layers)
+        ), '')
+        || of_events
+        || '|' || coalesce(obj_description('tiles'::regnamespace, 'pg_namespace'), '')
+        || '|' || current_database() || coalesce((SELECT c.code || c.loaded_at FROM territory.city AS c), '');
+END $$;
+
+-- Hours are those of the city's clock (analysis.city_hour), not of the session's.
+CREATE OR REPLACE FUNCTION watch.recount_hours(since timestamptz, until timestamptz) RETURNS TABLE (
+    hour timestamptz, is_known boolean, cameras integer, changed integer, changes jsonb
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz;
+BEGIN
+    IF since IS NULL OR until IS NULL OR until < since THEN
+        RAISE EXCEPTION '时段不合规：起 %，止 % / no span of time: from %, to %', since, until, since, until
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    LOCK TABLE watch.observation_hour IN SHARE ROW EXCLUSIVE MODE;
+    FOR at IN
+        SELECT h FROM generate_series(date_trunc('hour', since, territory.zone()), until - interval '1 hour', interval '1 hour') AS h WHERE h >= since
+    LOOP
+        hour := at;
+        changes := '[]';
+        is_known := to_regclass('watch.observation_' || to_char(at AT TIME ZONE 'UTC', 'YYYYMMDD')) IS NOT NULL;
+        IF NOT is_known THEN
+            SELECT count(*) INTO cameras FROM watch.observation_hour AS o WHERE o.hour = at;
+            changed := 0;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        WITH look AS (
+            SELECT o.camera_id, o.reason, count(*)::integer AS n
+            FROM watch.observation AS o
+            WHERE o.captured_at >= at AND o.captured_at < at + interval '1 hour'
+            GROUP BY o.camera_id, o.reason
+        ),
+        looked AS (
+            SELECT
+                l.camera_id,
+                coalesce(sum(l.n) FILTER (WHERE l.reason IS NULL), 0)::integer AS observed,
+                coalesce(sum(l.n) FILTER (WHERE l.reason IS NOT NULL), 0)::integer AS unobserved,
+                coalesce(jsonb_object_agg(l.reason, l.n) FILTER (WHERE l.reason IS NOT NULL), '{}') AS reasons
+            FROM look AS l
+            GROUP BY l.camera_id
+        ),
+        before AS (
+            SELECT o.*, coalesce((o.reasons ->> 'not_scanned')::integer, 0) AS not_scanned
+            FROM watch.observation_hour AS o
+            WHERE o.hour = at
+        ),
+        recounted AS (
+            SELECT
+                coalesce(l.camera_id, b.camera_id) AS camera_id,
+                coalesce(l.observed, 0) AS observed,
+                coalesce(l.unobserved, 0) + coalesce(b.not_scanned, 0) AS unobserved,
+                coalesce(l.reasons, '{}')
+                || CASE WHEN b.not_scanned > 0 THEN jsonb_build_object('not_scanned', b.not_scanned) ELSE '{}' END AS reasons,
+                CASE
+                    WHEN b.camera_id IS NOT NULL
+                        THEN jsonb_build_object('observed', b.observed, 'unobserved', b.unobserved, 'reasons', b.reasons)
+                END AS was
+            FROM looked AS l
+            FULL JOIN before AS b ON b.camera_id = l.camera_id
+        ),
+        differing AS (
+            SELECT r.* FROM recounted AS r
+            WHERE r.was IS DISTINCT FROM
+                jsonb_build_object('observed', r.observed, 'unobserved', r.unobserved, 'reasons', r.reasons)
+        ),
+        written AS (
+            INSERT INTO watch.observation_hour AS o (camera_id, hour, due, observed, unobserved, reasons)
+            SELECT d.camera_id, at, d.observed + d.unobserved, d.observed, d.unobserved, d.reasons FROM differing AS d
+            ON CONFLICT (camera_id, hour) DO UPDATE SET
+                due = EXCLUDED.due, observed = EXCLUDED.observed, unobserved = EXCLUDED.unobserved, reasons = EXCLUDED.reasons
+            RETURNING o.camera_id
+        )
+        SELECT
+            (SELECT count(*) FROM recounted),
+            (SELECT count(*) FROM written),
+            coalesce(
+                (
+                    SELECT jsonb_agg(
+                        jsonb_build_object(
+                            'camera_id', d.camera_id,
+                            'was', d.was,
+                            'is', jsonb_build_object('observed', d.observed, 'unobserved', d.unobserved, 'reasons', d.reasons)
+                        ) ORDER BY d.camera_id
+                    )
+                    FROM differing AS d
+                ),
+                '[]'
+            )
+        INTO cameras, changed, changes;
+        RETURN NEXT;
+    END LOOP;
+END $$;

@@ -13,7 +13,7 @@ BEGIN
         SELECT
             s.id, r.score, s.geom_3857 AS at,
             analysis.risk_look(
-                r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+                r.level, analysis.risk_lacks_data(r.is_stale, r.unknown_parts),
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
         FROM analysis.risk_state(now(), only_sites => near) AS r

@@ -202,12 +202,19 @@ def test_a_shape_that_is_none_is_left_out_and_named_and_the_rest_made(town: Conn
     if kind == "camera":
         bad = str(add_camera(town, 590, 90, BOW, seen=AS_OF))
     elif kind == "cell":
-        bad = rows(town, f"UPDATE territory.grid_cell SET geom = {shape} WHERE name_zh = '1,0' RETURNING code AS id")[0]["id"]
+        bad = rows(
+            town, f"UPDATE territory.grid_cell SET geom = {shape} WHERE name_zh = '1,0' RETURNING code AS id"
+        )[0]["id"]
     elif kind == "key_risk_area":
         bad = str(area)
         town.execute(f"UPDATE registry.key_risk_area SET geom = {shape} WHERE id = {area}".encode())
     else:
-        bad = str(rows(town, f"INSERT INTO territory.building (local_id, geom) VALUES ('b', ST_Multi({shape})) RETURNING id")[0]["id"])
+        bad = str(
+            rows(
+                town,
+                f"INSERT INTO territory.building (local_id, geom) VALUES ('b', ST_Multi({shape})) RETURNING id",
+            )[0]["id"]
+        )
     said: list[str] = []
     town.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
     for anew in (False, True):
@@ -216,9 +223,14 @@ def test_a_shape_that_is_none_is_left_out_and_named_and_the_rest_made(town: Conn
         else:
             keep_now(town)
         # The rest is seen as it is.
-        kept = {r["area_id"]: r["m2"] for r in rows(town, "SELECT * FROM registry.area_sight WHERE area_id = %s", far)}
+        kept = {
+            r["area_id"]: r["m2"]
+            for r in rows(town, "SELECT * FROM registry.area_sight WHERE area_id = %s", far)
+        }
         assert kept == {far: pytest.approx(2500)}
-        assert rows(town, "SELECT kind, subject_id FROM analysis.shape_left_out") == [{"kind": kind, "subject_id": bad}]
+        assert rows(town, "SELECT kind, subject_id FROM analysis.shape_left_out") == [
+            {"kind": kind, "subject_id": bad}
+        ]
         seen = {r["id"]: r for r in rows(town, "SELECT * FROM analysis.key_risk_area_at(%s)", AS_OF)}
         assert seen[far]["seen_fraction"] == pytest.approx(1)
         cell = rows(town, "SELECT c.* FROM analysis.coverage_cell_at(%s) AS c JOIN territory.grid_cell AS g ON g.code = c.cell_code WHERE g.name_zh = '1,0'", AS_OF)[0]  # fmt: skip
@@ -242,9 +254,15 @@ def test_a_shape_that_is_none_is_left_out_and_named_and_the_rest_made(town: Conn
             if kind != "key_risk_area":
                 assert whole["not_known_m2"] == pytest.approx(whole["area_m2"])
         assert hours[str(far)]["not_known_m2"] <= 2500
-        basis = rows(town, "SELECT * FROM analysis.coverage_basis_at(%s) WHERE name = 'shapes_left_out'", AS_OF)[0]
+        basis = rows(
+            town, "SELECT * FROM analysis.coverage_basis_at(%s) WHERE name = 'shapes_left_out'", AS_OF
+        )[0]
         assert (basis["value"], basis["is_lacking"]) == (1, True)
-        for question in ("analysis.unseen_ground(now())", "analysis.risk_site_of(now())", "analysis.next_cameras(1, now())"):
+        for question in (
+            "analysis.unseen_ground(now())",
+            "analysis.risk_site_of(now())",
+            "analysis.next_cameras(1, now())",
+        ):
             rows(town, f"SELECT * FROM {question}")
         town.execute("SELECT tiles.key_risk_area(0, 0, 0)")
     assert [s for s in said if f"{kind} {bad}" in s], said
