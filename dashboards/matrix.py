@@ -64,7 +64,7 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
     zone: str = page["zone"]
     held = {"lang": lang} | ({"theme": page["theme"]} if page["theme"] else {})
     choices = board.rows("duty_choices")
-    places = [r for r in choices if r["kind"] != "department"]
+    places = [r for r in choices if r["kind"] in ("town", "community")]
     if not places:
         return [html.P(t("matrix.none", lang), className="empty")]
     asked = _within_reach(Asked.of(query), [r["code"] for r in places])
@@ -86,7 +86,7 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
     if not units and asked.page > 1:  # beyond the last page, not empty
         asked = replace(asked, page=1)
         units = board.rows("duty_units", **matrix, skip=0)
-    names = {r["code"]: either(r, lang) for r in places}
+    names = {r["code"]: either(r, lang) for r in choices if r["kind"] != "department"}
     return [
         *top,
         *_matrix(board, asked, units, names, held, lang, zone, now),
