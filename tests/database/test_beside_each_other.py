@@ -203,7 +203,7 @@ def test_a_table_that_is_emptied_renews_its_map_and_takes_nothing_true_away(
         figures = (
             "SELECT site_id, score FROM analysis.risk_site ORDER BY 1", "SELECT cell_code, level, score FROM analysis.risk_cell ORDER BY 1",
             "SELECT count(*) AS n, sum(area_m2) AS m2 FROM analysis.no_cell", "SELECT cell_code, round(seen_m2) AS m2 FROM analysis.coverage_cell ORDER BY 1",
-            "SELECT id, round(seen_m2) AS m2 FROM analysis.key_risk_area ORDER BY 1", "SELECT length(tiles.site(8, 214, 105)) AS bytes",
+            "SELECT id, round(seen_m2) AS m2 FROM analysis.key_risk_area ORDER BY 1", "SELECT length(tiles.site(8, 214, 105)) > 30 AS is_drawn",
         )  # fmt: skip
         held = [town.execute(query.encode()).fetchall() for query in figures if "camera" not in table]
         before = layer_version(town, layer, who)
