@@ -307,8 +307,14 @@ CREATE FUNCTION analysis.coverage_basis_at(moment timestamptz) RETURNS TABLE (
         SELECT count(*) AS n FROM territory.building
     ),
     bad AS (
-        SELECT count(*) AS n, (array_agg(b.kind || ' ' || coalesce(nullif(b.name_zh, ''), b.subject_id) ORDER BY b.kind, b.subject_id))[1:5] AS some
+        SELECT
+            count(*) AS n,
+            (array_agg(w.zh || coalesce(nullif(b.name_zh, ''), b.subject_id) ORDER BY b.kind, b.subject_id))[1:5] AS some_zh,
+            (array_agg(w.en || coalesce(nullif(b.name_zh, ''), b.subject_id) ORDER BY b.kind, b.subject_id))[1:5] AS some_en
         FROM analysis.shape_left_out AS b
+        JOIN (
+            VALUES ('camera', '视域 ', 'sector of '), ('cell', '网格 ', 'cell '), ('key_risk_area', '区域 ', 'area '), ('building', '建筑 ', 'building ')
+        ) AS w (kind, zh, en) ON w.kind = b.kind
     ),
     record AS (
         SELECT min(r.began_at) AS began_at FROM watch.connection_record AS r
@@ -334,9 +340,9 @@ CREATE FUNCTION analysis.coverage_basis_at(moment timestamptz) RETURNS TABLE (
     UNION ALL
     SELECT
         'shapes_left_out', b.n, NULL, b.n > 0,
-        b.n || ' 个形状不合规，所见不知' || coalesce('：' || array_to_string(b.some, '、') || CASE WHEN b.n > 5 THEN '……' ELSE '' END, ''),
-        b.n || ' shapes are not valid: what is seen there is not known'
-        || coalesce(' (' || array_to_string(b.some, ', ') || CASE WHEN b.n > 5 THEN ', …' ELSE '' END || ')', '')
+        b.n || ' 个形状不合规，所见不知' || coalesce('：' || array_to_string(b.some_zh, '、') || CASE WHEN b.n > 5 THEN '……' ELSE '' END, ''),
+        b.n || CASE WHEN b.n = 1 THEN ' shape is' ELSE ' shapes are' END || ' not valid: what is seen there is not known'
+        || coalesce(' (' || array_to_string(b.some_en, ', ') || CASE WHEN b.n > 5 THEN ', …' ELSE '' END || ')', '')
     FROM bad AS b
     UNION ALL
     SELECT

@@ -254,6 +254,13 @@ def test_a_shape_that_is_none_is_left_out_and_named_and_the_rest_made(town: Conn
             if kind != "key_risk_area":
                 assert whole["not_known_m2"] == pytest.approx(whole["area_m2"])
         assert hours[str(far)]["not_known_m2"] <= 2500
+        # What is not known is no area of which enough is seen.
+        under = rows(
+            town,
+            "SELECT value FROM analysis.headline_at(%s) WHERE name = 'key_risk_area_seen_under_60'",
+            AS_OF,
+        )[0]["value"]
+        assert under == 1
         basis = rows(
             town, "SELECT * FROM analysis.coverage_basis_at(%s) WHERE name = 'shapes_left_out'", AS_OF
         )[0]
