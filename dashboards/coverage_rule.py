@@ -38,7 +38,7 @@ def section(board: Board, asked: Asked, caller: Caller, now: datetime, lang: Lan
             [
                 area_name(r, lang, "id"),
                 share(r["seen_fraction"]),
-                number(r["rule"] * r["area_m2"] - r["seen_m2"]),
+                number(None if r["seen_m2"] is None else r["rule"] * r["area_m2"] - r["seen_m2"]),
                 f"{number(r['online_camera_count'])} / {number(r['camera_count'])}",
             ],
         )

@@ -64,10 +64,10 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
     zone: str = page["zone"]
     held = {"lang": lang} | ({"theme": page["theme"]} if page["theme"] else {})
     choices = board.rows("duty_choices")
-    towns = [r for r in choices if r["kind"] == "town"]
-    if not towns:
+    places = [r for r in choices if r["kind"] in ("town", "community")]
+    if not places:
         return [html.P(t("matrix.none", lang), className="empty")]
-    asked = _within_reach(Asked.of(query), [r["code"] for r in towns])
+    asked = _within_reach(Asked.of(query), [r["code"] for r in places])
     today = now.astimezone(ZoneInfo(zone)).date()
     as_of = asked.moment(zone, now)
     wrong = [*unread(query), *_no_town(query, asked)]
@@ -77,7 +77,7 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
             for text in wrong
         ],
         *_day_banner(asked, today, lang),
-        _filters(asked, towns, held, lang),
+        _filters(asked, places, held, lang),
     ]
     if as_of is not None and (unknown := _before_records(board, asked, as_of, zone, lang)) is not None:
         return [*top, unknown]
@@ -86,7 +86,7 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
     if not units and asked.page > 1:  # beyond the last page, not empty
         asked = replace(asked, page=1)
         units = board.rows("duty_units", **matrix, skip=0)
-    names = {r["code"]: either(r, lang) for r in towns}
+    names = {r["code"]: either(r, lang) for r in choices if r["kind"] != "department"}
     return [
         *top,
         *_matrix(board, asked, units, names, held, lang, zone, now),
@@ -105,14 +105,19 @@ def content(query: str | None, board: Board, page: dict[str, Any], now: datetime
     ]
 
 
-def _within_reach(asked: Asked, towns: list[str]) -> Asked:
-    """What the reader has of what the address names: no other town; for a town's reader its towns in place of the district."""
-    level = "town" if asked.level == "district" and current_caller().scope != "district" else asked.level
-    within = asked.within if asked.within in towns or not asked.within.endswith("000") else ""
-    if level == "district":
-        within = ""
-    elif level == "cell" and not within:
-        within = towns[0]  # fifty thousand cells are no page
+def _levels() -> tuple[str, ...]:
+    """What the reader may see whole, from the widest on: a town's reader no district, a community's no town."""
+    return LEVELS[{"district": 0, "town": 1}.get(current_caller().scope, 2) :]
+
+
+def _within_reach(asked: Asked, places: list[str]) -> Asked:
+    """What the reader has of what the address names: no other town or community, and nothing wider than his own."""
+    widest = _levels()[0]
+    level = asked.level if asked.level in _levels() else widest
+    is_own = asked.within in places or (widest != "community" and not asked.within.endswith("000"))
+    within = asked.within if is_own and level != "district" else ""
+    if level == "cell" and not within:
+        within = places[0]  # fifty thousand cells are no page
     return replace(asked, level=level, within=within)
 
 
@@ -142,7 +147,7 @@ def _day_banner(asked: Asked, today: Any, lang: Language) -> list[Any]:
     return [html.Div(t(key, lang, day=asked.day), className="matrix-day", role="status")]
 
 
-def _filters(asked: Asked, towns: list[Row], held: dict[str, str], lang: Language) -> html.Form:
+def _filters(asked: Asked, places: list[Row], held: dict[str, str], lang: Language) -> html.Form:
     """The form whose fields are the address: looking again is an ordinary GET."""
     any_ = {"value": "", "label": t("audit.any", lang)}
 
@@ -157,13 +162,14 @@ def _filters(asked: Asked, towns: list[Row], held: dict[str, str], lang: Languag
             comboboxProps={"zIndex": 3000},
         )
 
-    levels = [level for level in LEVELS if level != "district" or current_caller().scope == "district"]
-    within = [any_, *[{"value": r["code"], "label": either(r, lang)} for r in towns]]
-    if asked.within and asked.within not in {r["code"] for r in towns}:
+    within = [any_, *[{"value": r["code"], "label": either(r, lang)} for r in places]]
+    if asked.within and asked.within not in {r["code"] for r in places}:
         within.append({"value": asked.within, "label": asked.within})
     return html.Form(
         [
-            choice("level", [{"value": v, "label": t(f"level_name.{v}", lang)} for v in levels], asked.level),
+            choice(
+                "level", [{"value": v, "label": t(f"level_name.{v}", lang)} for v in _levels()], asked.level
+            ),
             choice("by", [{"value": v, "label": t(_BY[v], lang)} for v in BY], asked.by),
             choice("within", within, asked.within),
             choice(

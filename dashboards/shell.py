@@ -26,8 +26,8 @@ USED_BY = {
     "/coverage": {"committee", "planner", "analyst", "duty_officer", "admin"},
     "/modes": {"committee", "planner", "analyst", "duty_officer", "admin"},
 }
-# Areas in which a page has something to show: the matrix is of whole towns.
-USED_IN = {"/matrix": {"district", "town"}, "/coverage": {"district", "town", "community"}}
+# Areas in which a page has something to show: the matrix is of whole towns or communities.
+USED_IN = {"/matrix": {"district", "town", "community"}, "/coverage": {"district", "town", "community"}}
 # Pages that are closed to whoever may not do this.
 NEEDED_ACTION = {
     "/review": "look_at_evidence",

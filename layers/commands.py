@@ -42,8 +42,11 @@ def refresh(as_json: bool = JSON) -> None:
     with _console.status("no_cell …"), connect(autocommit=True) as connection:
         row = connection.execute(
             "SELECT analysis.refresh_no_cell() AS renewed, watch.fold_events(1000000) AS folded,"
-            " registry.rebuild_site_bin() AS sites_counted"
+            " registry.rebuild_site_bin() AS sites_counted, registry.refresh_sights() AS sights"
         ).fetchone()
+        left_out = connection.execute(
+            "SELECT s.kind, s.subject_id, s.name_zh, s.why FROM analysis.shape_left_out AS s ORDER BY 1, 2 LIMIT 100"
+        ).fetchall()
         renewed = renew_simplified(connection)
         counted = connection.execute(
             "SELECT count(*) AS pieces, coalesce(sum(area_m2), 0) / 1e6 AS km2 FROM territory.no_cell_piece"
@@ -72,6 +75,8 @@ def refresh(as_json: bool = JSON) -> None:
         "simplified_units": renewed.units,
         "events_folded": row["folded"],
         "sites_counted": row["sites_counted"],
+        "sights_renewed": row["sights"],
+        "shapes_left_out": left_out,
         "seconds": round(time.perf_counter() - start, 3),
     }
     if as_json:
@@ -84,6 +89,11 @@ def refresh(as_json: bool = JSON) -> None:
         f"事件计数 / counts of events: {row['folded']} 项并入 / changes folded. "
         "瓦片随版本更新，无需清理 / tiles follow their versions, nothing to clear."
     )
+    for bad in left_out:
+        typer.echo(
+            f"形状不合规，所见不知 / no valid shape, what is seen there is not known: {bad['kind']} {bad['subject_id']}"
+            f" {bad['name_zh']} ({bad['why']})"
+        )
     typer.echo(
         f"风险分 / scores: {scores.sites} 场所 / sites, {scores.cells} 网格 / cells"
         f"{'，全部重算 / all anew' if scores.was_all else ''}; 风险面 / surfaces: {surface['hexagons'] or 0} 六边形 / hexagons."

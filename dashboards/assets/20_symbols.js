@@ -143,7 +143,8 @@
       const border = [{ color: ink.cellLine, width: zoom > 12 ? .9 : .45 }];
       if (chosen) border.push({ color: DARK ? "#000" : "#fff", width: 5 }, { color: ink.chosen, width: 2.6 });
       if (!entry) return { order: chosen ? 9 : 0, lines: border };
-      if (entry.unknown) return { order: chosen ? 9 : 0, lines: border, hatch: { color: DARK ? "rgba(160,175,190,.36)" : "rgba(80,95,110,.34)", pitch: 16, width: 1.2 } };
+      // A class without a colour of which something is not known is no calm ground.
+      if (entry.unknown || (!entry.color && unsure === "unknown")) return { order: chosen ? 9 : 0, lines: border, hatch: { color: DARK ? "rgba(160,175,190,.36)" : "rgba(80,95,110,.34)", pitch: 16, width: 1.2 } };
       if (!entry.color) return { order: chosen ? 9 : 0, fill: DARK ? "rgba(120,135,150,.08)" : "rgba(110,120,130,.07)", lines: border };
       const style = { order: chosen ? 9 : 1, lines: border };
       if (entry.hatch) style.hatch = { color: entry.color, background: entry.color + (DARK ? "30" : "24"), pitch: 8, width: 1.7, ...entry.hatch };

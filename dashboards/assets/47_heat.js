@@ -23,6 +23,8 @@
         const side = unit * 4096 / layer.bins;
         context.fillStyle = color + "e0";
         context.fillRect(x - side / 2, y - side / 2, side, side);
+        // From far away a square is as small as a road is wide, and as orange: a line around it makes it a square.
+        if (zoom < 11 && !chosen) { context.lineWidth = 1; context.strokeStyle = g.theme === "dark" ? "#ffffff66" : "#3b150999"; context.strokeRect(x - side / 2, y - side / 2, side, side); }
         if (chosen) { context.lineWidth = 2.6; context.strokeStyle = g.ink.chosen; context.strokeRect(x - side / 2, y - side / 2, side, side); }
       } });
       return kept.get(key);

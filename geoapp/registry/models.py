@@ -113,6 +113,7 @@ class KeyRiskArea(Base):
         gist("key_risk_area_geom_3857_idx", "geom_3857"),
         gist("key_risk_area_geom_idx", "geom"),
         Index("key_risk_area_site_idx", "site_id"),
+        Index("key_risk_area_left_out_idx", "id", postgresql_where=text("NOT ST_IsValid(geom)")),
         {
             "schema": "registry",
             "comment": "重点风险源区域: an area inside a site that the watch must see. onboarded_on = the day it joined the network.",
@@ -186,6 +187,7 @@ class Camera(Base):
             "retired_on",
             postgresql_where=text("sector::geometry IS NOT NULL"),
         ),
+        Index("camera_left_out_idx", "id", postgresql_where=text("sector IS NOT NULL AND ground IS NULL")),
         {"schema": "registry"},
     )
 

@@ -129,6 +129,7 @@ class CellRisk(Base):
     )
     mean_x: Mapped[float] = mapped_column(comment="Mean place of its sites, metres of EPSG:3857.")
     mean_y: Mapped[float]
+    lacks_data: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class RiskDue(Base):
@@ -139,7 +140,7 @@ class RiskDue(Base):
         Index("risk_due_site_idx", "site_id"),
         {
             "schema": "registry",
-            "comment": "Sites whose kept score is old, and cells whose duties changed (site_id NULL); both NULL = every site.",
+            "comment": "Sites whose kept score is old, and cells whose duties changed (site_id NULL): with is_whole_cell every site that stands in the cell by now, with rule_code every cell with a site of that place type by now; all NULL = every site.",
         },
     )
 
@@ -147,6 +148,8 @@ class RiskDue(Base):
     site_id: Mapped[Big | None]
     cell_code: Mapped[str | None]
     marked_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    is_whole_cell: Mapped[bool] = mapped_column(server_default=text("false"))
+    rule_code: Mapped[str | None]
 
 
 class RiskOnline(Base):

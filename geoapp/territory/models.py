@@ -75,6 +75,7 @@ class GridCell(Base):
         Index("grid_cell_town_idx", "town_code"),
         gist("grid_cell_geom_3857_idx", "geom_3857"),
         gist("grid_cell_geom_idx", "geom"),
+        Index("grid_cell_left_out_idx", "code", postgresql_where=text("NOT ST_IsValid(geom)")),
         {"schema": "territory"},
     )
 
@@ -305,6 +306,7 @@ class Building(Base):
     __table_args__ = (
         gist("building_geom_idx", "geom"),
         gist("building_geom_3857_idx", "geom_3857"),
+        Index("building_left_out_idx", "id", postgresql_where=text("NOT ST_IsValid(geom)")),
         {
             "schema": "territory",
             "comment": "建筑轮廓; outlines of buildings, with the height or the floors where the file says them.",

@@ -211,6 +211,7 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     "has_duty_gap": ("是否有责任缺口", "whether a duty is missing"),
     "site_count": ("场所数", "sites"),
     "top_site_id": ("决定颜色的场所", "the site behind the colour"),
+    "lacks_data": ("数据全部过期或不明", "all data old or unknown"),
     "unknown_site_count": ("危险性、人数或脆弱性不明的场所数", "sites whose hazard, people or vulnerability is not known"),
     "detail_zh": ("说明", "details, in Chinese"),
     "detail_en": ("说明（英文）", "details"),

@@ -33,9 +33,10 @@ BEGIN
         ' watch.observation, watch.observation_hour, watch.incident, watch.incident_observation, watch.camera_health,'
         ' watch.camera_health_event, watch.camera_connection, watch.connection_record, watch.scan_due, watch.outbox,'
         ' watch.reported_event, registry.site_risk, registry.cell_risk, registry.risk_due, registry.risk_online, registry.risk_made_from,'
-        ' registry.risk_hex, watch.expected_event, watch.event_change, watch.event_bin, watch.event_day, watch.event_fold,'
+        ' registry.risk_hex, watch.expected_event, watch.event_change, watch.event_bin, watch.event_day,'
         ' registry.site_bin, registry.site_bin_made TO %s', everybody
     );
+    EXECUTE format('GRANT SELECT (only_row, folded, folded_at) ON watch.event_fold TO %s', everybody);
     -- How many events there were in the whole district is not for those who see a part of it.
     EXECUTE format('GRANT SELECT (only_row, made_at, cut_day, not_known_zh, not_known_en) ON watch.expected_event_made TO %s', everybody);
     EXECUTE format('GRANT SELECT ON access.my_account, access.my_area, access.my_site, access.my_unit, access.my_key_risk_area, access.my_reaching_camera TO %s', everybody);

@@ -6,12 +6,20 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
     geom geometry(Point, :srid), geom_3857 geometry(Point, 3857),
     sector geometry(Polygon, :srid), sector_3857 geometry(Polygon, 3857), ground geometry(Geometry, :srid)
 ) LANGUAGE sql STABLE AS $$
-    -- Connected: somebody could look. For a past moment the newest observation before it counts, not today's health.
-    WITH looked AS (
+    -- Connected: somebody could look. For a past moment the newest observation before it counts, not today's health, and who was
+    -- connected then; before the record of connections begins only who is today is known.
+    WITH connected AS (
+        SELECT k.camera_id FROM watch.camera_connection AS k
+        WHERE moment < now() AND k.since <= moment AND coalesce(k.until > moment, true)
+    ),
+    record AS MATERIALIZED (
+        SELECT moment < now() AND moment >= min(r.began_at) AS holds FROM watch.connection_record AS r
+    ),
+    looked AS (
         SELECT
             c.id, c.gb_id, c.name_zh, c.town_code, c.cell_code, c.site_id, c.azimuth_deg, c.scene_kind, c.is_generated,
             c.geom, c.geom_3857, c.sector, c.sector_3857, c.ground,
-            c.is_connected AND c.enabled AS is_connected,
+            CASE WHEN (SELECT r.holds FROM record AS r) THEN k.camera_id IS NOT NULL ELSE c.is_connected AND c.enabled END AS is_connected,
             h.camera_id IS NOT NULL AS has_health,
             h.observed AS health_observed,
             h.reason AS health_reason,
@@ -25,6 +33,7 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
             END AS seen_at
         FROM registry.camera AS c
         LEFT JOIN watch.camera_health AS h ON h.camera_id = c.id
+        LEFT JOIN connected AS k ON k.camera_id = c.id
         WHERE (c.installed_on IS NULL OR c.installed_on <= (SELECT analysis.city_date(moment)))
             AND (c.retired_on IS NULL OR c.retired_on > (SELECT analysis.city_date(moment)))
     ),
@@ -55,6 +64,7 @@ CREATE FUNCTION analysis.camera_at(moment timestamptz) RETURNS TABLE (
 $$;
 CREATE VIEW analysis.camera AS SELECT * FROM analysis.camera_at(now());
 COMMENT ON VIEW analysis.camera IS '摄像机：是否看到画面、原因、是否在线、视域; cameras: whether they observe, why not, whether online, ground sector.';
+COMMENT ON COLUMN analysis.camera.is_connected IS 'It has an address and is switched on; of a past moment as watch.camera_connection says, where that reaches back so far.';
 COMMENT ON COLUMN analysis.camera.observed IS 'True = the newest scan looked, and lately. False with a reason is never "clear".';
 COMMENT ON COLUMN analysis.camera.reason IS 'not_connected | never_looked | stale | the watch''s own reason; NULL while observed.';
 COMMENT ON COLUMN analysis.camera.ground IS 'The sector without what known buildings hide; areas and cells are seen by this. Where no building is known it is the sector.';

@@ -6,7 +6,10 @@ CREATE FUNCTION analysis.camera_blind_at(moment timestamptz) RETURNS TABLE (
     key_risk_areas_zh text[], key_risk_areas_en text[], incident_count bigint, incident_nos bigint[],
     geom geometry(Point, :srid)
 ) LANGUAGE sql STABLE AS $$
-    WITH place AS MATERIALIZED (
+    WITH record AS MATERIALIZED (
+        SELECT moment < now() AND moment >= min(r.began_at) AS holds FROM watch.connection_record AS r
+    ),
+    place AS MATERIALIZED (
         SELECT
             c.id, c.gb_id, c.name_zh, c.town_code, c.cell_code, c.site_id, c.geom, c.sector IS NULL AS has_no_sector,
             h.camera_id IS NOT NULL AS has_health,
@@ -21,7 +24,13 @@ CREATE FUNCTION analysis.camera_blind_at(moment timestamptz) RETURNS TABLE (
         FROM registry.camera AS c
         LEFT JOIN watch.camera_health AS h ON h.camera_id = c.id
         LEFT JOIN watch.scan_due AS d ON d.camera_id = c.id
-        WHERE c.is_connected AND c.enabled
+        WHERE CASE
+                WHEN (SELECT r.holds FROM record AS r) THEN EXISTS (
+                    SELECT FROM watch.camera_connection AS k
+                    WHERE k.camera_id = c.id AND k.since <= moment AND coalesce(k.until > moment, true)
+                )
+                ELSE c.is_connected AND c.enabled
+            END
             AND (c.installed_on IS NULL OR c.installed_on <= (SELECT analysis.city_date(moment)))
             AND (c.retired_on IS NULL OR c.retired_on > (SELECT analysis.city_date(moment)))
     ),

@@ -33,13 +33,14 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
         WHERE g.cell_code IS NOT NULL GROUP BY g.cell_code
     )
     SELECT
-        c.code, c.cell_no, u.parent_code, ST_Area(c.geom), coalesce(s.seen_m2, 0),
-        coalesce(s.seen_m2, 0) / nullif(ST_Area(c.geom), 0),
+        c.code, c.cell_no, u.parent_code, ST_Area(c.geom), CASE WHEN n.code IS NULL THEN coalesce(s.seen_m2, 0) END,
+        CASE WHEN n.code IS NULL THEN coalesce(s.seen_m2, 0) / nullif(ST_Area(c.geom), 0) END,
         coalesce(t.cameras, 0), coalesce(t.online, 0), coalesce(a.areas, 0),
         k.level, coalesce(g.kinds, '{}'), moment
     FROM territory.grid_cell AS c
     LEFT JOIN territory.unit AS u ON u.code = c.community_code
     LEFT JOIN seen AS s ON s.code = c.code
+    LEFT JOIN unnest(analysis.cells_not_known()) AS n (code) ON n.code = c.code
     LEFT JOIN standing AS t ON t.cell_code = c.code
     LEFT JOIN area AS a ON a.code = c.code
     LEFT JOIN gap AS g ON g.cell_code = c.code
@@ -54,6 +55,7 @@ CREATE FUNCTION analysis.coverage_cell_at(moment timestamptz) RETURNS TABLE (
 $$;
 CREATE VIEW analysis.coverage_cell AS SELECT * FROM analysis.coverage_cell_at(now());
 COMMENT ON VIEW analysis.coverage_cell IS '网格覆盖：在线摄像机可见面积与盲区类别; coverage of each cell by online cameras, and its kinds of gap.';
+COMMENT ON COLUMN analysis.coverage_cell.seen_m2 IS 'Square metres that online cameras see; NULL = not known: the cell or a sector near it is no valid shape (analysis.shape_left_out).';
 COMMENT ON COLUMN analysis.coverage_cell.camera_count IS 'Cameras standing in the cell.';
 COMMENT ON COLUMN analysis.coverage_cell.gap_kinds IS 'Kinds of analysis.coverage_gap in the cell; empty = none. A cell without a camera and without anything to watch has none.';
 COMMENT ON COLUMN analysis.coverage_cell.worst_level IS 'Worst colour of its sites; NULL = no site.';

@@ -64,10 +64,15 @@ CREATE FUNCTION analysis.coverage_gap_at(moment timestamptz, only_cell text DEFA
         SELECT
             'no_camera', 'key_risk_area', a.id::text, a.name_zh, a.name_en, c.code, c.cell_no, a.town_code,
             a.area_m2, a.seen_fraction, NULL::timestamptz, a.level,
-            '在线摄像机可见 ' || round(100 * a.seen_fraction) || '%', round(100 * a.seen_fraction) || ' % seen by online cameras', a.geom
+            coalesce('在线摄像机可见 ' || round(100 * a.seen_fraction) || '%', '可见多少不知：该区域或附近视域的形状不合规'),
+            coalesce(
+                round(100 * a.seen_fraction) || ' % seen by online cameras',
+                'how much is seen is not known: it or a sector near it is no valid shape'
+            ),
+            a.geom
         FROM area AS a
         LEFT JOIN cell AS c ON c.code = a.cell_code
-        WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))
+        WHERE coalesce(a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min')), true)
     ),
     -- What in a cell should be seen and is seen by no online camera: its key risk areas, its orange and red sites.
     unseen AS (

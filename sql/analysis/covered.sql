@@ -51,6 +51,9 @@ CREATE FUNCTION analysis.covered(
     not_known_fraction double precision, cameras bigint, observed_cameras bigint, not_known_cameras bigint
 ) LANGUAGE plpgsql STABLE SET work_mem = '128MB' AS $$
 #variable_conflict use_column
+DECLARE
+    cells_unknown constant text[] := analysis.cells_not_known();
+    areas_unknown constant bigint[] := analysis.areas_not_known();
 BEGIN
     IF place_kind IS NULL OR place_kind NOT IN ('key_risk_area', 'cell', 'town', 'district') THEN
         RAISE EXCEPTION '不能按 % 计算覆盖 / no coverage by %: key_risk_area, cell, town or district', place_kind, place_kind
@@ -63,7 +66,7 @@ BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
         SELECT h.hour, analysis.city_date(h.hour) AS day
-        FROM generate_series(date_trunc('hour', since), least(until, moment), interval '1 hour') AS h (hour)
+        FROM generate_series(analysis.city_hour(since), least(until, moment), interval '1 hour') AS h (hour)
         WHERE h.hour < until AND h.hour < moment
     ),
     -- A town is its cells. An area that left on a day that nobody wrote down is not counted for any hour.
@@ -71,14 +74,15 @@ BEGIN
         SELECT
             a.id::text COLLATE "C" AS part, a.id::text COLLATE "C" AS place, ST_Area(a.geom) AS area_m2,
             coalesce(a.onboarded_on, '-infinity') AS first_day,
-            coalesce(a.retired_on, CASE WHEN a.status = 'retired' THEN '-infinity' ELSE 'infinity' END::date) AS end_day
+            coalesce(a.retired_on, CASE WHEN a.status = 'retired' THEN '-infinity' ELSE 'infinity' END::date) AS end_day,
+            a.id = ANY (areas_unknown) AS is_not_known
         FROM registry.key_risk_area AS a
         WHERE place_kind = 'key_risk_area' AND a.status IN ('active', 'retired')
             AND (only_places IS NULL OR a.id::text = ANY (only_places))
         UNION ALL
         SELECT
             g.code, CASE place_kind WHEN 'cell' THEN g.code WHEN 'town' THEN coalesce(u.parent_code, '') ELSE '' END, ST_Area(g.geom),
-            '-infinity', 'infinity'
+            '-infinity', 'infinity', g.code = ANY (cells_unknown)
         FROM territory.grid_cell AS g LEFT JOIN territory.unit AS u ON u.code = g.community_code
         WHERE place_kind <> 'key_risk_area'
             AND (place_kind <> 'district' OR (SELECT analysis.sees_all()))
@@ -144,18 +148,23 @@ BEGIN
         GROUP BY b.place, m.hour
     ),
     total AS (
-        SELECT p.place, a.hour, sum(p.area_m2) AS area_m2
+        SELECT p.place, a.hour, sum(p.area_m2) AS area_m2, coalesce(sum(p.area_m2) FILTER (WHERE p.is_not_known), 0) AS unknown_m2
         FROM part AS p JOIN asked AS a ON p.first_day <= a.day AND p.end_day > a.day
         GROUP BY p.place, a.hour
     )
     SELECT
-        t.place, t.hour, t.area_m2, coalesce(g.drawn_m2, 0), coalesce(g.observed_m2, 0), coalesce(g.not_known_m2, 0),
+        t.place, t.hour, t.area_m2, coalesce(g.drawn_m2, 0), coalesce(g.observed_m2, 0), n.not_known_m2,
         coalesce(g.drawn_m2, 0) / nullif(t.area_m2, 0), coalesce(g.observed_m2, 0) / nullif(t.area_m2, 0),
-        coalesce(g.not_known_m2, 0) / nullif(t.area_m2, 0),
+        n.not_known_m2 / nullif(t.area_m2, 0),
         coalesce(c.cameras, 0), coalesce(c.observed_cameras, 0), coalesce(c.not_known_cameras, 0)
     FROM total AS t
     LEFT JOIN ground AS g ON g.place = t.place AND g.hour = t.hour
-    LEFT JOIN counted AS c ON c.place = t.place AND c.hour = t.hour;
+    LEFT JOIN counted AS c ON c.place = t.place AND c.hour = t.hour
+    -- Of a part that is no shape, or near a sector that is none, all may have been seen.
+    CROSS JOIN LATERAL (
+        SELECT least(coalesce(g.not_known_m2, 0) + t.unknown_m2, greatest(t.area_m2 - coalesce(g.observed_m2, 0), coalesce(g.not_known_m2, 0)))
+            AS not_known_m2
+    ) AS n;
 END $$;
 COMMENT ON FUNCTION analysis.covered IS '每小时的覆盖：视域所及、确实看到、不知（重点风险源区域、网格、街镇、全区）; per place (key_risk_area, cell, town, district) and hour as known at a moment, square metres: drawn (inside what installed cameras would see), observed (through a camera of which at least one picture was seen in the hour), not_known (may have been observed: no record yet, or the sector was drawn anew since). Never more than the ledger says.';
 
@@ -183,7 +192,7 @@ CREATE FUNCTION analysis.area_hours(since timestamptz, until timestamptz, moment
 $$;
 COMMENT ON FUNCTION analysis.area_hours IS '重点风险源区域每小时的判定（60% 规则）; each key risk area and hour: seen (at least seen_fraction_min of it observed) | not_known (may have been) | blind (cameras stand that would see enough of it, and did not) | not_covered (no cameras that would).';
 CREATE VIEW analysis.area_hour AS
-SELECT * FROM analysis.area_hours(date_trunc('hour', now()) - interval '23 hours', now(), now());
+SELECT * FROM analysis.area_hours(analysis.city_hour(now()) - interval '23 hours', now(), now());
 COMMENT ON VIEW analysis.area_hour IS '最近 24 小时各重点风险源区域每小时是否被看到; the last 24 hours of analysis.area_hours; the running hour counts up to now.';
 
 -- The same over a window: one hour in which it was not seen is enough to say so.
@@ -235,7 +244,7 @@ CREATE FUNCTION analysis.blind_area_at(at timestamptz, moment timestamptz DEFAUL
     drawn_fraction double precision, observed_fraction double precision, not_known_fraction double precision, why jsonb
 ) LANGUAGE sql STABLE AS $$
     WITH unseen AS MATERIALIZED (
-        SELECT h.* FROM analysis.area_hours(date_trunc('hour', at), date_trunc('hour', at) + interval '1 hour', moment) AS h
+        SELECT h.* FROM analysis.area_hours(analysis.city_hour(at), analysis.city_hour(at) + interval '1 hour', moment) AS h
         WHERE h.verdict <> 'seen'
     ),
     answer AS (
@@ -243,7 +252,7 @@ CREATE FUNCTION analysis.blind_area_at(at timestamptz, moment timestamptz DEFAUL
         FROM unseen AS u
         JOIN registry.key_risk_area AS a ON a.id = u.area_id
         JOIN registry.camera AS c ON c.sector && a.geom AND ST_Intersects(a.geom, c.ground)
-        JOIN analysis.observation_hours(date_trunc('hour', at), date_trunc('hour', at) + interval '1 hour', moment) AS w ON w.camera_id = c.id
+        JOIN analysis.observation_hours(analysis.city_hour(at), analysis.city_hour(at) + interval '1 hour', moment) AS w ON w.camera_id = c.id
         WHERE w.state <> 'looked'
     ),
     why AS (
@@ -297,6 +306,16 @@ CREATE FUNCTION analysis.coverage_basis_at(moment timestamptz) RETURNS TABLE (
     building AS (
         SELECT count(*) AS n FROM territory.building
     ),
+    bad AS (
+        SELECT
+            count(*) AS n,
+            (array_agg(w.zh || coalesce(nullif(b.name_zh, ''), b.subject_id) ORDER BY b.kind, b.subject_id))[1:5] AS some_zh,
+            (array_agg(w.en || coalesce(nullif(b.name_zh, ''), b.subject_id) ORDER BY b.kind, b.subject_id))[1:5] AS some_en
+        FROM analysis.shape_left_out AS b
+        JOIN (
+            VALUES ('camera', '视域 ', 'sector of '), ('cell', '网格 ', 'cell '), ('key_risk_area', '区域 ', 'area '), ('building', '建筑 ', 'building ')
+        ) AS w (kind, zh, en) ON w.kind = b.kind
+    ),
     record AS (
         SELECT min(r.began_at) AS began_at FROM watch.connection_record AS r
     )
@@ -318,6 +337,13 @@ CREATE FUNCTION analysis.coverage_basis_at(moment timestamptz) RETURNS TABLE (
         'cameras_redrawn', c.redrawn, c.n, c.redrawn > 0,
         c.redrawn || ' 台摄像机的视域改过：改动之前所见不知', c.redrawn || ' cameras had their sector drawn anew: what they saw before is not known'
     FROM camera AS c
+    UNION ALL
+    SELECT
+        'shapes_left_out', b.n, NULL, b.n > 0,
+        b.n || ' 个形状不合规，所见不知' || coalesce('：' || array_to_string(b.some_zh, '、') || CASE WHEN b.n > 5 THEN '……' ELSE '' END, ''),
+        b.n || CASE WHEN b.n = 1 THEN ' shape is' ELSE ' shapes are' END || ' not valid: what is seen there is not known'
+        || coalesce(' (' || array_to_string(b.some_en, ', ') || CASE WHEN b.n > 5 THEN ', …' ELSE '' END || ')', '')
+    FROM bad AS b
     UNION ALL
     SELECT
         'areas_without_day', a.undated, a.n, a.undated > 0,

@@ -67,7 +67,7 @@ CREATE FUNCTION analysis.headline_at(moment timestamptz) RETURNS TABLE (
     figure (name, numerator, denominator, is_share, unit) AS (
         SELECT 'key_risk_area_total', count(*)::double precision, NULL::double precision, false, 'area' FROM area
         UNION ALL SELECT 'key_risk_area_seen_under_60',
-            count(*) FILTER (WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))), count(*), false, 'area' FROM area AS a
+            count(*) FILTER (WHERE coalesce(a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min')), true)), count(*), false, 'area' FROM area AS a
         UNION ALL SELECT 'ground_in_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.km2 END, d.km2, false, 'km2' FROM ground AS g, district AS d
         UNION ALL SELECT 'ground_declared_no_cell_km2', CASE WHEN d.km2 IS NOT NULL THEN g.declared_km2 END, g.km2, false, 'km2'
         FROM ground AS g, district AS d
@@ -126,7 +126,7 @@ CREATE FUNCTION analysis.town_summary_at(moment timestamptz) RETURNS TABLE (
     ),
     area AS (
         SELECT a.town_code, count(*) AS n,
-            count(*) FILTER (WHERE a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min'))) AS under_60
+            count(*) FILTER (WHERE coalesce(a.seen_fraction < (SELECT analysis.parameter_value('seen_fraction_min')), true)) AS under_60
         FROM analysis.key_risk_area_at(moment) AS a GROUP BY a.town_code
     ),
     camera AS (

@@ -50,6 +50,19 @@ BEGIN
         END IF;
     END IF;
     IF NOT at_once THEN
+        -- Whole cells and place types, site by site and cell by cell, as they stand by now: a call takes a part of them only.
+        IF EXISTS (SELECT FROM registry.risk_due AS d WHERE d.is_whole_cell OR d.rule_code IS NOT NULL) THEN
+            WITH gone AS (
+                DELETE FROM registry.risk_due AS d WHERE d.is_whole_cell OR d.rule_code IS NOT NULL RETURNING d.cell_code, d.rule_code
+            )
+            INSERT INTO registry.risk_due (site_id, cell_code)
+            SELECT s.id, NULL FROM registry.site AS s WHERE s.cell_code = ANY (ARRAY(SELECT g.cell_code FROM gone AS g))
+            UNION
+            SELECT NULL, s.cell_code FROM registry.site AS s
+            WHERE s.cell_code IS NOT NULL AND s.rule_code = ANY (ARRAY(SELECT g.rule_code FROM gone AS g))
+            UNION
+            SELECT NULL, g.cell_code FROM gone AS g WHERE g.cell_code IS NOT NULL;
+        END IF;
         taken := ARRAY(SELECT d.site_id FROM analysis.risk_due_sites() AS d ORDER BY d.site_id LIMIT most);
         touched := ARRAY(
             SELECT s.cell_code FROM registry.site AS s WHERE s.id = ANY (taken) AND s.cell_code IS NOT NULL

@@ -40,18 +40,23 @@ CREATE FUNCTION analysis.key_risk_area_at(moment timestamptz) RETURNS TABLE (
     )
     SELECT
         a.id, a.code, a.name_zh, a.name_en, a.site_id, s.name_zh, a.town_code,
-        a.kind, a.level, a.onboarded_on, ST_Area(a.geom), coalesce(v.seen_m2, 0),
-        least(coalesce(v.seen_m2, 0) / nullif(ST_Area(a.geom), 0), 1),
+        a.kind, a.level, a.onboarded_on, ST_Area(a.geom), CASE WHEN k.yes THEN coalesce(v.seen_m2, 0) END,
+        CASE WHEN k.yes THEN least(coalesce(v.seen_m2, 0) / nullif(ST_Area(a.geom), 0), 1) END,
         coalesce(v.cameras, 0), coalesce(v.online, 0), s.cell_code,
         a.geom, a.geom_3857
     FROM area AS a
     -- LEFT: an area may lie in the reader's town while its site is another town's.
     LEFT JOIN registry.site AS s ON s.id = a.site_id
     LEFT JOIN seen AS v ON v.id = a.id
+    -- Enough is enough, whatever a sector that is no shape would add to it.
+    CROSS JOIN LATERAL (
+        SELECT a.id <> ALL (ARRAY(SELECT unnest(analysis.areas_not_known())))
+            OR ST_IsValid(a.geom) AND v.seen_m2 >= (SELECT analysis.parameter_value('seen_fraction_min')) * ST_Area(a.geom) AS yes
+    ) AS k
 $$;
 CREATE VIEW analysis.key_risk_area AS SELECT * FROM analysis.key_risk_area_at(now());
 COMMENT ON VIEW analysis.key_risk_area IS '在册重点风险源区域及在线摄像机可见面积; active key risk source areas with the area that online cameras see.';
-COMMENT ON COLUMN analysis.key_risk_area.seen_fraction IS 'Share of the area that online cameras see, 0 to 1 (sectors without what known buildings hide); below seen_fraction_min it is a coverage gap.';
+COMMENT ON COLUMN analysis.key_risk_area.seen_fraction IS 'Share of the area that online cameras see, 0 to 1 (sectors without what known buildings hide); below seen_fraction_min it is a coverage gap, and NULL (not known: it or a sector near it is no valid shape) too.';
 COMMENT ON COLUMN analysis.key_risk_area.cell_code IS 'Cell of its site; NULL = in no cell, or the reader does not see the site.';
 COMMENT ON COLUMN analysis.key_risk_area.camera_count IS 'Cameras that would see some of the area, online or not.';
 

@@ -12,7 +12,7 @@ CREATE FUNCTION analysis.unseen_ground(moment timestamptz, town text DEFAULT NUL
     ),
     subject AS (
         SELECT 'key_risk_area' AS kind, a.id::text AS id, a.name_zh, a.level, a.geom, a.town_code
-        FROM analysis.key_risk_area_at(moment) AS a
+        FROM analysis.key_risk_area_at(moment) AS a WHERE ST_IsValid(a.geom)
         UNION ALL
         SELECT 'site', s.id::text, s.name_zh, r.level, ST_Buffer(s.geom, (SELECT u.site_radius_m FROM rule AS u)), s.town_code
         FROM analysis.risk_site_at(moment) AS r

@@ -12,7 +12,7 @@ CREATE FUNCTION analysis.observation_hours(since timestamptz, until timestamptz,
             date_part('epoch', h.hour) AS starts_s,
             date_part('epoch', h.hour) + 3600 AS ends_s,
             coalesce(h.hour < (SELECT r.began_at FROM record AS r), true) AS is_before_record
-        FROM generate_series(date_trunc('hour', since), least(until, moment), interval '1 hour') AS h (hour)
+        FROM generate_series(analysis.city_hour(since), least(until, moment), interval '1 hour') AS h (hour)
         WHERE h.hour < until AND h.hour < moment
     ),
     -- By the periods as planned, the longer one: the least that was due. The newest due time may be on its way: it counts
@@ -26,7 +26,7 @@ CREATE FUNCTION analysis.observation_hours(since timestamptz, until timestamptz,
             least(date_part('epoch', k.until), date_part('epoch', moment)) AS until_s,
             count(*) OVER (PARTITION BY k.camera_id) AS spans
         FROM watch.camera_connection AS k
-        WHERE k.since < least(until, moment) AND (k.until IS NULL OR k.until > date_trunc('hour', since))
+        WHERE k.since < least(until, moment) AND (k.until IS NULL OR k.until > (SELECT analysis.city_hour(since)))
     ),
     -- Nearly all cameras have one span; what others had in an hour is added up.
     single AS (
@@ -43,7 +43,7 @@ CREATE FUNCTION analysis.observation_hours(since timestamptz, until timestamptz,
     ),
     counted AS (
         SELECT o.* FROM watch.observation_hour AS o
-        WHERE o.hour >= date_trunc('hour', since) AND o.hour < until AND o.hour < moment
+        WHERE o.hour >= (SELECT analysis.city_hour(since)) AND o.hour < until AND o.hour < moment
     ),
     known AS (
         SELECT
@@ -101,7 +101,7 @@ COMMENT ON FUNCTION analysis.observation_hours IS '任意时段内每台摄像�
 CREATE FUNCTION analysis.observation_hour_at(moment timestamptz) RETURNS TABLE (
     camera_id bigint, gb_id text, hour timestamptz, state text, due integer, observed integer, unobserved integer, reasons jsonb
 ) LANGUAGE sql STABLE AS $$
-    SELECT * FROM analysis.observation_hours(date_trunc('hour', moment) - interval '23 hours', moment, moment)
+    SELECT * FROM analysis.observation_hours(analysis.city_hour(moment) - interval '23 hours', moment, moment)
 $$;
 COMMENT ON FUNCTION analysis.observation_hour_at IS '截至某时刻的最近 24 小时; the last 24 hours as known at a moment; the running hour counts up to it.';
 CREATE VIEW analysis.observation_hour AS SELECT * FROM analysis.observation_hour_at(now());
@@ -149,7 +149,7 @@ BEGIN
         SELECT
             h.hour,
             CASE step WHEN 'hour' THEN h.hour ELSE date_trunc('day', h.hour, zone) END AS starts
-        FROM generate_series(date_trunc('hour', since), least(until, moment), interval '1 hour') AS h (hour)
+        FROM generate_series(analysis.city_hour(since), least(until, moment), interval '1 hour') AS h (hour)
     ),
     -- Added up by answer first: the long list is gone through once. Groups are few, which the planner cannot know and
     -- would sort the list for (enable_sort); names are compared as bytes.
@@ -181,7 +181,7 @@ BEGIN
         JOIN member AS m ON m.camera_id = o.camera_id
         JOIN calendar AS k ON k.hour = o.hour
         CROSS JOIN LATERAL jsonb_each_text(o.reasons) AS e
-        WHERE o.hour >= date_trunc('hour', since) AND o.hour < until AND o.hour < moment AND o.reasons <> '{}'
+        WHERE o.hour >= (SELECT analysis.city_hour(since)) AND o.hour < until AND o.hour < moment AND o.reasons <> '{}'
         GROUP BY m.place, k.starts, e.key
     ),
     -- What was due and has no reason on record was not scanned either.
@@ -209,17 +209,17 @@ COMMENT ON FUNCTION analysis.watched IS '按场所、重点风险源区域、街
 
 CREATE VIEW analysis.watched_town_hour AS
 SELECT u.name_zh, u.name_en, w.*
-FROM analysis.watched('town', 'hour', date_trunc('hour', now()) - interval '23 hours', now(), now()) AS w
+FROM analysis.watched('town', 'hour', analysis.city_hour(now()) - interval '23 hours', now(), now()) AS w
 LEFT JOIN territory.unit AS u ON u.code = w.place AND u.valid_to IS NULL;
 COMMENT ON VIEW analysis.watched_town_hour IS '最近 24 小时各街镇每小时看到的比例; share of due looks that saw a picture, by town and hour, the last 24 hours.';
 CREATE VIEW analysis.watched_site_hour AS
 SELECT s.name_zh, w.*
-FROM analysis.watched('site', 'hour', date_trunc('hour', now()) - interval '23 hours', now(), now()) AS w
+FROM analysis.watched('site', 'hour', analysis.city_hour(now()) - interval '23 hours', now(), now()) AS w
 LEFT JOIN registry.site AS s ON s.id::text = w.place;
 COMMENT ON VIEW analysis.watched_site_hour IS '最近 24 小时各场所每小时看到的比例; the same by site.';
 CREATE VIEW analysis.watched_key_risk_area_hour AS
 SELECT a.name_zh, a.name_en, w.*
-FROM analysis.watched('key_risk_area', 'hour', date_trunc('hour', now()) - interval '23 hours', now(), now()) AS w
+FROM analysis.watched('key_risk_area', 'hour', analysis.city_hour(now()) - interval '23 hours', now(), now()) AS w
 JOIN registry.key_risk_area AS a ON a.id::text = w.place;
 COMMENT ON VIEW analysis.watched_key_risk_area_hour IS '最近 24 小时各重点风险源区域每小时看到的比例（能看到它的摄像机）; the same by key risk area, of the cameras that would see some of it.';
 CREATE VIEW analysis.watched_district_day AS
@@ -233,7 +233,7 @@ CREATE FUNCTION analysis.unwatched_at(at timestamptz, moment timestamptz DEFAULT
     reasons jsonb
 ) LANGUAGE sql STABLE AS $$
     SELECT h.camera_id, h.gb_id, c.name_zh, c.town_code, c.site_id, h.hour, h.state, h.due, h.reasons
-    FROM analysis.observation_hours(date_trunc('hour', at), date_trunc('hour', at) + interval '1 hour', moment) AS h
+    FROM analysis.observation_hours(analysis.city_hour(at), analysis.city_hour(at) + interval '1 hour', moment) AS h
     JOIN registry.camera AS c ON c.id = h.camera_id
     WHERE coalesce(h.observed, 0) = 0
 $$;

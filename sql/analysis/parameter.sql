@@ -122,6 +122,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION analysis.city_date IS '城市当地日期; the calendar day in the city''s time zone.';
 
+-- The clock hour of the city in which a moment lies. Not the session's, nor UTC's: of zones half an hour off it begins at :30 there.
+CREATE FUNCTION analysis.city_hour(as_of timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT date_trunc('hour', as_of, coalesce((SELECT c.timezone FROM territory.city AS c), 'Asia/Shanghai'))
+$$;
+COMMENT ON FUNCTION analysis.city_hour IS '城市当地整点; the start of the clock hour of the city that holds the given time.';
+
 -- Midnight in the city at or before as_of.
 CREATE FUNCTION analysis.city_midnight(as_of timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -36,7 +36,7 @@ RETURNS SETOF registry.cell_risk LANGUAGE sql STABLE SET work_mem = '128MB' SET 
         SELECT
             s.*, s.status <> 'confirmed' OR NOT s.has_worker AS has_duty_gap,
             analysis.risk_look(
-                s.level, s.is_stale OR s.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+                s.level, analysis.risk_lacks_data(s.is_stale, s.unknown_parts),
                 s.status <> 'confirmed' OR NOT s.has_worker
             ) AS look,
             row_number() OVER (PARTITION BY s.cell_code ORDER BY s.score DESC, s.site_id) AS place,
@@ -65,7 +65,8 @@ RETURNS SETOF registry.cell_risk LANGUAGE sql STABLE SET work_mem = '128MB' SET 
             count(*) FILTER (WHERE r.is_overdue) AS overdue,
             min(r.site_id) FILTER (WHERE r.is_overdue) AS overdue_site_id,
             min(r.overdue_at) FILTER (WHERE NOT r.is_overdue) AS next_overdue_at,
-            avg(ST_X(r.at)) AS mean_x, avg(ST_Y(r.at)) AS mean_y
+            avg(ST_X(r.at)) AS mean_x, avg(ST_Y(r.at)) AS mean_y,
+            bool_and(analysis.risk_lacks_data(r.is_stale, r.unknown_parts)) AS lacks_data
         FROM ranked AS r CROSS JOIN k
         GROUP BY r.cell_code, k.cell_max_share, k.cell_top
     ),
@@ -86,7 +87,7 @@ RETURNS SETOF registry.cell_risk LANGUAGE sql STABLE SET work_mem = '128MB' SET 
         coalesce(least(o.changes_at, c.next_overdue_at), moment + interval '10 years'),
         c.red::integer, c.orange::integer, c.yellow::integer, c.no_data::integer, c.no_owner::integer, c.blue::integer,
         c.missing::integer, c.two_leads::integer, c.disputed::integer, c.proposed::integer, c.no_person::integer, c.duty_gap_site_id,
-        c.unseen::integer, c.overdue::integer, c.overdue_site_id, c.mean_x, c.mean_y
+        c.unseen::integer, c.overdue::integer, c.overdue_site_id, c.mean_x, c.mean_y, c.lacks_data
     FROM coloured AS c CROSS JOIN office AS o
 $$;
 COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分及其场所计数（全部或指定）; scores of cells that have sites, all or these, with the constants in force at `constants` (else at the moment), and their sites counted by look, standing of the lead, and what is not seen or not checked.';
@@ -94,11 +95,14 @@ COMMENT ON FUNCTION analysis.risk_cell_of IS '有场所的网格的风险分及�
 -- Cells whose kept row is old: one of their sites is due, a duty was changed, or the clock has passed a step. NULL = none is kept.
 CREATE FUNCTION analysis.risk_due_cells() RETURNS text[]
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    due text[];
+    rules text[];
 BEGIN
     IF NOT analysis.risk_is_kept() THEN
         RETURN NULL;
     END IF;
-    RETURN ARRAY(
+    due := ARRAY(
         WITH site AS MATERIALIZED (SELECT d.site_id AS id FROM analysis.risk_due_sites() AS d)
         SELECT s.cell_code FROM site AS d JOIN registry.site AS s ON s.id = d.id WHERE s.cell_code IS NOT NULL
         UNION
@@ -108,6 +112,12 @@ BEGIN
         UNION
         SELECT c.cell_code FROM registry.cell_risk AS c WHERE c.exact_until <= now()
     );
+    -- Asked by itself: a million sites would be gone through for no place type at all.
+    rules := ARRAY(SELECT DISTINCT d.rule_code FROM registry.risk_due AS d WHERE d.rule_code IS NOT NULL);
+    IF cardinality(rules) > 0 THEN
+        due := due || ARRAY(SELECT DISTINCT s.cell_code FROM registry.site AS s WHERE s.rule_code = ANY (rules) AND s.cell_code IS NOT NULL);
+    END IF;
+    RETURN due;
 END $$;
 COMMENT ON FUNCTION analysis.risk_due_cells IS '保存的分数与计数已过时的网格; cells whose kept score and counts are old, and are worked out anew when they are asked for; NULL = none is kept.';
 
@@ -140,14 +150,14 @@ COMMENT ON FUNCTION analysis.risk_cell_state IS '有场所的网格的风险分�
 CREATE FUNCTION analysis.risk_cell_at(moment timestamptz, only_cell text DEFAULT NULL, constants timestamptz DEFAULT NULL) RETURNS TABLE (
     cell_code text, cell_no integer, town_code text, score double precision, level text, site_count bigint,
     top_site_id bigint, top_site_zh text, has_duty_gap boolean, is_stale boolean, unknown_site_count bigint,
-    top_has_duty_gap boolean, as_of timestamptz, look text
+    top_has_duty_gap boolean, as_of timestamptz, look text, lacks_data boolean
 ) LANGUAGE sql STABLE AS $$
     SELECT
         g.code, g.cell_no, u.parent_code, c.score, c.level,
         coalesce(c.site_count, 0), c.top_site_id, s.name_zh,
         coalesce(c.has_duty_gap, false), coalesce(c.is_stale, false), coalesce(c.unknown_site_count, 0),
         coalesce(c.top_has_duty_gap, false), moment,
-        analysis.risk_look(c.level, c.is_stale OR c.unknown_site_count = c.site_count, c.top_has_duty_gap)
+        analysis.risk_look(c.level, c.lacks_data, c.top_has_duty_gap), coalesce(c.lacks_data, false)
     FROM territory.grid_cell AS g
     LEFT JOIN territory.unit AS u ON u.code = g.community_code
     LEFT JOIN analysis.risk_cell_state(moment, only_cell, constants) AS c ON c.cell_code = g.code
@@ -163,4 +173,5 @@ COMMENT ON COLUMN analysis.risk_cell.top_site_id IS 'The site behind the colour.
 COMMENT ON COLUMN analysis.risk_cell.has_duty_gap IS 'Some site of the cell lacks a clear lead or person, or the cell a worker; top_has_duty_gap: the site behind the colour does.';
 COMMENT ON COLUMN analysis.risk_cell.is_stale IS 'Every site of the cell is stale.';
 COMMENT ON COLUMN analysis.risk_cell.unknown_site_count IS 'Sites whose hazard, people or vulnerability is not known.';
-COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (low or moderate, and all sites old or unknown), or no_owner (low, and nobody answers for the site behind the colour), or none (no site on record).';
+COMMENT ON COLUMN analysis.risk_cell.lacks_data IS 'Of every site of the cell all data are old, or grade, people and vulnerability all unknown (analysis.risk_lacks_data).';
+COMMENT ON COLUMN analysis.risk_cell.look IS 'What a map shows: the level, or no_data (low or moderate, and lacks_data), or no_owner (low, and nobody answers for the site behind the colour), or none (no site on record).';

@@ -50,6 +50,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION analysis.risk_look IS '地图上的样子：等级，或无数据、无人负责; what a map shows: red | orange | yellow | blue | no_owner | no_data; none = no site on record.';
 
+-- The one rule for sites and cells: nothing newer than risk_stale_days, or neither grade nor people nor vulnerability on record.
+-- Where one or two of the three are missing the score stands, with rather high values in their place; confidence says so.
+CREATE FUNCTION analysis.risk_lacks_data(is_stale boolean, unknown_parts text[]) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT is_stale OR unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability']
+$$;
+COMMENT ON FUNCTION analysis.risk_lacks_data IS '场所数据是否过期或危险性、人数、脆弱性全部不明; whether a site''s data are all old, or its grade, people and vulnerability all unknown: then no calm colour is shown.';
+
 -- How much is known of a site, and how new it is, 0 to 1 (docs/risk.md).
 CREATE FUNCTION analysis.risk_confidence(
     unknown_parts text[], newest_data_at timestamptz, moment timestamptz, k analysis.risk_constants
@@ -90,7 +98,7 @@ COMMENT ON FUNCTION analysis.risk_versions IS '保存的风险分所依据的公
 CREATE FUNCTION analysis.risk_is_kept() RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM registry.risk_made_from AS m WHERE m.versions = analysis.risk_versions())
-        AND NOT EXISTS (SELECT FROM registry.risk_due AS d WHERE d.site_id IS NULL AND d.cell_code IS NULL)
+        AND NOT EXISTS (SELECT FROM registry.risk_due AS d WHERE d.site_id IS NULL AND d.cell_code IS NULL AND d.rule_code IS NULL)
 $$;
 COMMENT ON FUNCTION analysis.risk_is_kept IS '保存的风险分是否可用; whether the kept scores can be used (sites that are due apart).';
 
@@ -120,6 +128,9 @@ LANGUAGE sql STABLE AS $$
         WHERE o.camera_id IS NULL OR n.camera_id IS NULL
     )
     SELECT d.site_id FROM registry.risk_due AS d WHERE d.site_id IS NOT NULL
+    UNION
+    SELECT s.id FROM registry.site AS s
+    WHERE s.cell_code = ANY (ARRAY(SELECT d.cell_code FROM registry.risk_due AS d WHERE d.is_whole_cell))
     UNION
     SELECT r.site_id FROM registry.site_risk AS r WHERE r.exact_until <= now()
     UNION
@@ -209,7 +220,7 @@ CREATE FUNCTION analysis.risk_site_at(
             r.unknown_parts, r.newest_data_at, moment, (SELECT k FROM analysis.risk_constants_at(coalesce(constants, moment)) AS k)
         ),
         analysis.risk_look(
-            r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+            r.level, analysis.risk_lacks_data(r.is_stale, r.unknown_parts),
             coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
         )
     FROM analysis.risk_state(moment, CASE WHEN only_cell IS NOT NULL THEN ARRAY[only_cell] END, constants, only_sites) AS r

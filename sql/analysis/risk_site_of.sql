@@ -94,7 +94,7 @@ BEGIN
                 WHERE i.sector && a.geom AND ST_Intersects(a.geom, i.ground) AND i.id = ANY (online)
                 OFFSET 0
             ) AS c
-            WHERE a.status = 'active' AND (NOT one_of_them OR a.id = ANY (areas))
+            WHERE a.status = 'active' AND ST_IsValid(a.geom) AND (NOT one_of_them OR a.id = ANY (areas))
                 AND coalesce(a.onboarded_on <= today, true) AND coalesce(a.retired_on > today, true)
                 AND c.m2 >= k.seen_fraction_min * ST_Area(a.geom)
         );

@@ -1,4 +1,38 @@
 -- needs: own_area
+-- Shapes that are none (a ring that crosses itself): left out of what is seen, one by one, and named here.
+CREATE VIEW analysis.shape_left_out AS
+SELECT 'camera' AS kind, c.id::text AS subject_id, c.name_zh, ST_IsValidReason(c.sector) AS why
+FROM registry.camera AS c WHERE c.sector IS NOT NULL AND c.ground IS NULL
+UNION ALL
+SELECT 'cell', g.code, g.name_zh, ST_IsValidReason(g.geom) FROM territory.grid_cell AS g WHERE NOT ST_IsValid(g.geom)
+UNION ALL
+SELECT 'key_risk_area', a.id::text, a.name_zh, ST_IsValidReason(a.geom) FROM registry.key_risk_area AS a WHERE NOT ST_IsValid(a.geom)
+UNION ALL
+SELECT 'building', b.id::text, b.name_zh, ST_IsValidReason(b.geom) FROM territory.building AS b WHERE NOT ST_IsValid(b.geom);
+COMMENT ON VIEW analysis.shape_left_out IS '形状不合规、未计入可见地面的视域、网格、区域与建筑; sectors (kind camera), cells, key risk areas and buildings that are no valid shape, and why: a camera, cell or area of them is left out of what is seen, a building hides all within its hull.';
+
+-- Of a place that is no shape, or in the box around a sector that is none, nobody can say how much is seen: not nothing.
+CREATE FUNCTION analysis.cells_not_known() RETURNS text[]
+LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(
+        SELECT g.code FROM territory.grid_cell AS g WHERE NOT ST_IsValid(g.geom)
+        UNION
+        SELECT g.code FROM registry.camera AS c JOIN territory.grid_cell AS g ON g.geom && c.sector
+        WHERE c.sector IS NOT NULL AND c.ground IS NULL
+    )
+$$;
+COMMENT ON FUNCTION analysis.cells_not_known IS '可见多少不知的网格; codes of the cells of which nobody can say how much cameras see: they, or a sector that lies near, are no valid shape.';
+CREATE FUNCTION analysis.areas_not_known() RETURNS bigint[]
+LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(
+        SELECT a.id FROM registry.key_risk_area AS a WHERE NOT ST_IsValid(a.geom)
+        UNION
+        SELECT a.id FROM registry.camera AS c JOIN registry.key_risk_area AS a ON a.geom && c.sector
+        WHERE c.sector IS NOT NULL AND c.ground IS NULL
+    )
+$$;
+COMMENT ON FUNCTION analysis.areas_not_known IS '可见多少不知的重点风险源区域; ids of the key risk areas of which nobody can say how much cameras see, for the same reasons.';
+
 -- What cameras would see of each cell and key risk area, as pieces that exactly one set of cameras sees: kept rows, and of places
 -- that this transaction has changed the truth reckoned now. Ground that a set of cameras sees = the sum of the pieces that one of
 -- them sees. Square metres; of all cameras that ever stood: who asks says which of them count.

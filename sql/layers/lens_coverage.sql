@@ -9,7 +9,7 @@ SELECT
         ELSE 'clear'
     END AS class,
     round(c.seen_fraction::numeric, 3)::double precision AS score,
-    NULL::text AS hatched,
+    CASE WHEN c.seen_fraction IS NULL THEN 'unknown' END AS hatched,
     nullif(c.gap_kinds, '{}') AS kinds
 FROM analysis.coverage_cell_at(coalesce(%(as_of)s::timestamptz, now())) AS c
 ORDER BY c.cell_no

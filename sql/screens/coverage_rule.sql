@@ -1,6 +1,6 @@
--- Key risk areas of which online cameras see less than the rule asks for, worst first; in_all, under: how many there are, and of these.
+-- Key risk areas (also those of which nobody can say it: NULL) of which online cameras see less than the rule asks for, worst first; in_all, under: how many there are, and of these.
 WITH area AS (
-    SELECT a.*, a.seen_fraction < analysis.parameter_value('seen_fraction_min') AS is_under
+    SELECT a.*, coalesce(a.seen_fraction < analysis.parameter_value('seen_fraction_min'), true) AS is_under
     FROM analysis.key_risk_area_at(%(moment)s) AS a
     WHERE %(town)s::text IS NULL OR a.town_code = %(town)s
 ),

@@ -106,7 +106,7 @@ BEGIN
         FROM analysis.no_cell AS n WHERE n.geom_3857 && box
         UNION ALL
         SELECT 'no_camera', 'key_risk_area', a.id::text, a.name_zh, a.name_en, a.geom_3857
-        FROM area AS a WHERE a.seen_fraction < seen_fraction_min AND a.geom_3857 && box
+        FROM area AS a WHERE coalesce(a.seen_fraction < seen_fraction_min, true) AND a.geom_3857 && box
     ),
     -- Days after which the next check is overdue, by colour.
     check_due (colour, span) AS MATERIALIZED (

@@ -14,7 +14,7 @@ BEGIN
     feature AS MATERIALIZED (
         SELECT
             n.cell_no AS id, n.code AS cell_code, r.score,
-            analysis.risk_look(r.level, r.is_stale OR r.unknown_site_count = r.site_count, r.top_has_duty_gap) AS look,
+            analysis.risk_look(r.level, r.lacks_data, r.top_has_duty_gap) AS look,
             tiles.drawn(n.geom_3857, z, x, y) AS geom
         FROM near AS n
         LEFT JOIN (

@@ -60,7 +60,7 @@ BEGIN
         SELECT
             r.id, r.score, r.at,
             analysis.risk_look(
-                r.level, r.is_stale OR r.unknown_parts @> ARRAY['hazard_level', 'people', 'vulnerability'],
+                r.level, analysis.risk_lacks_data(r.is_stale, r.unknown_parts),
                 coalesce(d.status, 'missing') <> 'confirmed' OR NOT r.has_worker
             ) AS look
         FROM state AS r

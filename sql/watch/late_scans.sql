@@ -24,7 +24,7 @@ observation AS (
 counted AS (
     INSERT INTO watch.observation_hour AS h (camera_id, hour, due, observed, unobserved, reasons)
     SELECT
-        o.camera_id, date_trunc('hour', o.captured_at), 1, o.observed::integer, (NOT o.observed)::integer,
+        o.camera_id, analysis.city_hour(o.captured_at), 1, o.observed::integer, (NOT o.observed)::integer,
         CASE WHEN o.observed THEN '{}' ELSE jsonb_build_object(o.reason, 1) END
     FROM observation AS o
     ON CONFLICT (camera_id, hour) DO UPDATE SET

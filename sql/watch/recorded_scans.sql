@@ -69,7 +69,7 @@ fresh AS (
 -- Whole periods that went by without a look, in the hours of their due times; a day back at most: an hour without any
 -- row of a camera that was connected says the same.
 missed AS (
-    SELECT f.camera_id, date_trunc('hour', g.at) AS hour, count(*)::integer AS n
+    SELECT f.camera_id, analysis.city_hour(g.at) AS hour, count(*)::integer AS n
     FROM fresh AS f
     CROSS JOIN LATERAL generate_series(
         greatest(
@@ -84,10 +84,10 @@ missed AS (
         make_interval(secs => f.period_s)
     ) AS g (at)
     WHERE f.captured_at >= f.was_due_at + make_interval(secs => f.period_s)
-    GROUP BY f.camera_id, date_trunc('hour', g.at)
+    GROUP BY f.camera_id, analysis.city_hour(g.at)
 ),
 look AS (
-    SELECT f.camera_id, date_trunc('hour', f.captured_at) AS hour, f.reason FROM fresh AS f
+    SELECT f.camera_id, analysis.city_hour(f.captured_at) AS hour, f.reason FROM fresh AS f
 ),
 count_of AS (
     SELECT

@@ -5,7 +5,7 @@ WITH box AS (
 ),
 counted AS (
     INSERT INTO watch.set_aside_hour AS h (camera_id, hour, class, why, boxes, top_score)
-    SELECT %(camera_id)s, date_trunc('hour', %(at)s::timestamptz), b.class, b.why, count(*), max(b.score)
+    SELECT %(camera_id)s, analysis.city_hour(%(at)s::timestamptz), b.class, b.why, count(*), max(b.score)
     FROM box AS b
     GROUP BY b.class, b.why
     ON CONFLICT (camera_id, hour, class, why) DO UPDATE SET

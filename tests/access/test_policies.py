@@ -93,6 +93,7 @@ DEFINERS = {
     "registry.staff_risk_touched": "",
     "registry.duty_risk_touched": "",
     "registry.camera_risk_touched": "",
+    "registry.kept_emptied": "",
     "access.keep_parameter_version": "",
     "analysis.keep_risk": "watch",
     "analysis.keep_risk_surface": "watch",

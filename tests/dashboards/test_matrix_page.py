@@ -130,6 +130,34 @@ def test_another_day_is_said_to_be_one(site: Site) -> None:
     assert "1999-01-01" in refused.json()["error"]
 
 
+def test_a_communitys_reader_sees_the_own_cells_by_department(site: Site) -> None:
+    client, own = site.client("community"), site.people.community_code
+    with site.connect() as owner:
+        rows = owner.execute(
+            "SELECT unit_code, sum(site_count)::integer AS sites FROM analysis.duty_unit_at(now(), 'cell', %s) GROUP BY 1", (own,)
+        ).fetchall()  # fmt: skip
+        names = owner.execute("SELECT code, coalesce(nullif(name_en, ''), name_zh) AS name FROM territory.unit WHERE level = 'community'").fetchall()  # fmt: skip
+    whole = shown(client, "?lang=en")
+    assert f"within={own}" in whole, "its cells are one step away"
+    assert str(sum(r["sites"] for r in rows)) in whole
+    cells = shown(client, "?lang=en&level=cell")
+    found = set(re.findall(r"cell(?:%3A|:)([0-9]{18})", cells))
+    assert found == {r["unit_code"] for r in rows if r["unit_code"]}
+    for page in (
+        whole,
+        cells,
+        shown(client, "?lang=en&level=town"),
+        shown(client, "?lang=en&level=district"),
+    ):
+        assert "duty-mark" in page
+        for other in names:
+            assert other["code"] == own or other["code"] not in page
+    other = next(n["code"] for n in names if n["code"] != own)
+    asked_for = shown(client, f"?lang=en&level=cell&within={other}")
+    assert "cannot be used" in asked_for
+    assert set(re.findall(r"cell(?:%3A|:)([0-9]{18})", asked_for)) == found
+
+
 def test_a_towns_reader_sees_the_own_town(site: Site) -> None:
     officer, people = site.client("duty_officer"), site.people
     page = shown(officer, "?lang=en&level=district")

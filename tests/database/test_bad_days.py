@@ -1,6 +1,5 @@
 """What a stranger doubted: leads that never opened, absurd dates and constants, days on which things were not yet or no longer so."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,37 +9,24 @@ from access.signed_in import caller
 from clones import AS_OF
 from psycopg import sql
 from small_town import (
-    COUNTY,
     TOWN_A,
     add_area,
     add_camera,
     add_hazard,
     add_incident,
-    add_person,
     add_site,
     add_visit,
-    assign,
-    small_town,
 )
 
-from geoapp.database.cluster import PrivateCluster
 from layers import answers
 
 DAY = timedelta(days=1)
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def _database(cluster: PrivateCluster) -> Iterator[Connection]:
-    with small_town(cluster, AS_OF) as connection:
-        assign(connection, "R01", COUNTY, "YJ", "confirmed", person=add_person(connection, "科长"))
-        yield connection
-
-
 @pytest.fixture
-def town(_database: Connection) -> Iterator[Connection]:
-    with _database.transaction(force_rollback=True):
-        yield _database
+def town(led_town: Connection) -> Connection:
+    return led_town
 
 
 def one(connection: Connection, query: str, *values: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from small_town import (
 from detection.lease import sync_cameras
 from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
+from geoapp.registry.kept_risk import keep_risk
 from layers.registry import LAYERS
 from layers.tiles import layer_version
 
@@ -96,6 +97,42 @@ def test_a_camera_and_what_it_sees_written_beside_each_other(town: Connection, *
     assert kept == sights(town)
 
 
+@pytest.mark.parametrize("what", ["worker", "lead", "camera"])
+def test_a_site_and_what_its_score_hangs_on_written_beside_each_other(town: Connection, what: str) -> None:
+    """Who is assigned sees no site that another has not committed yet; its score was kept when he commits."""
+    cell = one(town, "SELECT code FROM territory.grid_cell WHERE name_zh = '5,0'")["code"]
+    watching = add_camera(town, 2810, 210, box(2700, 200, 20, 20), seen=datetime.now(UTC))
+    if what == "worker":
+        town.execute("DELETE FROM duty.grid_staff WHERE cell_code = %s", (cell,))
+    keep_risk(town)
+    with beside(town) as writing, beside(town) as assigning:
+        assigning.execute("BEGIN")
+        if what == "worker":
+            assigning.execute(
+                "INSERT INTO duty.grid_staff (cell_code, person_id, role, assigned_from) VALUES (%s, %s, 'worker', '2020-01-01')",
+                (cell, add_person(town, "网格员")),
+            )
+        elif what == "lead":
+            assign(assigning, "R02", COUNTY, "YJ", "confirmed", person=add_person(town, "科长"))
+        else:
+            assigning.execute(
+                "UPDATE registry.camera SET sector = ST_Translate(sector, 100, 0) WHERE id = %s", (watching,)
+            )
+        site = add_site(writing, 2810, 210, rule="R02")
+        keep_risk(town)
+        assigning.execute("COMMIT")
+    held = one(town, "SELECT * FROM analysis.risk_state(now()) WHERE site_id = %s", site)
+    keep_risk(town)
+    kept = one(town, "SELECT has_worker, is_seen FROM registry.site_risk WHERE site_id = %s", site)
+    true = one(town, "SELECT has_worker, is_seen FROM analysis.risk_site_of(now(), ARRAY[%s::bigint])", site)
+    assert kept == true == {name: held[name] for name in true}
+    cells = "SELECT has_duty_gap, top_has_duty_gap FROM {} WHERE cell_code = %s"
+    assert one(town, cells.format("registry.cell_risk"), cell) == one(
+        town, cells.format("analysis.risk_cell_of(now())"), cell
+    )
+    assert true["is_seen" if what == "camera" else "has_worker"]
+
+
 def test_a_camera_is_looked_through_on_the_days_of_the_city(town: Connection) -> None:
     # Before eight in the morning in Shanghai it is still yesterday in UTC.
     early = datetime(2026, 3, 10, 20, tzinfo=UTC)  # 2026-03-11 04:00 there
@@ -139,6 +176,40 @@ def test_a_map_is_new_when_anything_that_it_is_drawn_from_is(town: Connection) -
         after = {name: layer_version(town, LAYERS[name], who) for name in layers}
         if clock == one(town, "SELECT floor(extract(epoch FROM now()) / 60) AS n"):
             assert [name for name in layers if before[name] == after[name]] == []
+
+
+EMPTIED = {
+    "registry.risk_hex": "risk_rate", "watch.expected_event": "event_surface", "watch.camera_health": "camera",
+    "territory.no_cell_piece": "no_cell", "territory.cell_simplified": "cell", "territory.unit_simplified": "unit",
+    "registry.site_risk": "risk_site", "registry.cell_risk": "risk_cell", "registry.site_bin": "site",
+    "registry.cell_sight": "coverage_gap", "registry.area_sight": "key_risk_area", "watch.event_bin": "event_heat",
+    "watch.event_day": "event_heat",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", EMPTIED)
+def test_a_table_that_is_emptied_renews_its_map_and_takes_nothing_true_away(
+    town: Connection, table: str
+) -> None:
+    who = caller(town, f"emptied-{table.split('.')[1]}".replace("_", "-"), "committee")
+    with town.transaction(force_rollback=True):
+        site = add_site(town, 600, 100)
+        add_area(town, site, 610, 110, 100, 100)
+        add_camera(town, 590, 90, box(590, 90, 100, 100), seen=datetime.now(UTC))
+        town.execute(
+            "SELECT analysis.keep_risk(), analysis.refresh_no_cell(), registry.rebuild_site_bin(true), registry.refresh_sights()"
+        )
+        layer = LAYERS[EMPTIED[table]]
+        figures = (
+            "SELECT site_id, score FROM analysis.risk_site ORDER BY 1", "SELECT cell_code, level, score FROM analysis.risk_cell ORDER BY 1",
+            "SELECT count(*) AS n, sum(area_m2) AS m2 FROM analysis.no_cell", "SELECT cell_code, round(seen_m2) AS m2 FROM analysis.coverage_cell ORDER BY 1",
+            "SELECT id, round(seen_m2) AS m2 FROM analysis.key_risk_area ORDER BY 1", "SELECT length(tiles.site(8, 214, 105)) > 30 AS is_drawn",
+        )  # fmt: skip
+        held = [town.execute(query.encode()).fetchall() for query in figures if "camera" not in table]
+        before = layer_version(town, layer, who)
+        town.execute(f"TRUNCATE {table}".encode())
+        assert layer_version(town, layer, who) != before
+        assert [town.execute(query.encode()).fetchall() for query in figures if "camera" not in table] == held
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import math
 import random
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from geoapp.database.cluster import PrivateCluster
 from geoapp.database.connection import connect
 
 Connection = psycopg.Connection[dict[str, Any]]
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,92 @@ def test_a_fault_undoes_no_edit_and_stays_due(town: Connection) -> None:
     town.execute("SELECT registry.refresh_sights()")
     assert rows(town, "SELECT FROM registry.sight_due") == []
     check(town, ids)
+
+
+BOW = shapely.affinity.translate(shapely.Polygon([(560, 60), (660, 160), (660, 60), (560, 160)]), X0, Y0).wkt
+
+
+@pytest.mark.parametrize("kind", ["camera", "cell", "key_risk_area", "building"])
+def test_a_shape_that_is_none_is_left_out_and_named_and_the_rest_made(town: Connection, kind: str) -> None:
+    area = add_area(town, add_site(town, 600, 100), 570, 70, 40, 40)
+    far = add_area(town, add_site(town, 2600, 600), 2600, 600, 50, 50)
+    add_camera(town, 590, 90, box(560, 60, 20, 20), seen=AS_OF)
+    add_camera(town, 2590, 590, box(2590, 590, 80, 80), seen=AS_OF)
+    shape = f"ST_GeomFromText('{BOW}', 4549)"
+    if kind == "camera":
+        bad = str(add_camera(town, 590, 90, BOW, seen=AS_OF))
+    elif kind == "cell":
+        bad = rows(
+            town, f"UPDATE territory.grid_cell SET geom = {shape} WHERE name_zh = '1,0' RETURNING code AS id"
+        )[0]["id"]
+    elif kind == "key_risk_area":
+        bad = str(area)
+        town.execute(f"UPDATE registry.key_risk_area SET geom = {shape} WHERE id = {area}".encode())
+    else:
+        bad = str(
+            rows(
+                town,
+                f"INSERT INTO territory.building (local_id, geom) VALUES ('b', ST_Multi({shape})) RETURNING id",
+            )[0]["id"]
+        )
+    said: list[str] = []
+    town.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
+    for anew in (False, True):
+        if anew:
+            town.execute("SELECT registry.rebuild_sights()")
+        else:
+            keep_now(town)
+        # The rest is seen as it is.
+        kept = {
+            r["area_id"]: r["m2"]
+            for r in rows(town, "SELECT * FROM registry.area_sight WHERE area_id = %s", far)
+        }
+        assert kept == {far: pytest.approx(2500)}
+        assert rows(town, "SELECT kind, subject_id FROM analysis.shape_left_out") == [
+            {"kind": kind, "subject_id": bad}
+        ]
+        seen = {r["id"]: r for r in rows(town, "SELECT * FROM analysis.key_risk_area_at(%s)", AS_OF)}
+        assert seen[far]["seen_fraction"] == pytest.approx(1)
+        cell = rows(town, "SELECT c.* FROM analysis.coverage_cell_at(%s) AS c JOIN territory.grid_cell AS g ON g.code = c.cell_code WHERE g.name_zh = '1,0'", AS_OF)[0]  # fmt: skip
+        gaps = rows(town, "SELECT detail_en FROM analysis.coverage_gap_at(%s) WHERE kind = 'no_camera' AND subject_id = %s", AS_OF, str(area))  # fmt: skip
+        hours = {
+            r["place"]: r for r in rows(town, "SELECT * FROM analysis.covered('key_risk_area', %s, %s, %s)", AS_OF, AS_OF + HOUR, AS_OF + HOUR)
+        }  # fmt: skip
+        whole = {
+            r["place"]: r for r in rows(town, "SELECT * FROM analysis.covered('cell', %s, %s, %s)", AS_OF, AS_OF + HOUR, AS_OF + HOUR)
+        }[cell["cell_code"]]  # fmt: skip
+        if kind == "building":
+            # All within its hull is hidden: more may be seen in truth, never less.
+            assert seen[area]["seen_fraction"] == pytest.approx(0)
+            assert cell["seen_m2"] == pytest.approx(0)
+        else:
+            assert cell["seen_m2"] is None or kind == "key_risk_area"
+            assert (seen[area]["seen_fraction"] is None) == (kind != "cell")
+            if kind != "cell":
+                assert "not known" in gaps[0]["detail_en"]
+                assert hours[str(area)]["not_known_m2"] == pytest.approx(hours[str(area)]["area_m2"])
+            if kind != "key_risk_area":
+                assert whole["not_known_m2"] == pytest.approx(whole["area_m2"])
+        assert hours[str(far)]["not_known_m2"] <= 2500
+        # What is not known is no area of which enough is seen.
+        under = rows(
+            town,
+            "SELECT value FROM analysis.headline_at(%s) WHERE name = 'key_risk_area_seen_under_60'",
+            AS_OF,
+        )[0]["value"]
+        assert under == 1
+        basis = rows(
+            town, "SELECT * FROM analysis.coverage_basis_at(%s) WHERE name = 'shapes_left_out'", AS_OF
+        )[0]
+        assert (basis["value"], basis["is_lacking"]) == (1, True)
+        for question in (
+            "analysis.unseen_ground(now())",
+            "analysis.risk_site_of(now())",
+            "analysis.next_cameras(1, now())",
+        ):
+            rows(town, f"SELECT * FROM {question}")
+        town.execute("SELECT tiles.key_risk_area(0, 0, 0)")
+    assert [s for s in said if f"{kind} {bad}" in s], said
 
 
 def test_points_on_the_edge_of_a_cell_belong_to_it(town: Connection) -> None:

@@ -261,7 +261,7 @@ def test_what_is_lacking_is_said(town: Connection) -> None:
     clear = lacking()
     assert {name: lacks for name, (lacks, _) in clear.items()} == {
         "buildings": True, "cameras_without_sector": False, "cameras_redrawn": False, "areas_without_day": False,
-        "areas_retired_without_day": False, "record_began_at": False,
+        "areas_retired_without_day": False, "record_began_at": False, "shapes_left_out": False,
     }  # fmt: skip
     add_camera(town, 590, 90, None)
     town.execute(

@@ -1,7 +1,6 @@
 """analysis.risk_site and analysis.risk_cell: the formula's numbers, its overrides, and that it only moves the right way."""
 
 import itertools
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,36 +10,22 @@ from clones import AS_OF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_town import (
-    COUNTY,
     add_camera,
     add_certificate,
     add_hazard,
     add_incident,
-    add_person,
     add_site,
     add_visit,
-    assign,
     box,
-    small_town,
 )
-
-from geoapp.database.cluster import PrivateCluster
 
 DAY = timedelta(days=1)
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def _database(cluster: PrivateCluster) -> Iterator[Connection]:
-    with small_town(cluster, AS_OF) as connection:
-        assign(connection, "R01", COUNTY, "YJ", "confirmed", person=add_person(connection, "科长"))
-        yield connection
-
-
 @pytest.fixture
-def town(_database: Connection) -> Iterator[Connection]:
-    with _database.transaction(force_rollback=True):
-        yield _database
+def town(led_town: Connection) -> Connection:
+    return led_town
 
 
 def risk(connection: Connection, site: int, as_of: Any = AS_OF) -> dict[str, Any]:
@@ -368,3 +353,28 @@ def test_better_control_never_raises(
         after = risk(town, site)
         assert after["score"] <= before["score"] + 1e-9
         assert _order(after)[0] <= _order(before)[0]
+
+
+def test_a_cell_lacks_data_where_each_of_its_sites_does(town: Connection) -> None:
+    """By one rule: all of it old, or grade, people and vulnerability all unknown. One of the three does not make it."""
+    partly = add_site(town, 100, 100, hazard="blue", people=None)
+    add_visit(town, partly, "patrol", AS_OF - DAY)
+    code = town.execute("SELECT cell_code FROM registry.site WHERE id = %s", (partly,)).fetchone()
+    assert code is not None
+
+    def look() -> tuple[str, str, bool, int]:
+        row = cell(town, code["cell_code"])
+        return risk(town, partly)["look"], row["look"], row["lacks_data"], row["unknown_site_count"]
+
+    assert look() == ("blue", "blue", False, 1)
+    # Beside one that is old and one of which nothing is known the cell still knows of one.
+    old = add_site(town, 110, 100, hazard="blue")
+    add_visit(town, old, "patrol", AS_OF - 200 * DAY)
+    nothing = add_site(town, 120, 100, hazard=None, people=None, vulnerability=None)
+    add_visit(town, nothing, "patrol", AS_OF - DAY)
+    assert look()[2] is False
+    town.execute(
+        "UPDATE registry.site SET hazard_level = NULL, vulnerability = NULL WHERE id = %s", (partly,)
+    )
+    assert look()[1:3] == ("no_data", True)
+    assert not cell(town, code["cell_code"])["is_stale"]

@@ -164,6 +164,88 @@ def test_at_night_the_least_that_may_have_been_due_is_asked_for(town: Connection
     assert answer(town, one, NOON - HOUR) == ("blind", 60, 0, 60, {"not_scanned": 60})
 
 
+@pytest.fixture
+def city_of(ground: Connection) -> Iterator[Callable[[str], None]]:
+    """Makes the watch's database that of a city in a time zone, until the test ends."""
+
+    def made(zone: str) -> None:
+        ground.execute(
+            "INSERT INTO territory.city (code, name_zh, name_en, metric_srid, timezone) VALUES ('310116', '市', 'City', 4549, %s)", (zone,)
+        )  # fmt: skip
+
+    yield made
+    ground.execute("DELETE FROM territory.city")
+
+
+@pytest.mark.parametrize(("zone", "minute"), [("Asia/Kolkata", 30), ("Asia/Shanghai", 0)])
+@pytest.mark.parametrize("session", ["UTC", "Asia/Kathmandu"])
+def test_hours_are_those_of_the_citys_clock_whatever_the_sessions(
+    ground: Connection, city_of: Callable[[str], None], tmp_path: Path, zone: str, minute: int, session: str
+) -> None:
+    city_of(zone)
+    ground.execute(f"SET TIME ZONE '{session}'".encode())
+    ground.execute("SELECT watch.make_partitions(%s)", (T0,))
+    seen = add_watched_camera(ground, 1, "http://127.0.0.1:1/a.jpg")
+    ground.execute("UPDATE watch.connection_record SET began_at = %s", (T0 - 2 * HOUR,))
+    ground.execute("UPDATE watch.camera_connection SET since = %s", (T0 - 2 * HOUR,))
+    sync_cameras(ground, at=T0)
+    for n in range(8):
+        look(ground, T0 + n * 10 * MINUTE, [], tmp_path)
+    kept = [(r["hour"], r["observed"]) for r in hours(ground)]
+    assert sum(n for _, n in kept) == 8
+    asked = "SELECT * FROM analysis.observation_hours(%s, %s, %s) WHERE observed > 0 ORDER BY hour"
+    found = ground.execute(asked, (T0, T0 + 2 * HOUR, T0 + 3 * HOUR)).fetchall()
+    assert [(r["hour"], r["observed"]) for r in found] == kept
+    recount(ground, T0 - 2 * HOUR, T0 + 5 * HOUR)
+    assert [(r["hour"], r["observed"]) for r in hours(ground)] == kept
+    blind = ground.execute("SELECT * FROM analysis.unwatched_at(%s, %s)", (T0 - HOUR, T0)).fetchall()
+    assert [r["camera_id"] for r in blind] == [seen]
+    last = ground.execute("SELECT hour FROM analysis.observation_hour").fetchall()
+    assert len(last) == 24
+    assert {at.astimezone(UTC).minute for at in [*(at for at, _ in kept), *(r["hour"] for r in last)]} == {
+        minute
+    }
+
+
+def test_on_a_past_day_who_was_connected_then_counts(town: Connection) -> None:
+    """Before the record begins only who is connected today is known."""
+    gone = camera(town, since=NOON - 10 * HOUR, until=NOON - 5 * HOUR, sector=box(50, 50, 100, 100))
+    came = camera(town, x=200, since=NOON - 5 * HOUR, sector=box(150, 50, 100, 100))
+    town.execute("UPDATE registry.camera SET snapshot_url = NULL WHERE id = %s", (gone,))
+    town.execute(
+        "UPDATE watch.camera_connection SET until = %s WHERE camera_id = %s", (NOON - 5 * HOUR, gone)
+    )
+    for number in (gone, came):
+        town.execute(
+            "INSERT INTO watch.camera_health (camera_id, observed, since, last_try_at, last_observed_at) VALUES (%s, true, %s, %s, %s)",
+            (number, NOON - 10 * HOUR, NOON, NOON),
+        )
+        for hours_ago in (7, 2):
+            town.execute(
+                "INSERT INTO watch.observation (id, camera_id, captured_at, received_at, observed, model_hash, boxes)"
+                " VALUES (gen_random_uuid(), %s, %s, %s, true, '', '[]')",
+                (number, NOON - hours_ago * HOUR, NOON - hours_ago * HOUR),
+            )
+
+    def connected(at: datetime) -> dict[int, tuple[bool, bool]]:
+        rows = town.execute(
+            "SELECT id, is_connected, is_online FROM analysis.camera_at(%s)", (at,)
+        ).fetchall()
+        return {r["id"]: (r["is_connected"], r["is_online"]) for r in rows}
+
+    assert connected(NOON - 7 * HOUR) == {gone: (True, True), came: (False, False)}
+    assert connected(NOON - 2 * HOUR) == {gone: (False, False), came: (True, True)}
+    before = connected(BEGAN - HOUR)
+    assert (before[gone][0], before[came][0]) == (False, True)
+    blind = {
+        r["camera_id"]
+        for r in town.execute(
+            "SELECT camera_id FROM analysis.camera_blind_at(%s)", (NOON - 9 * HOUR,)
+        ).fetchall()
+    }
+    assert came not in blind
+
+
 def test_the_view_is_the_last_24_hours(town: Connection) -> None:
     camera(town)
     rows = town.execute(

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -253,6 +254,20 @@ def test_versions_follow_changes_and_folds(town: Connection) -> None:
     town.execute("SELECT watch.fold_events()")
     seen.append(version())
     assert len(set(seen)) == 3
+    # A reader of a part learns that something changed, not how much of it waits in the whole district.
+    reader = caller(town, "versions", "committee", areas=[TOWN_A])
+    add_incident(town, camera["id"], None, AS_OF)
+    town.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(reader.db_role)))
+    said = version()
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), town.transaction():
+        town.execute("SELECT salt FROM watch.event_fold")
+    town.execute("RESET ROLE")
+    assert re.fullmatch(r"event_bin=[0-9a-f]{32}", said.split("|")[0].strip(","))
+    told = town.execute(
+        "SELECT md5(folded || ' ' || (SELECT count(*) FROM watch.event_change)) AS v FROM watch.event_fold"
+    ).fetchone()
+    assert told is not None
+    assert told["v"] not in said
 
 
 def test_days_and_cells_add_up_and_a_part_is_left_out(town: Connection) -> None:
