@@ -42,6 +42,7 @@ LAYERS = (
     ),
     Layer(
         id="risk_site", name_zh="场所风险", name_en="Risk of sites", group="risk", source="analysis.risk_site", kind="tiles",
+        counted="analysis.risk_look_count",
         key="site_id", geometry="point", order=61, versions=("cell", "unit", *_SCORED),
         style=Style("point", radius_px=4), ground=Ground("registry.site", "id", "site_id"), past=True, clock_s=60,
         fields={"look": "风险等级或无数据、无人负责 / level, or no data, or no owner", "score": "风险分 / score", "n": "场所数 / number of sites"},

@@ -56,6 +56,8 @@ GROUP BY s.town_code
 """
 TALLY = "SELECT * FROM analysis.town_tally"
 GAPS = "SELECT kind, town_code, n::bigint AS n FROM analysis.coverage_gap_count"
+LOOKS = "SELECT look, n FROM analysis.risk_look_count"
+LOOK_ROWS = "SELECT look, count(*) FROM analysis.risk_site GROUP BY look"
 GAP_ROWS = "SELECT kind, town_code, count(*) AS n FROM analysis.coverage_gap GROUP BY kind, town_code"
 
 
@@ -136,6 +138,7 @@ def test_towns_are_the_sum_of_their_sites_for_every_reader(city: Connection, cha
         city.execute("SELECT * FROM analysis.keep_risk()")
         for login in (None, "of-all", "of-a", "of-b", "of-a1", "of-firm"):
             assert told(city, login, TALLY) == told(city, login, ONE_BY_ONE), login
+            assert told(city, login, LOOKS) == told(city, login, LOOK_ROWS), login
         for login in (None, "of-b", "of-firm"):
             assert told(city, login, GAPS) == told(city, login, GAP_ROWS), login
 
