@@ -111,7 +111,7 @@ def add_catalogue(routes: APIRouter, pool: Pool) -> None:
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
         if knows(request.headers, etag):
             return Response(status_code=304, headers=headers)
-        return packed(request.headers, body, headers, media_type="application/json", gzipped=False)
+        return packed(request.headers, body, headers, media_type="application/json", gzipped=True)
 
 
 def _geojson(found: dict[str, Any]) -> Response:

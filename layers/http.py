@@ -132,7 +132,7 @@ def _add_city_answers(routes: APIRouter, pool: Pool) -> None:
         headers = {"ETag": etag, "Cache-Control": REVALIDATE}
         if knows(request.headers, etag):
             return Response(status_code=304, headers=headers)
-        return packed(request.headers, body, headers, media_type="application/json", gzipped=False)
+        return packed(request.headers, body, headers, media_type="application/json", gzipped=True)
 
     @routes.get("/lens/{name}.json")
     def lens_of_cells(

@@ -16,6 +16,8 @@ from fastapi.encoders import jsonable_encoder
 # Answers over the whole city are computed at most once in this many seconds for all who may see the same.
 ANSWER_AGE_S = 5.0
 ANSWERS_LIMIT_BYTES = 64_000_000
+# What an entry costs beside its bytes.
+_ENTRY_BYTES = 400
 
 
 @dataclass
@@ -25,7 +27,7 @@ class _Answer:
     lock: threading.Lock = field(default_factory=threading.Lock)
     made_at: float = float("-inf")
     etag: str = ""
-    body: bytes = b""
+    body: bytes = b""  # gzipped
 
 
 class RecentAnswers:
@@ -44,7 +46,7 @@ class RecentAnswers:
         return len(self._kept)
 
     def get(self, scope_key: str, name: str, compute: Callable[[], dict[str, Any]]) -> tuple[str, bytes]:
-        """(ETag, JSON bytes); the ETag is of scope and content without its as_of, so that a calm city answers 304."""
+        """(ETag, gzipped JSON); the ETag is of scope and content without its as_of, so that a calm city answers 304."""
         with self._guard:
             held = self._kept.setdefault((scope_key, name), _Answer())
         with held.lock:
@@ -64,18 +66,26 @@ class RecentAnswers:
                 k for k, a in self._kept.items() if now - a.made_at >= ANSWER_AGE_S and not a.lock.locked()
             ]:
                 del self._kept[key]
-            size = sum(len(a.body) for a in self._kept.values())
+            size = sum(len(a.body) + _ENTRY_BYTES for a in self._kept.values())
             while size > self.limit_bytes and len(self._kept) > 1:
-                size -= len(self._kept.popitem(last=False)[1].body)
+                size -= len(self._kept.popitem(last=False)[1].body) + _ENTRY_BYTES
 
 
 def serialised(answer: dict[str, Any], scope_key: str) -> tuple[str, bytes]:
-    """(ETag, JSON bytes) of an answer for one scope."""
-    content = jsonable_encoder(answer)
-    timeless = {name: value for name, value in content.items() if name != "as_of"}
-    text = scope_key + json.dumps(timeless, sort_keys=True)
-    etag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
-    return etag, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    """(ETag, gzipped JSON) of an answer for one scope; two answers that differ in their as_of alone have one ETag."""
+    timeless = _json({name: value for name, value in answer.items() if name != "as_of"})
+    etag = f'W/"{hashlib.sha256(scope_key.encode() + timeless).hexdigest()[:20]}"'
+    if "as_of" not in answer:
+        return etag, gzip.compress(timeless, 1, mtime=0)
+    # Written once: of all cells of a city it is megabytes.
+    as_of = _json({"as_of": answer["as_of"]})
+    whole = as_of if timeless == b"{}" else as_of[:-1] + b"," + timeless[1:]
+    return etag, gzip.compress(whole, 1, mtime=0)
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    # Only what JSON does not know by itself is given to the encoder, which is slow: a second for the cells of a city.
+    return json.dumps(content, default=jsonable_encoder, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def knows(headers: Mapping[str, str], etag: str) -> bool:

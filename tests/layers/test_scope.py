@@ -1,6 +1,8 @@
 """Town A's officer and town B's, over HTTP: neither gets a feature, figure, file or 304 of the other."""
 
+import gzip
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -408,10 +410,26 @@ def test_what_is_no_file_is_not_found(towns: Towns, file: str) -> None:
 def test_answers_of_thousands_of_scopes_do_not_fill_the_memory() -> None:
     kept = recent_answers.RecentAnswers(limit_bytes=100_000)
     for n in range(3000):
-        kept.get(f"scope {n}", "headline", lambda: {"text": "x" * 1000})
+        kept.get(f"scope {n}", "headline", lambda: {"text": secrets.token_hex(1000)})
     assert len(kept) <= 100
     etags = {kept.get(f"scope {n}", "headline", lambda: {"text": "same"})[0] for n in range(5)}
     assert len(etags) == 5, "the same content of two scopes has two ETags"
+
+
+def test_an_answer_is_written_as_json_with_its_moment_outside_of_its_etag() -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    answer = {"as_of": moment, "classes": {1: "红", 2: None}, "when": moment, "share": 0.5}
+    etag, body = recent_answers.serialised(answer, "scope")
+    assert json.loads(gzip.decompress(body)) == {
+        "as_of": moment.isoformat(), "classes": {"1": "红", "2": None}, "when": moment.isoformat(), "share": 0.5,
+    }  # fmt: skip
+    later = recent_answers.serialised(answer | {"as_of": moment + timedelta(seconds=5)}, "scope")
+    assert (later[0], later[1] != body) == (etag, True)
+    assert recent_answers.serialised(answer | {"share": 0.6}, "scope")[0] != etag
+    assert recent_answers.serialised(answer, "another")[0] != etag
+    assert json.loads(gzip.decompress(recent_answers.serialised({"as_of": moment}, "scope")[1])) == {
+        "as_of": moment.isoformat()
+    }
 
 
 def test_old_answers_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
