@@ -69,8 +69,12 @@ BEGIN
         IF cardinality(online) > 0 THEN
             seen := ARRAY(
                 SELECT s.id FROM registry.site AS s
+                -- Found by the ground first: by its id, every camera on line would be tried for every site.
                 WHERE s.id = ANY (ids) AND EXISTS (
-                    SELECT FROM registry.camera AS i WHERE i.id = ANY (online) AND ST_Intersects(i.ground, s.geom) OFFSET 0
+                    SELECT FROM (
+                        SELECT i.id FROM registry.camera AS i WHERE i.sector && s.geom AND ST_Intersects(i.ground, s.geom) OFFSET 0
+                    ) AS c
+                    WHERE c.id = ANY (online)
                 )
             );
         END IF;
@@ -90,8 +94,10 @@ BEGIN
             FROM registry.key_risk_area AS a
             CROSS JOIN LATERAL (
                 SELECT ST_Area(ST_Union(ST_Intersection(a.geom, i.ground))) AS m2
-                FROM registry.camera AS i
-                WHERE i.sector && a.geom AND ST_Intersects(a.geom, i.ground) AND i.id = ANY (online)
+                FROM (
+                    SELECT n.id, n.ground FROM registry.camera AS n WHERE n.sector && a.geom AND ST_Intersects(a.geom, n.ground) OFFSET 0
+                ) AS i
+                WHERE i.id = ANY (online)
                 OFFSET 0
             ) AS c
             WHERE a.status = 'active' AND ST_IsValid(a.geom) AND (NOT one_of_them OR a.id = ANY (areas))
