@@ -24,12 +24,11 @@ CREATE FUNCTION analysis.site_standing(moment timestamptz, only_sites bigint[] D
         FROM (VALUES ('red'), ('orange'), ('yellow'), ('blue')) AS c (colour)
     )
     SELECT
-        r.site_id, r.town_code, r.cell_code, coalesce(l.status, 'missing'), w.cell_code IS NOT NULL, t.unit_code IS NOT NULL,
+        r.site_id, r.town_code, r.cell_code, coalesce(l.status, 'missing'), r.has_worker, t.unit_code IS NOT NULL,
         coalesce(r.checked_at <= moment - d.span, true)
     FROM analysis.risk_state(moment, only_sites => only_sites) AS r
     JOIN due AS d ON d.colour = r.level
     LEFT JOIN analysis.duty_lead_at(moment) AS l ON l.unit_code = r.town_code AND l.rule_code = r.rule_code
-    LEFT JOIN analysis.staffed_cells(moment) AS w ON w.cell_code = r.cell_code
     LEFT JOIN analysis.staffed_units(moment) AS t ON t.unit_code = r.town_code
 $$;
 COMMENT ON FUNCTION analysis.site_standing IS '各在营场所（或指定场所）的责任与检查状态; active sites, or these: standing of the lead, whether the cell has a grid worker and the town anybody in office, whether the check is overdue.';
